@@ -1,0 +1,1 @@
+//! CLIF to eBPF.

@@ -1,0 +1,73 @@
+//! What the compiler asks about the machine a script is compiled for.
+//!
+//! The runtime answers from the live kernel, tests from a recorded one. Every answer is computed on
+//! first use: a script that needs nothing asks nothing.
+
+use std::fmt;
+
+use crate::btf::Btf;
+
+/// CPU architectures scripts can be compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Architecture {
+    /// x86-64, little endian.
+    X86_64,
+    /// AArch64, little endian.
+    Aarch64,
+}
+
+impl Architecture {
+    /// The name SystemTap's `arch` conditional compares with.
+    pub fn name(self) -> &'static str {
+        match self {
+            Architecture::X86_64 => "x86_64",
+            Architecture::Aarch64 => "arm64",
+        }
+    }
+}
+
+/// The eBPF instruction set version to generate code for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CpuVersion {
+    /// 32-bit ALU and jump instructions (kernel 5.1).
+    V3,
+    /// Also signed division and sign-extending moves and loads (kernel 6.6).
+    V4,
+}
+
+/// Why kernel type information cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoBtf {
+    /// The reason, a clause: "/sys/kernel/btf/vmlinux does not exist".
+    pub reason: String,
+}
+
+impl fmt::Display for NoBtf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for NoBtf {}
+
+/// Facts about one machine.
+pub trait Facts {
+    /// The kernel release as `uname -r` prints it, such as `6.12.1-amd64`.
+    fn kernel_release(&self) -> String;
+
+    /// The architecture the programs run on.
+    fn architecture(&self) -> Architecture;
+
+    /// The value of a kernel configuration option (`CONFIG_NET` gives `y`, `m`, a number or a
+    /// string without its quotes); `None` when it is not set or the configuration is not known.
+    fn kernel_config(&self, name: &str) -> Option<String>;
+
+    /// The type information of the kernel proper (not of modules).
+    fn btf(&self) -> Result<&Btf, NoBtf>;
+
+    /// The address of a kernel symbol; `None` when there is none or addresses are hidden.
+    fn symbol_address(&self, name: &str) -> Option<u64>;
+
+    /// The newest instruction set version the kernel accepts.
+    fn cpu_version(&self) -> CpuVersion;
+}

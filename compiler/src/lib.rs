@@ -1,0 +1,17 @@
+//! The ntap compiler: from the text of a script to CLIF functions, eBPF programs and an ELF object.
+//!
+//! Pure by rule: no files, no system calls, no clock, no terminal. What it must know of the machine
+//! it asks through [`facts::Facts`]; what it finds wrong it reports into
+//! [`diagnostic::Diagnostics`]. The stages, in order:
+//!
+//! ```text
+//! syntax -> resolve -> types -> partition -> lower -> backend -> object
+//! ```
+
+pub mod backend;
+pub mod btf;
+pub mod diagnostic;
+pub mod facts;
+pub mod object;
+pub mod source;
+pub mod syntax;
