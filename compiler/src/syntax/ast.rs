@@ -340,7 +340,7 @@ pub enum Access {
     /// `->name`.
     Field(Name),
     /// `[index]`.
-    Index(Expression),
+    Index(Box<Expression>),
     /// `$` (false) or `$$` (true): pretty printing.
     Pretty { deep: bool },
 }
