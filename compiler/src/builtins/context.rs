@@ -1,0 +1,104 @@
+//! Who and where: the task and CPU a probe was hit on. In user blocks they describe ntap itself.
+
+use super::{Builtin, Kernel, Kind, NONE, User};
+use crate::lower::{Helper, KernelCode, Operand};
+use crate::runtime_functions::RuntimeFunction;
+
+/// Length of a task's `comm`, terminator included.
+const TASK_COMM_LEN: u32 = 16;
+
+pub(super) const ROWS: &[Builtin] = &[
+    Builtin {
+        name: "pid",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "The process id (thread group id) of the current task, in the initial namespace.",
+        example: "probe begin { println(pid() > 0); exit() }",
+        kernel: Kernel::Inline(|k, _| high_half(k, Helper::GetCurrentPidTgid)),
+        user: User::Runtime(RuntimeFunction::Pid),
+    },
+    Builtin {
+        name: "tid",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "The thread id of the current task.",
+        example: "probe begin { println(tid() > 0); exit() }",
+        kernel: Kernel::Inline(|k, _| low_half(k, Helper::GetCurrentPidTgid)),
+        user: User::Runtime(RuntimeFunction::Tid),
+    },
+    Builtin {
+        name: "uid",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "The user id of the current task.",
+        example: "probe begin { println(uid() >= 0); exit() }",
+        kernel: Kernel::Inline(|k, _| low_half(k, Helper::GetCurrentUidGid)),
+        user: User::Runtime(RuntimeFunction::Uid),
+    },
+    Builtin {
+        name: "gid",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "The group id of the current task.",
+        example: "probe begin { println(gid() >= 0); exit() }",
+        kernel: Kernel::Inline(|k, _| high_half(k, Helper::GetCurrentUidGid)),
+        user: User::Runtime(RuntimeFunction::Gid),
+    },
+    Builtin {
+        name: "cpu",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "The number of the current CPU.",
+        example: "probe begin { println(cpu() >= 0); exit() }",
+        kernel: Kernel::Inline(|k, _| {
+            let cpu = k.emitter.helper(Helper::GetSmpProcessorId, &[]);
+            Operand::Long(k.low_half(cpu))
+        }),
+        user: User::Runtime(RuntimeFunction::Cpu),
+    },
+    Builtin {
+        name: "execname",
+        parameters: NONE,
+        result: Kind::Text(TASK_COMM_LEN),
+        summary: "The command name of the current task, at most 15 bytes.",
+        example: "probe begin { println(execname()); exit() }",
+        kernel: Kernel::Inline(|k, _| {
+            let (slot, text) = k.text_slot(TASK_COMM_LEN);
+            let address = k.emitter.slot_address(slot, 0);
+            let size = k.emitter.constant(i64::from(TASK_COMM_LEN));
+            // Pads with zeros up to the size given, so that the bytes can be compared and hashed.
+            k.emitter.helper(Helper::GetCurrentComm, &[address, size]);
+            text
+        }),
+        user: User::Runtime(RuntimeFunction::Execname),
+    },
+    Builtin {
+        name: "target",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "The process id given with `-x`, or of the command started with `-c`; else 0.",
+        example: "probe begin { println(target()); exit() }",
+        kernel: Kernel::Inline(|k, _| Operand::Long(k.control_word(crate::layout::control::TARGET))),
+        user: User::Runtime(RuntimeFunction::Target),
+    },
+    Builtin {
+        name: "addr",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "The instruction address of the probe point; 0 where it has no registers, as in \
+                  tracepoints and user blocks.",
+        example: "probe begin { println(addr()); exit() }",
+        kernel: Kernel::Inline(|k, _| Operand::Long(k.emitter.constant(0))),
+        user: User::Constant(0),
+    },
+];
+
+fn high_half(k: &mut KernelCode<'_, '_>, helper: Helper) -> Operand {
+    let both = k.emitter.helper(helper, &[]);
+    Operand::Long(k.high_half(both))
+}
+
+fn low_half(k: &mut KernelCode<'_, '_>, helper: Helper) -> Operand {
+    let both = k.emitter.helper(helper, &[]);
+    Operand::Long(k.low_half(both))
+}

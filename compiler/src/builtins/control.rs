@@ -1,0 +1,50 @@
+//! Ending the session, errors, messages.
+
+use super::{Builtin, Kernel, Kind, NONE, Parameter, User};
+use crate::lower::Operand;
+use crate::runtime_functions::RuntimeFunction;
+
+const MESSAGE: &[Parameter] = &[Parameter { name: "message", kind: Kind::Text(0) }];
+
+pub(super) const ROWS: &[Builtin] = &[
+    Builtin {
+        name: "exit",
+        parameters: NONE,
+        result: Kind::Nothing,
+        summary: "Ends the session: no further handler starts, this one goes on to its end, then \
+                  the `end` probes run.",
+        example: "probe begin { exit() }",
+        kernel: Kernel::Inline(|k, _| {
+            k.stop();
+            Operand::Nothing
+        }),
+        user: User::Runtime(RuntimeFunction::Exit),
+    },
+    Builtin {
+        name: "error",
+        parameters: MESSAGE,
+        result: Kind::Nothing,
+        summary: "Raises a run-time error with this text.",
+        example: "probe begin { if (pid() == 0) error(\"no pid\"); exit() }",
+        kernel: Kernel::DeferredLast,
+        user: User::WithSite(RuntimeFunction::Error),
+    },
+    Builtin {
+        name: "log",
+        parameters: MESSAGE,
+        result: Kind::Nothing,
+        summary: "Prints a line to standard error.",
+        example: "probe begin { log(\"started\"); exit() }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::Log),
+    },
+    Builtin {
+        name: "warn",
+        parameters: MESSAGE,
+        result: Kind::Nothing,
+        summary: "Prints a line to standard error, marked `WARNING: `.",
+        example: "probe begin { warn(\"strange\"); exit() }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::Warn),
+    },
+];

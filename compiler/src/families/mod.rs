@@ -1,0 +1,185 @@
+//! The catalogue of probe families: what can stand behind `probe`.
+//!
+//! One file each: the forms of its points, documentation, and a function that turns a point into
+//! resolved [`Point`]s by asking the machine. Adding a family means adding a file and listing it
+//! here.
+
+mod begin_end;
+mod timer;
+mod trace;
+
+use crate::diagnostic::{Diagnostics, codes, suggest};
+use crate::facts::Facts;
+use crate::hir::Point;
+use crate::source::Span;
+use crate::syntax::ast::{LiteralValue, ProbePoint};
+
+/// A form of probe point.
+pub struct Family {
+    /// The components with the kind of argument each takes.
+    pub form: &'static [(&'static str, Argument)],
+    /// One sentence: when its handlers run.
+    pub summary: &'static str,
+    /// A script that uses it.
+    pub example: &'static str,
+    /// Finds the points of one request. Reports an error when there is none and returns nothing.
+    pub resolve: fn(&Request<'_>, &mut Diagnostics) -> Vec<Point>,
+}
+
+/// What a component takes in parentheses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Nothing.
+    None,
+    /// A number.
+    Number,
+    /// A string.
+    Text,
+}
+
+/// A probe point to resolve, of a form that fits.
+pub struct Request<'a> {
+    /// The point as parsed.
+    pub point: &'a ProbePoint,
+    /// The machine.
+    pub facts: &'a dyn Facts,
+}
+
+impl Request<'_> {
+    /// The number given to the component with this index, with its place.
+    pub fn number(&self, component: usize) -> Option<(i64, Span)> {
+        let argument = self.point.components[component].argument.as_ref()?;
+        match argument.value {
+            LiteralValue::Number(n) => Some((n, argument.span)),
+            LiteralValue::String(_) => None,
+        }
+    }
+
+    /// The string given to the component with this index, with its place.
+    pub fn text(&self, component: usize) -> Option<(&str, Span)> {
+        let argument = self.point.components[component].argument.as_ref()?;
+        match &argument.value {
+            LiteralValue::String(s) => Some((s, argument.span)),
+            LiteralValue::Number(_) => None,
+        }
+    }
+
+    /// The point in its canonical spelling.
+    pub fn spelling(&self) -> String {
+        spell(self.point)
+    }
+}
+
+/// Every form, in the order of documentation.
+pub fn all() -> impl Iterator<Item = &'static Family> {
+    [begin_end::FAMILIES, timer::FAMILIES, trace::FAMILIES].into_iter().flatten()
+}
+
+/// Finds the points a probe point stands for; reports an error when there is none.
+pub fn resolve(
+    point: &ProbePoint,
+    facts: &dyn Facts,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Point> {
+    match all().find(|f| fits(f, point)) {
+        Some(family) => (family.resolve)(&Request { point, facts }, diagnostics),
+        None => {
+            report_unknown(point, diagnostics);
+            vec![]
+        }
+    }
+}
+
+/// A probe point as one would write it.
+pub fn spell(point: &ProbePoint) -> String {
+    let components: Vec<String> = point
+        .components
+        .iter()
+        .map(|c| match &c.argument {
+            None => c.name.text.clone(),
+            Some(argument) => match &argument.value {
+                LiteralValue::Number(n) => format!("{}({n})", c.name.text),
+                LiteralValue::String(s) => format!("{}(\"{s}\")", c.name.text),
+            },
+        })
+        .collect();
+    components.join(".")
+}
+
+fn fits(family: &Family, point: &ProbePoint) -> bool {
+    family.form.len() == point.components.len()
+        && family.form.iter().zip(&point.components).all(|(&(name, argument), component)| {
+            let given = match &component.argument {
+                None => Argument::None,
+                Some(literal) => match literal.value {
+                    LiteralValue::Number(_) => Argument::Number,
+                    LiteralValue::String(_) => Argument::Text,
+                },
+            };
+            component.name.text == name && given == argument
+        })
+}
+
+/// Points at the first component no form has at this place, and names those that are near.
+fn report_unknown(point: &ProbePoint, diagnostics: &mut Diagnostics) {
+    let mut candidates: Vec<&Family> = all().collect();
+    for (at, component) in point.components.iter().enumerate() {
+        let name = component.name.text.as_str();
+        let left: Vec<&Family> = candidates
+            .iter()
+            .copied()
+            .filter(|f| f.form.get(at).is_some_and(|&(n, _)| n == name))
+            .collect();
+        if left.is_empty() {
+            let known: Vec<&str> =
+                candidates.iter().filter_map(|f| f.form.get(at)).map(|&(n, _)| n).collect();
+            let diagnostic = diagnostics.error(
+                codes::UNKNOWN_PROBE,
+                component.span,
+                format!("unknown probe point `{}`", spell(point)),
+            );
+            if known.is_empty() {
+                diagnostic.label("nothing can follow here");
+            } else {
+                diagnostic.label("no such probe point component");
+                let near = suggest::nearest(name, known.iter().copied(), 3);
+                if near.is_empty() {
+                    let mut list = known;
+                    list.sort();
+                    list.dedup();
+                    diagnostic.help(format!("known here: {}", list.join(", ")));
+                } else {
+                    diagnostic.suggest(name, near);
+                }
+            }
+            return;
+        }
+        candidates = left;
+    }
+    let mut forms: Vec<String> = candidates.iter().map(|f| form_text(f)).collect();
+    forms.sort();
+    forms.dedup();
+    forms.truncate(8);
+    diagnostics
+        .error(
+            codes::UNKNOWN_PROBE,
+            point.span,
+            format!("probe point `{}` is incomplete or has the wrong arguments", spell(point)),
+        )
+        .label("no form of this probe point fits")
+        .help(format!("its forms are {}", forms.join(", ")));
+}
+
+/// The form as documentation shows it: `timer.s(N)`.
+pub fn form_text(family: &Family) -> String {
+    let components: Vec<String> = family
+        .form
+        .iter()
+        .map(|&(name, argument)| match argument {
+            Argument::None => name.to_string(),
+            Argument::Number => format!("{name}(N)"),
+            Argument::Text => format!("{name}(\"NAME\")"),
+        })
+        .collect();
+    components.join(".")
+}

@@ -1,0 +1,481 @@
+//! The resolved script: what every stage after `resolve` works on.
+//!
+//! True here: every name is an id, every probe point a [`Point`] of one machine, every `$variable`
+//! an argument word or a load at known offsets, every constant condition folded. Nothing here knows
+//! the surface syntax the script was written in. Types are beside the tree, in
+//! [`crate::types::Types`], indexed by [`ExprId`].
+
+mod print;
+
+pub use print::{Printer, print_body};
+
+use cranelift_codegen::entity::{PrimaryMap, entity_impl};
+
+use crate::builtins::Builtin;
+use crate::source::Span;
+pub use crate::syntax::ast::{Aggregate, SortDirection};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(u32);
+        entity_impl!($name, $prefix);
+    };
+}
+
+id!(
+    /// A global variable.
+    GlobalId,
+    "global"
+);
+id!(
+    /// A probe: one handler on one resolved point.
+    ProbeId,
+    "probe"
+);
+id!(
+    /// A local variable of one body.
+    LocalId,
+    "local"
+);
+id!(
+    /// An expression; key of the type table.
+    ExprId,
+    "expr"
+);
+id!(
+    /// A kind of record that kernel code sends to its continuation in userspace.
+    EventId,
+    "event"
+);
+
+/// A whole script, resolved for one machine.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// The globals, in order of declaration.
+    pub globals: PrimaryMap<GlobalId, Global>,
+    /// The probes, in order of declaration.
+    pub probes: PrimaryMap<ProbeId, Probe>,
+    /// How many expression ids were given out.
+    pub expressions: PrimaryMap<ExprId, Span>,
+}
+
+/// A global variable as declared.
+#[derive(Clone, Debug)]
+pub struct Global {
+    /// Its name.
+    pub name: String,
+    /// Where it is declared.
+    pub span: Span,
+    /// `[N]`: the capacity asked for.
+    pub size: Option<u32>,
+    /// `%`: drop the oldest element when full.
+    pub wrap: bool,
+    /// `= literal`.
+    pub initial: Option<Constant>,
+    /// Array or scalar, as its uses (or its size) show, with the place that showed it.
+    pub shape: Shape,
+}
+
+/// Whether a global is an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Not used so that it could be told.
+    Unknown,
+    /// A single value.
+    Scalar(Span),
+    /// An array with this many keys.
+    Array(usize, Span),
+}
+
+/// A literal value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Constant {
+    /// A number.
+    Number(i64),
+    /// A string.
+    Text(String),
+}
+
+/// One handler on one probe point.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Where it is attached and what it offers.
+    pub point: Point,
+    /// The probe point as the user wrote it.
+    pub span: Span,
+    /// The handler.
+    pub body: Body,
+}
+
+/// Code with its local variables.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The local variables.
+    pub locals: PrimaryMap<LocalId, Local>,
+    /// The statements.
+    pub statements: Vec<Stmt>,
+}
+
+/// A local variable.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// Its name.
+    pub name: String,
+    /// Its first appearance.
+    pub span: Span,
+}
+
+/// A resolved probe point.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// The point in full, as `pp()` gives it: `kernel.trace("skb:kfree_skb")`.
+    pub name: String,
+    /// How it is attached, which also decides which half its handler runs in.
+    pub attach: Attach,
+    /// The context variables, by position.
+    pub context: Vec<ContextVariable>,
+}
+
+/// How a probe point is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// When everything is loaded, ascending by sequence number.
+    Begin(i64),
+    /// After the probes are detached, ascending by sequence number.
+    End(i64),
+    /// In place of `End` after an error.
+    Error(i64),
+    /// Checked, never run.
+    Never,
+    /// Every so often, in userspace.
+    Timer {
+        /// Period in nanoseconds.
+        period_ns: u64,
+        /// Up to so many nanoseconds are added or taken at random.
+        randomize_ns: u64,
+    },
+    /// A kernel tracepoint by its name.
+    Tracepoint {
+        /// The name without its group.
+        name: String,
+        /// The BTF id of `btf_trace_<name>`; without it a raw tracepoint is used, whose pointers the
+        /// verifier does not trust.
+        btf_typedef: Option<u32>,
+    },
+}
+
+impl Attach {
+    /// Whether the handler runs in the kernel.
+    pub fn in_kernel(&self) -> bool {
+        match self {
+            Attach::Begin(_)
+            | Attach::End(_)
+            | Attach::Error(_)
+            | Attach::Never
+            | Attach::Timer { .. } => false,
+            Attach::Tracepoint { .. } => true,
+        }
+    }
+}
+
+/// A `$variable` of a probe point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContextVariable {
+    /// Its name without the `$`.
+    pub name: String,
+    /// Its BTF type.
+    pub ty: u32,
+    /// How its value is found.
+    pub source: ContextSource,
+    /// How wide the value is: the upper bytes of the word are undefined.
+    pub value: Scalar,
+    /// Whether it is a pointer to a structure that the verifier lets programs read directly.
+    pub trusted: bool,
+}
+
+/// Where a context variable comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContextSource {
+    /// The 64-bit word with this index in the program's context.
+    Word(u32),
+}
+
+/// An integer in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scalar {
+    /// 1, 2, 4 or 8.
+    pub bytes: u8,
+    /// Whether it is sign-extended.
+    pub signed: bool,
+}
+
+/// A statement.
+#[derive(Clone, Debug)]
+pub struct Stmt {
+    /// What it is.
+    pub kind: StmtKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The kinds of statements.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // The fields are those of the syntax tree.
+pub enum StmtKind {
+    /// An expression for its effect.
+    Expr(Expr),
+    /// `target <<< value`.
+    Record { target: Place, value: Expr },
+    /// Printing to the output.
+    Print(Print),
+    If { condition: Expr, then: Vec<Stmt>, otherwise: Vec<Stmt> },
+    /// `while` and `for`: the condition is tested before each round, `step` runs after it.
+    Loop { condition: Option<Expr>, step: Option<Expr>, body: Vec<Stmt> },
+    Foreach(Box<Foreach>),
+    Break,
+    Continue,
+    /// `next`: leave the handler.
+    Next,
+    /// `delete`: an element, or all of a global when it has no keys.
+    Delete(Place),
+    /// Made by `partition`: send a record to the continuation of this event.
+    Emit { event: EventId, captures: Vec<Expr> },
+}
+
+/// A variable that can be read and written.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Which.
+    pub kind: PlaceKind,
+    /// Where it stands.
+    pub span: Span,
+    /// The expression id under which its type is kept.
+    pub id: ExprId,
+}
+
+/// The kinds of variables.
+#[derive(Clone, Debug)]
+pub enum PlaceKind {
+    /// A local.
+    Local(LocalId),
+    /// A global scalar, or a whole array where one is allowed.
+    Global(GlobalId),
+    /// An array element.
+    Element(GlobalId, Vec<Expr>),
+}
+
+/// `foreach (value = [keys] in array @aggregate- limit n) body`.
+#[derive(Clone, Debug)]
+pub struct Foreach {
+    /// The array.
+    pub array: GlobalId,
+    /// Where the array is named.
+    pub array_span: Span,
+    /// The key variables.
+    pub keys: Vec<LocalId>,
+    /// The value variable.
+    pub value: Option<LocalId>,
+    /// How elements are ordered; `None` is the order of insertion.
+    pub sort: Option<Sort>,
+    /// `limit`.
+    pub limit: Option<Expr>,
+    /// The loop body.
+    pub body: Vec<Stmt>,
+}
+
+/// The order of a `foreach`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// What is compared.
+    pub by: SortBy,
+    /// Which way.
+    pub direction: SortDirection,
+}
+
+/// What a `foreach` compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortBy {
+    /// The key with this index.
+    Key(usize),
+    /// The value; an aggregate by its count.
+    Value,
+    /// An extractor of an aggregate.
+    Aggregate(Aggregate),
+}
+
+/// One of the printing functions.
+#[derive(Clone, Debug)]
+pub struct Print {
+    /// The pieces of a `printf`; `None` prints the arguments one after another.
+    pub format: Option<crate::format::Format>,
+    /// Between the arguments (`printd`).
+    pub delimiter: String,
+    /// After them (`println`).
+    pub newline: bool,
+    /// The values.
+    pub arguments: Vec<Expr>,
+}
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where it stands.
+    pub span: Span,
+    /// Key into the type table.
+    pub id: ExprId,
+}
+
+/// The kinds of expressions.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum ExprKind {
+    Number(i64),
+    Text(String),
+    /// A variable's value.
+    Read(Place),
+    /// The context variable with this index.
+    Context(usize),
+    /// An integer (or bit field) in kernel memory.
+    Load(Box<Load>),
+    Call { builtin: &'static Builtin, arguments: Vec<Expr> },
+    /// `sprintf` and its like.
+    Sprint(Print),
+    Unary { operator: Unary, operand: Box<Expr> },
+    Arithmetic { operator: Arithmetic, operator_span: Span, left: Box<Expr>, right: Box<Expr> },
+    Compare { operator: Comparison, left: Box<Expr>, right: Box<Expr> },
+    /// `&&` (`or` false) and `||` (`or` true).
+    Logical { or: bool, left: Box<Expr>, right: Box<Expr> },
+    Concatenate { left: Box<Expr>, right: Box<Expr> },
+    Conditional { condition: Box<Expr>, then: Box<Expr>, otherwise: Box<Expr> },
+    /// `[keys] in array`.
+    In { array: GlobalId, keys: Vec<Expr> },
+    /// Assignment: plain, with an operator, or with `.=` (`concatenate`).
+    Assign {
+        target: Box<Place>,
+        operator: AssignOperator,
+        operator_span: Span,
+        value: Box<Expr>,
+    },
+    /// `++` and `--`; the value is the old one unless `prefix`.
+    Increment { target: Box<Place>, prefix: bool, by: i64 },
+    /// `@count(place)` and its like.
+    Extract { aggregate: Aggregate, of: Box<Place> },
+    /// Made by `partition`: a value captured in the record being handled.
+    Captured { event: EventId, field: usize },
+}
+
+/// An integer in kernel memory at `address + offset`.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The address the offset is added to.
+    pub address: Expr,
+    /// In bytes.
+    pub offset: i32,
+    /// What is loaded.
+    pub value: Scalar,
+    /// For a bit field: its lowest bit within the loaded integer, and its width in bits.
+    pub bits: Option<(u8, u8)>,
+    /// Whether the address is trusted by the verifier, so that the load cannot fault once the
+    /// address is known not to be null.
+    pub trusted: bool,
+}
+
+/// How an assignment combines old and new value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssignOperator {
+    /// `=`.
+    Set,
+    /// `+=` and its like.
+    Arithmetic(Arithmetic),
+    /// `.=`.
+    Concatenate,
+}
+
+/// Unary operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Unary {
+    Negate,
+    Not,
+    Complement,
+}
+
+/// Arithmetic operators on signed 64-bit values; all wrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    ShiftLeft,
+    ShiftRight,
+    ShiftRightLogical,
+    And,
+    Or,
+    Xor,
+}
+
+impl Arithmetic {
+    /// As written.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Arithmetic::Add => "+",
+            Arithmetic::Subtract => "-",
+            Arithmetic::Multiply => "*",
+            Arithmetic::Divide => "/",
+            Arithmetic::Modulo => "%",
+            Arithmetic::ShiftLeft => "<<",
+            Arithmetic::ShiftRight => ">>",
+            Arithmetic::ShiftRightLogical => ">>>",
+            Arithmetic::And => "&",
+            Arithmetic::Or => "|",
+            Arithmetic::Xor => "^",
+        }
+    }
+}
+
+/// Comparisons: of signed numbers, or of strings by their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+impl Comparison {
+    /// As written.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Comparison::Equal => "==",
+            Comparison::NotEqual => "!=",
+            Comparison::Less => "<",
+            Comparison::LessEqual => "<=",
+            Comparison::Greater => ">",
+            Comparison::GreaterEqual => ">=",
+        }
+    }
+}
+
+/// `@count` and the others, as written.
+pub fn aggregate_name(aggregate: Aggregate) -> &'static str {
+    match aggregate {
+        Aggregate::Count => "@count",
+        Aggregate::Sum => "@sum",
+        Aggregate::Avg => "@avg",
+        Aggregate::Min => "@min",
+        Aggregate::Max => "@max",
+        Aggregate::Variance => "@variance",
+        Aggregate::HistLog => "@hist_log",
+        Aggregate::HistLinear => "@hist_linear",
+    }
+}

@@ -1,0 +1,250 @@
+//! Where things are in memory that both halves share: the agreement between kernel code, user blocks
+//! and the runtime. All integers are in the byte order of the machine.
+//!
+//! `.bss` (one array map, mapped into ntap):
+//!
+//! ```text
+//! 0                  control block, control::SIZE bytes
+//! control::SIZE      one counters block for each probe, counters::SIZE bytes
+//! then               one 8-byte cell for each shared numeric global
+//! ```
+//!
+//! A record in the ring buffer, every field 8-byte aligned:
+//!
+//! ```text
+//! 0   u32  event index, or record::ERROR, record::EXIT
+//! 4   u32  probe index
+//! 8   payload: captured numbers (8 bytes) and strings (their width, NUL-terminated);
+//!     for an error: u64 index in the error table
+//! ```
+
+use cranelift_codegen::entity::{PrimaryMap, entity_impl};
+
+use crate::hir::{Aggregate, Body, Constant, EventId, GlobalId, ProbeId};
+use crate::source::Span;
+use crate::types::Type;
+
+/// The control block at the start of `.bss`: byte offsets.
+pub mod control {
+    /// u32: 0 while handlers run, not 0 before the probes go live and after `exit()`.
+    pub const STOPPED: u32 = 0;
+    /// u32: not 0 when the reader of the ring buffer sleeps and wants to be woken.
+    pub const WAKE: u32 = 4;
+    /// i64: what `target()` gives.
+    pub const TARGET: u32 = 8;
+    /// i64: what to add to the monotonic clock to get nanoseconds since 1970.
+    pub const REAL_TIME_OFFSET_NS: u32 = 16;
+    /// u64: the stamp the next new array element gets.
+    pub const STAMP: u32 = 24;
+    /// u64: errors raised by kernel handlers, also those whose record was lost.
+    pub const ERRORS: u32 = 32;
+    /// u64: 1 + index in the error table of the last error whose record was lost.
+    pub const LAST_LOST_ERROR: u32 = 40;
+    /// u64: not 0 once kernel code called `exit()`.
+    pub const EXIT: u32 = 48;
+    /// Bytes of the block.
+    pub const SIZE: u32 = 64;
+}
+
+/// The counters of one probe: byte offsets.
+pub mod counters {
+    /// u64: records lost because the ring buffer was full.
+    pub const LOST_RECORDS: u32 = 0;
+    /// u64: elements that did not fit into an array.
+    pub const ARRAY_FULL: u32 = 8;
+    /// Bytes of the block.
+    pub const SIZE: u32 = 16;
+}
+
+/// Records in the ring buffer.
+pub mod record {
+    /// Bytes before the payload.
+    pub const HEADER: u32 = 8;
+    /// Event index of an error.
+    pub const ERROR: u32 = u32::MAX;
+    /// Event index of `exit()`.
+    pub const EXIT: u32 = u32::MAX - 1;
+}
+
+/// Capacity of arrays that do not state one: MAXMAPENTRIES.
+pub const DEFAULT_CAPACITY: u32 = 2048;
+
+/// An array, a string global or an aggregate global (the last two have no keys).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ArrayId(u32);
+entity_impl!(ArrayId, "array");
+
+/// Where everything of a script is.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    /// Where each global lives.
+    pub storage: PrimaryMap<GlobalId, Storage>,
+    /// The arrays.
+    pub arrays: PrimaryMap<ArrayId, Array>,
+    /// Initial values of the numeric globals that only user blocks use.
+    pub cells: Vec<i64>,
+    /// Initial values of the numeric globals in `.bss`.
+    pub shared: Vec<i64>,
+    /// The records kernel code sends.
+    pub events: PrimaryMap<EventId, Event>,
+    /// How many probes there are.
+    pub probes: u32,
+}
+
+/// Where a global lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// A number in ntap's memory: index of its cell.
+    Cell(u32),
+    /// A number in `.bss`: index of its cell.
+    Shared(u32),
+    /// Anything else.
+    Array(ArrayId),
+}
+
+/// The layout of an array.
+#[derive(Clone, Debug)]
+pub struct Array {
+    /// The name scripts use.
+    pub name: String,
+    /// Where it is declared.
+    pub span: Span,
+    /// The types of its keys; none for string and aggregate globals.
+    pub keys: Vec<Type>,
+    /// What an element holds.
+    pub value: ArrayValue,
+    /// The most elements.
+    pub capacity: u32,
+    /// Whether the capacity was written in the script.
+    pub sized: bool,
+    /// Drop the oldest element when full, instead of an error.
+    pub wrap: bool,
+    /// Initial value of a string global.
+    pub initial: Option<String>,
+    /// Whether some loop runs over it in order of insertion.
+    pub ordered: bool,
+    /// Its kernel map, when kernel code uses it.
+    pub map: Option<KernelMap>,
+}
+
+/// What an element of an array holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrayValue {
+    /// A number.
+    Long,
+    /// A string of this width.
+    Text(u32),
+    /// An aggregate.
+    Stats(StatsLayout),
+}
+
+/// The parts of an aggregate that a script uses. Offsets in bytes within the value, each part 8
+/// bytes; minimum and maximum mean nothing while the count is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatsLayout {
+    /// How many values; always kept, for it tells empty aggregates.
+    pub count: u32,
+    /// Their sum.
+    pub sum: Option<u32>,
+    /// The least.
+    pub min: Option<u32>,
+    /// The greatest.
+    pub max: Option<u32>,
+    /// Bytes in all.
+    pub bytes: u32,
+}
+
+impl StatsLayout {
+    /// The layout for these extractors.
+    pub fn new<'a>(aggregates: impl IntoIterator<Item = &'a Aggregate>) -> StatsLayout {
+        let mut layout = StatsLayout { count: 0, sum: None, min: None, max: None, bytes: 8 };
+        for aggregate in aggregates {
+            let part = match aggregate {
+                Aggregate::Sum | Aggregate::Avg => &mut layout.sum,
+                Aggregate::Min => &mut layout.min,
+                Aggregate::Max => &mut layout.max,
+                Aggregate::Count
+                | Aggregate::Variance
+                | Aggregate::HistLog
+                | Aggregate::HistLinear => continue,
+            };
+            if part.is_none() {
+                *part = Some(layout.bytes);
+                layout.bytes += 8;
+            }
+        }
+        layout
+    }
+}
+
+/// The kernel map of an array. Keys are the script's keys one after another, numbers in 8 bytes,
+/// strings padded with zeros to their width. Aggregates are in per-CPU maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelMap {
+    /// Index of the map in the object.
+    pub index: u32,
+    /// Bytes of the key; 4 for a global without keys, whose only key is 0.
+    pub key_bytes: u32,
+    /// Bytes of the value.
+    pub value_bytes: u32,
+    /// Where in the value the insertion stamp is, when the array is ordered.
+    pub stamp: Option<u32>,
+    /// Whether each CPU has a value of its own.
+    pub per_cpu: bool,
+    /// Whether more than one kernel program writes it: then one may interrupt another.
+    pub writers: u32,
+}
+
+/// A kind of record and the code that handles it.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The probe that sends it.
+    pub probe: ProbeId,
+    /// What the payload holds.
+    pub fields: Vec<Field>,
+    /// Bytes of a record, header included.
+    pub bytes: u32,
+    /// The continuation in userspace.
+    pub body: Body,
+    /// The statement it continues.
+    pub span: Span,
+}
+
+/// A captured value in a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its offset in the payload.
+    pub offset: u32,
+    /// Its type.
+    pub ty: Type,
+}
+
+impl Layout {
+    /// Offset in `.bss` of the counters of a probe.
+    pub fn counters_offset(&self, probe: ProbeId) -> u32 {
+        control::SIZE + probe.as_u32() * counters::SIZE
+    }
+
+    /// Offset in `.bss` of a shared cell.
+    pub fn shared_offset(&self, cell: u32) -> u32 {
+        control::SIZE + self.probes * counters::SIZE + cell * 8
+    }
+
+    /// Bytes of `.bss`.
+    pub fn shared_bytes(&self) -> u32 {
+        self.shared_offset(self.shared.len() as u32)
+    }
+
+    /// Whether any kernel map or `.bss` is needed for the arrays.
+    pub fn has_kernel_maps(&self) -> bool {
+        self.arrays.values().any(|a| a.map.is_some())
+    }
+}
+
+/// The initial value of a numeric global.
+pub fn initial_number(initial: Option<&Constant>) -> i64 {
+    match initial {
+        Some(Constant::Number(n)) => *n,
+        Some(Constant::Text(_)) | None => 0,
+    }
+}

@@ -1,0 +1,267 @@
+//! Arrays and aggregates in kernel maps.
+//!
+//! A hit on an existing element costs one lookup. Only a new element takes the other way: insert it
+//! with zeros (unless another CPU was faster), look it up again, and fail when it is still not there.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, InstBuilder, StackSlot, Value, types::I64};
+
+use super::{KernelCode, variables};
+use crate::backend::names;
+use crate::layout::{ArrayId, ArrayValue, KernelMap, StatsLayout, control, counters};
+use crate::lower::{Half, Helper, Operand, Text};
+use crate::source::Span;
+
+/// `BPF_NOEXIST`.
+const NO_EXIST: i64 = 1;
+
+impl KernelCode<'_, '_> {
+    fn kernel_map(&self, array: ArrayId) -> KernelMap {
+        match self.layout.arrays[array].map {
+            Some(map) => map,
+            None => unreachable!("arrays that kernel code uses have maps"),
+        }
+    }
+
+    /// Looks an element up and branches on whether it is there; gives its address.
+    fn lookup(&mut self, map: KernelMap, key: StackSlot, found: Block, missing: Block) -> Value {
+        let map = self.emitter.map(map.index);
+        let key = self.emitter.slot_address(key, 0);
+        let element = self.emitter.helper(Helper::MapLookupElem, &[map, key]);
+        self.emitter.builder.ins().brif(element, found, &[], missing, &[]);
+        element
+    }
+
+    /// The address of an element, made when missing; a full array is an error.
+    fn element(&mut self, array: ArrayId, keys: &[Operand], span: Span) -> (KernelMap, Value) {
+        let map = self.kernel_map(array);
+        let layout = self.layout;
+        let definition = &layout.arrays[array];
+        let key = self.key_slot(keys, &definition.keys);
+        let (found, missing) = (self.emitter.block(), self.emitter.block());
+        let join = self.emitter.block();
+        let address = self.emitter.builder.append_block_param(join, I64);
+        let first = self.lookup(map, key, found, missing);
+        self.emitter.switch_to(found);
+        self.emitter.builder.ins().jump(join, &[first.into()]);
+
+        self.emitter.switch_to(missing);
+        self.emitter.builder.set_cold_block(missing);
+        self.insert(map, key, None);
+        let (there, full) = (self.emitter.block(), self.emitter.block());
+        let second = self.lookup(map, key, there, full);
+        self.emitter.switch_to(full);
+        self.emitter.builder.set_cold_block(full);
+        self.count(counters::ARRAY_FULL);
+        let limit = definition.sized.then_some(definition.capacity);
+        let site = self.overflow_site(&definition.name, limit, span);
+        self.fail(site);
+        self.emitter.switch_to(there);
+        self.emitter.builder.ins().jump(join, &[second.into()]);
+        self.emitter.switch_to(join);
+        (map, address)
+    }
+
+    /// Inserts an element unless it exists: zeros, or the value, and the stamp of ordered arrays.
+    fn insert(&mut self, map: KernelMap, key: StackSlot, value: Option<(&Operand, ArrayValue)>) {
+        let slot = self.emitter.slot(map.value_bytes.max(8));
+        let base = self.emitter.slot_address(slot, 0);
+        let mut offset = 0;
+        if let Some((operand, kind)) = value {
+            let ty = match kind {
+                ArrayValue::Text(width) => crate::types::Type::Text(width),
+                ArrayValue::Long | ArrayValue::Stats(_) => crate::types::Type::Long,
+            };
+            self.store_operand(operand, base, 0, ty);
+            offset = ty.bytes();
+        }
+        let end = map.stamp.unwrap_or(map.value_bytes);
+        while offset < end {
+            let zero = self.emitter.constant(0);
+            self.emitter.store(zero, base, offset);
+            offset += 8;
+        }
+        if let Some(stamp_offset) = map.stamp {
+            let counter =
+                self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(control::STAMP));
+            let one = self.emitter.constant(1);
+            let stamp = self.emitter.fetch_add(counter, one);
+            self.emitter.store(stamp, base, stamp_offset);
+        }
+        let map = self.emitter.map(map.index);
+        let key = self.emitter.slot_address(key, 0);
+        let flags = self.emitter.constant(NO_EXIST);
+        self.emitter.helper(Helper::MapUpdateElem, &[map, key, base, flags]);
+    }
+
+    pub(super) fn get(&mut self, array: ArrayId, keys: &[Operand]) -> Operand {
+        let map = self.kernel_map(array);
+        let layout = self.layout;
+        let definition = &layout.arrays[array];
+        let key = self.key_slot(keys, &definition.keys);
+        let (found, missing) = (self.emitter.block(), self.emitter.block());
+        let join = self.emitter.block();
+        let element = self.lookup(map, key, found, missing);
+        match definition.value {
+            ArrayValue::Long | ArrayValue::Stats(_) => {
+                let result = self.emitter.builder.append_block_param(join, I64);
+                self.emitter.switch_to(found);
+                let value = self.emitter.load(element, 0);
+                self.emitter.builder.ins().jump(join, &[value.into()]);
+                self.emitter.switch_to(missing);
+                let zero = self.emitter.constant(0);
+                self.emitter.builder.ins().jump(join, &[zero.into()]);
+                self.emitter.switch_to(join);
+                Operand::Long(result)
+            }
+            ArrayValue::Text(width) => {
+                let (slot, text) = self.text_slot(width);
+                self.emitter.switch_to(found);
+                let to = self.emitter.slot_address(slot, 0);
+                self.copy_text(&Text::Memory { address: element, width }, to, 0, width);
+                self.emitter.jump(join);
+                self.emitter.switch_to(missing);
+                let to = self.emitter.slot_address(slot, 0);
+                self.copy_text(&Text::Literal(String::new()), to, 0, width);
+                self.emitter.jump(join);
+                self.emitter.switch_to(join);
+                text
+            }
+        }
+    }
+
+    pub(super) fn set(&mut self, array: ArrayId, keys: &[Operand], value: &Operand, span: Span) {
+        let kind = self.layout.arrays[array].value;
+        let (_, element) = self.element(array, keys, span);
+        match kind {
+            ArrayValue::Text(width) => self.copy_text(value.text(), element, 0, width),
+            ArrayValue::Long | ArrayValue::Stats(_) => {
+                self.emitter.store(value.long(), element, 0);
+            }
+        }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        array: ArrayId,
+        keys: &[Operand],
+        delta: Value,
+        span: Span,
+    ) -> Value {
+        let (_, element) = self.element(array, keys, span);
+        self.emitter.fetch_add(element, delta)
+    }
+
+    pub(super) fn contains(&mut self, array: ArrayId, keys: &[Operand]) -> Value {
+        let map = self.kernel_map(array);
+        let layout = self.layout;
+        let key = self.key_slot(keys, &layout.arrays[array].keys);
+        let (found, missing) = (self.emitter.block(), self.emitter.block());
+        let join = self.emitter.block();
+        let result = self.emitter.builder.append_block_param(join, I64);
+        self.lookup(map, key, found, missing);
+        for (block, value) in [(found, 1), (missing, 0)] {
+            self.emitter.switch_to(block);
+            let value = self.emitter.constant(value);
+            self.emitter.builder.ins().jump(join, &[value.into()]);
+        }
+        self.emitter.switch_to(join);
+        result
+    }
+
+    pub(super) fn delete(&mut self, array: ArrayId, keys: &[Operand]) {
+        let map = self.kernel_map(array);
+        let layout = self.layout;
+        let key = self.key_slot(keys, &layout.arrays[array].keys);
+        let map = self.emitter.map(map.index);
+        let key = self.emitter.slot_address(key, 0);
+        self.emitter.helper(Helper::MapDeleteElem, &[map, key]);
+    }
+
+    /// Clears a global without keys: its only element cannot be deleted, it is set to zeros.
+    pub(super) fn clear(&mut self, array: ArrayId) {
+        let map = self.kernel_map(array);
+        let layout = self.layout;
+        let key = self.key_slot(&[], &layout.arrays[array].keys);
+        let (found, missing) = (self.emitter.block(), self.emitter.block());
+        let element = self.lookup(map, key, found, missing);
+        self.emitter.switch_to(found);
+        for offset in (0..map.value_bytes).step_by(8) {
+            let zero = self.emitter.constant(0);
+            self.emitter.store(zero, element, offset);
+        }
+        self.emitter.jump(missing);
+        self.emitter.switch_to(missing);
+    }
+
+    /// `<<<` on this CPU's part of an aggregate. A program is not entered again while it runs on a CPU;
+    /// when several write the aggregate, one may interrupt another, and the additions are atomic.
+    pub(super) fn record_stats(
+        &mut self,
+        array: ArrayId,
+        keys: &[Operand],
+        value: Value,
+        span: Span,
+    ) {
+        let ArrayValue::Stats(stats) = self.layout.arrays[array].value else {
+            unreachable!("`<<<` makes its target an aggregate")
+        };
+        let (map, element) = self.element(array, keys, span);
+        let atomic = map.writers > 1;
+        self.record_extremes(element, stats, value);
+        let one = self.emitter.constant(1);
+        self.accumulate(element, stats.count, one, atomic);
+        if let Some(sum) = stats.sum {
+            self.accumulate(element, sum, value, atomic);
+        }
+    }
+
+    fn accumulate(&mut self, element: Value, offset: u32, delta: Value, atomic: bool) {
+        if atomic {
+            let address = if offset == 0 {
+                element
+            } else {
+                self.emitter.builder.ins().iadd_imm_s(element, i64::from(offset))
+            };
+            self.emitter.fetch_add(address, delta);
+            return;
+        }
+        let old = self.emitter.load(element, offset);
+        let new = self.emitter.builder.ins().iadd(old, delta);
+        self.emitter.store(new, element, offset);
+    }
+
+    /// Minimum and maximum: the first value, or the better one.
+    fn record_extremes(&mut self, element: Value, stats: StatsLayout, value: Value) {
+        let parts = [
+            (stats.min, IntCC::SignedLessThan),
+            (stats.max, IntCC::SignedGreaterThan),
+        ];
+        if parts.iter().all(|(offset, _)| offset.is_none()) {
+            return;
+        }
+        let (first, compare, done) =
+            (self.emitter.block(), self.emitter.block(), self.emitter.block());
+        let count = self.emitter.load(element, stats.count);
+        self.emitter.builder.ins().brif(count, compare, &[], first, &[]);
+        self.emitter.switch_to(first);
+        for offset in parts.iter().filter_map(|(offset, _)| *offset) {
+            self.emitter.store(value, element, offset);
+        }
+        self.emitter.jump(done);
+        self.emitter.switch_to(compare);
+        for (offset, code) in parts {
+            let Some(offset) = offset else { continue };
+            let (store, next) = (self.emitter.block(), self.emitter.block());
+            let old = self.emitter.load(element, offset);
+            let better = self.emitter.builder.ins().icmp(code, value, old);
+            self.emitter.builder.ins().brif(better, store, &[], next, &[]);
+            self.emitter.switch_to(store);
+            self.emitter.store(value, element, offset);
+            self.emitter.jump(next);
+            self.emitter.switch_to(next);
+        }
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
+    }
+}

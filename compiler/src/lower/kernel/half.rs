@@ -1,0 +1,332 @@
+//! [`Half`] for kernel handlers.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I8, I16, I32, I64};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type as ClifType, Value};
+
+use super::{KernelCode, MAX_ROUNDS, variables};
+use crate::backend::names;
+use crate::builtins::{Builtin, Kernel};
+use crate::hir::{
+    Aggregate, Comparison, ContextSource, EventId, Load, Print, Scalar, Sort,
+};
+use crate::layout::{ArrayId, Storage};
+use crate::lower::{
+    Emitter, ErrorKind, ErrorSite, Half, Helper, LocalPlace, Operand, Tables, Text,
+    emitter::trusted,
+};
+use crate::source::Span;
+use crate::types::Type;
+
+impl KernelCode<'_, '_> {
+    /// Loads a context variable; its upper bytes are undefined in the context, defined here.
+    pub(super) fn context_variable(&mut self, index: usize) -> Value {
+        let variable = &self.point.context[index];
+        let ContextSource::Word(word) = variable.source;
+        let scalar = variable.value;
+        // Access to the context may be rewritten by the verifier: not even `notrap`.
+        let flags = MemFlagsData::new();
+        let value =
+            self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32);
+        self.extend(value, scalar)
+    }
+
+    /// The value of the lowest bytes of a word.
+    fn extend(&mut self, value: Value, scalar: Scalar) -> Value {
+        let Some(ty) = clif_type(scalar.bytes) else { return value };
+        let low = self.emitter.builder.ins().ireduce(ty, value);
+        if scalar.signed {
+            self.emitter.builder.ins().sextend(I64, low)
+        } else {
+            self.emitter.builder.ins().uextend(I64, low)
+        }
+    }
+
+    /// Loads an integer at an address that cannot fault.
+    fn load_scalar(&mut self, address: Value, offset: i32, scalar: Scalar) -> Value {
+        let flags = trusted();
+        let ins = self.emitter.builder.ins();
+        match (scalar.bytes, scalar.signed) {
+            (1, false) => ins.uload8(I64, flags, address, offset),
+            (1, true) => ins.sload8(I64, flags, address, offset),
+            (2, false) => ins.uload16(I64, flags, address, offset),
+            (2, true) => ins.sload16(I64, flags, address, offset),
+            (4, false) => ins.uload32(flags, address, offset),
+            (4, true) => ins.sload32(flags, address, offset),
+            _ => ins.load(I64, flags, address, offset),
+        }
+    }
+
+    /// The bits of a bit field, extended.
+    fn bit_field(&mut self, value: Value, bits: Option<(u8, u8)>, signed: bool) -> Value {
+        let Some((low, width)) = bits else { return value };
+        let up = self
+            .emitter
+            .builder
+            .ins()
+            .ishl_imm_u(value, 64 - i64::from(low) - i64::from(width));
+        let down = 64 - i64::from(width);
+        if signed {
+            self.emitter.builder.ins().sshr_imm_u(up, down)
+        } else {
+            self.emitter.builder.ins().ushr_imm_u(up, down)
+        }
+    }
+
+    fn shared_cell(&mut self, storage: Storage) -> Value {
+        match storage {
+            Storage::Shared(at) => {
+                self.emitter.symbol(names::DATA, variables::CELLS, i64::from(at) * 8)
+            }
+            Storage::Cell(_) | Storage::Array(_) => {
+                unreachable!("numbers that kernel code uses are shared")
+            }
+        }
+    }
+
+    fn text_variable(&mut self, width: u32) -> LocalPlace {
+        let slot = self.emitter.permanent_slot(width);
+        let address = self.emitter.slot_address(slot, 0);
+        self.copy_text(&Text::Literal(String::new()), address, 0, width);
+        LocalPlace::Slot(slot, width)
+    }
+}
+
+/// The CLIF type of so many bytes, when it is narrower than 64 bits.
+fn clif_type(bytes: u8) -> Option<ClifType> {
+    match bytes {
+        1 => Some(I8),
+        2 => Some(I16),
+        4 => Some(I32),
+        _ => None,
+    }
+}
+
+impl<'f> Half<'f> for KernelCode<'_, 'f> {
+    fn emitter(&mut self) -> &mut Emitter<'f> {
+        &mut self.emitter
+    }
+
+    fn tables(&mut self) -> &mut Tables {
+        self.tables
+    }
+
+    fn finish(&mut self) {
+        self.emitter.jump(self.exit);
+        self.write_failure_block();
+        self.emitter.switch_to(self.exit);
+        let zero = self.emitter.constant(0);
+        self.emitter.builder.ins().return_(&[zero]);
+    }
+
+    fn leave(&mut self) {
+        self.emitter.jump(self.exit);
+    }
+
+    fn fail(&mut self, site: ErrorSite) {
+        let site = self.tables.error(site);
+        let failure = self.failure_block();
+        let site = self.emitter.constant(i64::from(site));
+        self.emitter.builder.ins().jump(failure, &[site.into()]);
+    }
+
+    fn locate(&mut self, span: Span) {
+        let location = self.tables.locations.intern(span);
+        self.emitter.locate(location);
+    }
+
+    fn count_round(&mut self, span: Span) {
+        let Some(rounds) = self.rounds else { return };
+        let old = self.emitter.builder.use_var(rounds);
+        let new = self.emitter.builder.ins().iadd_imm_s(old, 1);
+        self.emitter.builder.def_var(rounds, new);
+        let most = self.emitter.opaque(MAX_ROUNDS);
+        let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, most);
+        let site = self.tables.error(ErrorSite {
+            kind: ErrorKind::TooManyActions,
+            span,
+            near: "loop".to_string(),
+        });
+        let failure = self.failure_block();
+        let site = self.emitter.constant(i64::from(site));
+        let go_on = self.emitter.block();
+        self.emitter.builder.ins().brif(over, failure, &[site.into()], go_on, &[]);
+        self.emitter.switch_to(go_on);
+    }
+
+    fn divisor(&mut self, value: i64) -> Value {
+        self.emitter.opaque(value)
+    }
+
+    fn declare_local(&mut self, ty: Type) -> LocalPlace {
+        match ty {
+            Type::Text(width) => self.text_variable(width),
+            Type::Long | Type::Stats => {
+                let variable = self.emitter.builder.declare_var(I64);
+                let zero = self.emitter.constant(0);
+                self.emitter.builder.def_var(variable, zero);
+                LocalPlace::Variable(variable, ty)
+            }
+        }
+    }
+
+    fn read_local(&mut self, place: LocalPlace) -> Operand {
+        match place {
+            LocalPlace::Variable(variable, _) => {
+                Operand::Long(self.emitter.builder.use_var(variable))
+            }
+            LocalPlace::Slot(slot, width) => {
+                let address = self.emitter.slot_address(slot, 0);
+                Operand::Text(Text::Memory { address, width })
+            }
+        }
+    }
+
+    fn write_local(&mut self, place: LocalPlace, value: &Operand) {
+        match place {
+            LocalPlace::Variable(variable, _) => {
+                self.emitter.builder.def_var(variable, value.long());
+            }
+            LocalPlace::Slot(slot, width) => {
+                let address = self.emitter.slot_address(slot, 0);
+                self.copy_text(value.text(), address, 0, width);
+            }
+        }
+    }
+
+    fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], _: Span) -> Operand {
+        match builtin.kernel {
+            Kernel::Inline(lower) => lower(self, arguments),
+            Kernel::Deferred | Kernel::DeferredLast => {
+                unreachable!("`partition` leaves no `{}` in kernel code", builtin.name)
+            }
+        }
+    }
+
+    fn context(&mut self, index: usize) -> Value {
+        match self.cached[index] {
+            Some(value) => value,
+            None => self.context_variable(index),
+        }
+    }
+
+    fn load(&mut self, load: &Load, address: Value, span: Span) -> Value {
+        let site = self.tables.error(ErrorSite {
+            kind: ErrorKind::ReadFault,
+            span,
+            near: "operator '->'".to_string(),
+        });
+        let value = if load.trusted {
+            self.fail_if(IntCC::Equal, address, site);
+            self.load_scalar(address, load.offset, load.value)
+        } else {
+            let slot = self.emitter.slot(8);
+            let to = self.emitter.slot_address(slot, 0);
+            let size = self.emitter.constant(i64::from(load.value.bytes));
+            let from = if load.offset == 0 {
+                address
+            } else {
+                self.emitter.builder.ins().iadd_imm_s(address, i64::from(load.offset))
+            };
+            let status = self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
+            self.fail_if(IntCC::NotEqual, status, site);
+            let from = self.emitter.slot_address(slot, 0);
+            self.load_scalar(from, 0, load.value)
+        };
+        self.bit_field(value, load.bits, load.value.signed)
+    }
+
+    fn captured(&mut self, _event: EventId, _field: usize) -> Operand {
+        unreachable!("captured values exist in continuations only")
+    }
+
+    fn read_cell(&mut self, storage: Storage) -> Value {
+        let cell = self.shared_cell(storage);
+        self.emitter.load(cell, 0)
+    }
+
+    fn write_cell(&mut self, storage: Storage, value: Value) {
+        let cell = self.shared_cell(storage);
+        self.emitter.store(value, cell, 0);
+    }
+
+    fn add_cell(&mut self, storage: Storage, delta: Value) -> Value {
+        let cell = self.shared_cell(storage);
+        self.emitter.fetch_add(cell, delta)
+    }
+
+    fn array_get(&mut self, array: ArrayId, keys: &[Operand], _span: Span) -> Operand {
+        self.get(array, keys)
+    }
+
+    fn array_set(&mut self, array: ArrayId, keys: &[Operand], value: &Operand, span: Span) {
+        self.set(array, keys, value, span);
+    }
+
+    fn array_add(&mut self, array: ArrayId, keys: &[Operand], delta: Value, span: Span) -> Value {
+        self.add(array, keys, delta, span)
+    }
+
+    fn array_contains(&mut self, array: ArrayId, keys: &[Operand]) -> Value {
+        self.contains(array, keys)
+    }
+
+    fn array_delete(&mut self, array: ArrayId, keys: &[Operand]) {
+        self.delete(array, keys);
+    }
+
+    fn array_clear(&mut self, array: ArrayId) {
+        self.clear(array);
+    }
+
+    fn record(&mut self, array: ArrayId, keys: &[Operand], value: Value, span: Span) {
+        self.record_stats(array, keys, value, span);
+    }
+
+    fn extract(&mut self, _: ArrayId, _: &[Operand], _: Aggregate, _: Span) -> Value {
+        unreachable!("`partition` leaves no extractors in kernel code")
+    }
+
+    fn foreach_begin(&mut self, _: ArrayId, _: Option<Sort>, _: Option<Value>) -> Value {
+        unreachable!("`partition` leaves no `foreach` in kernel code")
+    }
+
+    fn foreach_next(&mut self, _: Value, _: Block) {
+        unreachable!("`partition` leaves no `foreach` in kernel code")
+    }
+
+    fn foreach_key(&mut self, _: Value, _: usize, _: Type) -> Operand {
+        unreachable!("`partition` leaves no `foreach` in kernel code")
+    }
+
+    fn foreach_value(&mut self, _: Value, _: Type) -> Operand {
+        unreachable!("`partition` leaves no `foreach` in kernel code")
+    }
+
+    fn print(&mut self, _: &Print, _: &[Operand]) {
+        unreachable!("`partition` turns printing in kernel code into records")
+    }
+
+    fn sprint(&mut self, _: &Print, _: &[Operand]) -> Operand {
+        unreachable!("`partition` leaves no formatting in kernel code")
+    }
+
+    fn emit(&mut self, event: EventId, captures: &[Operand]) {
+        self.send(event, captures);
+    }
+
+    fn compare_texts(&mut self, operator: Comparison, left: &Text, right: &Text) -> Value {
+        self.compare_padded(operator, left, right)
+    }
+
+    fn concatenate(&mut self, _: &Text, _: &Text) -> Operand {
+        unreachable!("`partition` leaves no concatenation in kernel code")
+    }
+
+    fn temporary(&mut self, ty: Type) -> LocalPlace {
+        match ty {
+            Type::Text(width) => LocalPlace::Slot(self.emitter.slot(width), width),
+            Type::Long | Type::Stats => self.declare_local(ty),
+        }
+    }
+}

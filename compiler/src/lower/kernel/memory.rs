@@ -1,0 +1,141 @@
+//! Strings and keys in a kernel handler's memory.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, StackSlot, Value, types::I64};
+
+use super::KernelCode;
+use crate::hir::Comparison;
+use crate::lower::{Operand, Text, expression::condition_code};
+use crate::types::Type;
+
+/// The 64-bit words of a literal padded with zeros to `width`; truncated so that it stays terminated.
+fn literal_words(text: &str, width: u32) -> Vec<i64> {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.truncate(width as usize - 1);
+    bytes.resize(width as usize, 0);
+    bytes.chunks_exact(8).map(|w| i64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]])).collect()
+}
+
+impl KernelCode<'_, '_> {
+    /// Copies a string to memory, padded with zeros to `width`.
+    pub(super) fn copy_text(&mut self, text: &Text, to: Value, offset: u32, width: u32) {
+        match text {
+            Text::Literal(text) => {
+                for (at, word) in literal_words(text, width).into_iter().enumerate() {
+                    let word = self.emitter.constant(word);
+                    self.emitter.store(word, to, offset + 8 * at as u32);
+                }
+            }
+            Text::Memory { address, width: from } => {
+                for at in (0..width).step_by(8) {
+                    let word = if at < *from {
+                        self.emitter.load(*address, at)
+                    } else {
+                        self.emitter.constant(0)
+                    };
+                    self.emitter.store(word, to, offset + at);
+                }
+                if *from > width {
+                    let zero = self.emitter.builder.ins().iconst(cranelift_codegen::ir::types::I8, 0);
+                    self.emitter.store(zero, to, offset + width - 1);
+                }
+            }
+        }
+    }
+
+    /// Stores a value of a type to memory.
+    pub(super) fn store_operand(&mut self, operand: &Operand, to: Value, offset: u32, ty: Type) {
+        match (operand, ty) {
+            (Operand::Text(text), Type::Text(width)) => self.copy_text(text, to, offset, width),
+            (operand, _) => self.emitter.store(operand.long(), to, offset),
+        }
+    }
+
+    /// A stack slot that holds the keys as the map wants them.
+    pub(super) fn key_slot(&mut self, keys: &[Operand], types: &[Type]) -> StackSlot {
+        let bytes: u32 = types.iter().map(|t| t.bytes()).sum();
+        let slot = self.emitter.slot(bytes.max(8));
+        let base = self.emitter.slot_address(slot, 0);
+        if keys.is_empty() {
+            let zero = self.emitter.constant(0);
+            self.emitter.store(zero, base, 0);
+        }
+        let mut offset = 0;
+        for (key, &ty) in keys.iter().zip(types) {
+            self.store_operand(key, base, offset, ty);
+            offset += ty.bytes();
+        }
+        slot
+    }
+
+    /// The words of a string, up to `words` of them.
+    fn word(&mut self, text: &Text, at: u32) -> Value {
+        match text {
+            Text::Literal(text) => {
+                let width = (text.len() as u32 + 1).next_multiple_of(8);
+                let word = literal_words(text, width).get(at as usize).copied().unwrap_or(0);
+                self.emitter.constant(word)
+            }
+            Text::Memory { address, width } => {
+                if at * 8 < *width {
+                    self.emitter.load(*address, at * 8)
+                } else {
+                    self.emitter.constant(0)
+                }
+            }
+        }
+    }
+
+    /// Compares two zero-padded strings word by word; 0 or 1.
+    pub(super) fn compare_padded(
+        &mut self,
+        operator: Comparison,
+        left: &Text,
+        right: &Text,
+    ) -> Value {
+        let words = |t: &Text| match t {
+            Text::Literal(text) => (text.len() as u32 + 1).div_ceil(8),
+            Text::Memory { width, .. } => width / 8,
+        };
+        let count = words(left).max(words(right));
+        let join = self.emitter.block();
+        let result = self.emitter.builder.append_block_param(join, I64);
+        let differ = self.emitter.block();
+        let (a, b) = (
+            self.emitter.builder.append_block_param(differ, I64),
+            self.emitter.builder.append_block_param(differ, I64),
+        );
+        for at in 0..count {
+            let (l, r) = (self.word(left, at), self.word(right, at));
+            let same = self.emitter.builder.ins().icmp(IntCC::Equal, l, r);
+            let next = self.emitter.block();
+            self.emitter.builder.ins().brif(same, next, &[], differ, &[l.into(), r.into()]);
+            self.emitter.switch_to(next);
+        }
+        let equal = matches!(
+            operator,
+            Comparison::Equal | Comparison::LessEqual | Comparison::GreaterEqual
+        );
+        let value = self.emitter.constant(i64::from(equal));
+        self.emitter.builder.ins().jump(join, &[value.into()]);
+        self.emitter.switch_to(differ);
+        let value = match operator {
+            Comparison::Equal => self.emitter.constant(0),
+            Comparison::NotEqual => self.emitter.constant(1),
+            Comparison::Less
+            | Comparison::LessEqual
+            | Comparison::Greater
+            | Comparison::GreaterEqual => {
+                // The first byte of a little-endian word is its lowest: turn it into the highest, so
+                // that comparing words compares bytes in order.
+                let (a, b) =
+                    (self.emitter.builder.ins().bswap(a), self.emitter.builder.ins().bswap(b));
+                let is = self.emitter.builder.ins().icmp(condition_code(operator).unsigned(), a, b);
+                self.emitter.builder.ins().uextend(I64, is)
+            }
+        };
+        self.emitter.builder.ins().jump(join, &[value.into()]);
+        self.emitter.switch_to(join);
+        result
+    }
+}

@@ -1,0 +1,142 @@
+//! Records to userspace: captured values, errors, and the end of the session.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I32};
+
+use super::{KernelCode, RING_BUFFER, variables};
+use crate::backend::names;
+use crate::hir::EventId;
+use crate::layout::{control, counters, record};
+use crate::lower::{Helper, Operand, emitter::trusted};
+
+/// `BPF_RB_NO_WAKEUP`.
+const NO_WAKEUP: i64 = 1;
+/// `BPF_RB_FORCE_WAKEUP`.
+const FORCE_WAKEUP: i64 = 2;
+
+impl KernelCode<'_, '_> {
+    /// Reserves a record and branches to `full` when there is no room.
+    fn reserve(&mut self, bytes: u32, full: Block) -> Value {
+        let ring = self.emitter.map(RING_BUFFER);
+        let size = self.emitter.constant(i64::from(bytes));
+        let flags = self.emitter.constant(0);
+        let reserved = self.emitter.helper(Helper::RingbufReserve, &[ring, size, flags]);
+        let ok = self.emitter.block();
+        self.emitter.builder.ins().brif(reserved, ok, &[], full, &[]);
+        self.emitter.switch_to(ok);
+        reserved
+    }
+
+    fn header(&mut self, reserved: Value, event: u32) {
+        let word = i64::from(event) | i64::from(self.probe.as_u32()) << 32;
+        let word = self.emitter.constant(word);
+        self.emitter.store(word, reserved, 0);
+    }
+
+    /// Submits a record. A wake-up costs more than all else here, so the reader asks for one (by the
+    /// word in the control block) only when it has run dry and sleeps.
+    fn submit(&mut self, reserved: Value) {
+        let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
+        let wanted = self.emitter.builder.ins().load(I32, trusted(), control, control::WAKE as i32);
+        let (wake, plain, done) = (self.emitter.block(), self.emitter.block(), self.emitter.block());
+        self.emitter.builder.ins().brif(wanted, wake, &[], plain, &[]);
+        self.emitter.switch_to(wake);
+        let zero = self.emitter.builder.ins().iconst(I32, 0);
+        let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
+        self.emitter.store(zero, control, control::WAKE);
+        let flags = self.emitter.constant(FORCE_WAKEUP);
+        self.emitter.helper(Helper::RingbufSubmit, &[reserved, flags]);
+        self.emitter.jump(done);
+        self.emitter.switch_to(plain);
+        let flags = self.emitter.constant(NO_WAKEUP);
+        self.emitter.helper(Helper::RingbufSubmit, &[reserved, flags]);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
+    }
+
+    /// Sends the captured values of an event; when there is no room, counts a lost record.
+    pub(super) fn send(&mut self, event: EventId, captures: &[Operand]) {
+        let layout = self.layout;
+        let event_layout = &layout.events[event];
+        let (full, done) = (self.emitter.block(), self.emitter.block());
+        let reserved = self.reserve(event_layout.bytes, full);
+        self.header(reserved, event.as_u32());
+        for (field, capture) in event_layout.fields.iter().zip(captures) {
+            self.store_operand(capture, reserved, record::HEADER + field.offset, field.ty);
+        }
+        self.submit(reserved);
+        self.emitter.jump(done);
+        self.emitter.switch_to(full);
+        self.count(counters::LOST_RECORDS);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
+    }
+
+    /// Adds one to a counter of this probe.
+    pub(super) fn count(&mut self, counter: u32) {
+        let offset = self.probe.as_u32() * counters::SIZE + counter;
+        let address = self.emitter.symbol(names::DATA, variables::COUNTERS, i64::from(offset));
+        let one = self.emitter.constant(1);
+        self.emitter.fetch_add(address, one);
+    }
+
+    /// Tells userspace that the script called `exit()`. When there is no room the reader is busy, and
+    /// finds the word in the control block when it has read what is there.
+    pub(super) fn send_exit(&mut self) {
+        let done = self.emitter.block();
+        let reserved = self.reserve(record::HEADER, done);
+        self.header(reserved, record::EXIT);
+        let flags = self.emitter.constant(FORCE_WAKEUP);
+        self.emitter.helper(Helper::RingbufSubmit, &[reserved, flags]);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
+    }
+
+    /// The block that reports the error whose site is its parameter and leaves.
+    pub(super) fn failure_block(&mut self) -> Block {
+        if let Some(block) = self.failure {
+            return block;
+        }
+        let block = self.emitter.block();
+        self.emitter.builder.append_block_param(block, cranelift_codegen::ir::types::I64);
+        self.emitter.builder.set_cold_block(block);
+        self.failure = Some(block);
+        block
+    }
+
+    /// Writes the failure block, if anything can fail.
+    pub(super) fn write_failure_block(&mut self) {
+        let Some(block) = self.failure else { return };
+        self.emitter.switch_to(block);
+        let site = self.emitter.builder.block_params(block)[0];
+        let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
+        let stop = self.emitter.builder.ins().iconst(I32, 1);
+        self.emitter.store(stop, control, control::STOPPED);
+        let errors =
+            self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(control::ERRORS));
+        let one = self.emitter.constant(1);
+        self.emitter.fetch_add(errors, one);
+        let full = self.emitter.block();
+        let reserved = self.reserve(record::HEADER + 8, full);
+        self.header(reserved, record::ERROR);
+        self.emitter.store(site, reserved, record::HEADER);
+        let flags = self.emitter.constant(FORCE_WAKEUP);
+        self.emitter.helper(Helper::RingbufSubmit, &[reserved, flags]);
+        self.emitter.jump(self.exit);
+        self.emitter.switch_to(full);
+        let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
+        let next = self.emitter.builder.ins().iadd_imm_s(site, 1);
+        self.emitter.store(next, control, control::LAST_LOST_ERROR);
+        self.emitter.jump(self.exit);
+    }
+
+    /// Goes to the failure block when `value` compares so with 0; goes on otherwise.
+    pub(super) fn fail_if(&mut self, code: IntCC, value: Value, site: u32) {
+        let failure = self.failure_block();
+        let site = self.emitter.constant(i64::from(site));
+        let go_on = self.emitter.block();
+        let is = self.emitter.builder.ins().icmp_imm_s(code, value, 0);
+        self.emitter.builder.ins().brif(is, failure, &[site.into()], go_on, &[]);
+        self.emitter.switch_to(go_on);
+    }
+}

@@ -1,0 +1,157 @@
+//! Statements: control flow, the same for both halves.
+
+use super::{Half, Lower, LoopTargets, Operand};
+use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind};
+use crate::layout::{ArrayId, Storage};
+
+impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
+    pub(super) fn statements(&mut self, statements: &[Stmt]) {
+        for statement in statements {
+            if self.half.emitter().is_terminated() {
+                // Behind a `next`, `break` or `continue`: cannot be reached.
+                return;
+            }
+            let mark = self.half.emitter().slot_mark();
+            self.half.locate(statement.span);
+            self.statement(statement);
+            self.half.emitter().release_slots(mark);
+        }
+    }
+
+    fn statement(&mut self, statement: &Stmt) {
+        match &statement.kind {
+            StmtKind::Expr(e) => {
+                self.expression(e);
+            }
+            StmtKind::Record { target, value } => {
+                let value = self.long(value);
+                let (array, keys) = self.element(target);
+                self.half.record(array, &keys, value, target.span);
+            }
+            StmtKind::Print(print) => {
+                let arguments = self.expressions(&print.arguments);
+                self.half.print(print, &arguments);
+            }
+            StmtKind::Emit { event, captures } => {
+                let captures = self.expressions(captures);
+                self.half.emit(*event, &captures);
+            }
+            StmtKind::If { condition, then, otherwise } => {
+                let e = self.half.emitter();
+                let (then_block, else_block, join) = (e.block(), e.block(), e.block());
+                let on_false = if otherwise.is_empty() { join } else { else_block };
+                self.branch(condition, then_block, on_false);
+                self.half.emitter().switch_to(then_block);
+                self.statements(then);
+                self.half.emitter().jump(join);
+                if !otherwise.is_empty() {
+                    self.half.emitter().switch_to(else_block);
+                    self.statements(otherwise);
+                    self.half.emitter().jump(join);
+                }
+                self.half.emitter().switch_to(join);
+            }
+            StmtKind::Loop { condition, step, body } => {
+                let e = self.half.emitter();
+                // The preheader that keeps loop-invariant code off the block before (design rule 6).
+                let (preheader, head, inside) = (e.block(), e.block(), e.block());
+                let (next, end) = (e.block(), e.block());
+                e.jump(preheader);
+                e.switch_to(preheader);
+                e.jump(head);
+                e.switch_to(head);
+                match condition {
+                    Some(condition) => self.branch(condition, inside, end),
+                    None => self.half.emitter().jump(inside),
+                }
+                self.half.emitter().switch_to(inside);
+                self.half.count_round(statement.span);
+                self.loops.push(LoopTargets { on_break: end, on_continue: next });
+                self.statements(body);
+                self.loops.pop();
+                self.half.emitter().jump(next);
+                self.half.emitter().switch_to(next);
+                if let Some(step) = step {
+                    self.expression(step);
+                }
+                self.half.emitter().jump(head);
+                self.half.emitter().switch_to(end);
+            }
+            StmtKind::Foreach(foreach) => self.foreach(foreach),
+            StmtKind::Break => {
+                if let Some(targets) = self.loops.last() {
+                    let to = targets.on_break;
+                    self.half.emitter().jump(to);
+                }
+            }
+            StmtKind::Continue => {
+                if let Some(targets) = self.loops.last() {
+                    let to = targets.on_continue;
+                    self.half.emitter().jump(to);
+                }
+            }
+            StmtKind::Next => self.half.leave(),
+            StmtKind::Delete(place) => self.delete(place),
+        }
+    }
+
+    fn foreach(&mut self, foreach: &Foreach) {
+        let limit = foreach.limit.as_ref().map(|l| self.long(l));
+        let Storage::Array(array) = self.layout.storage[foreach.array] else { return };
+        let handle = self.half.foreach_begin(array, foreach.sort, limit);
+        let e = self.half.emitter();
+        let (head, end) = (e.block(), e.block());
+        e.jump(head);
+        e.switch_to(head);
+        self.half.foreach_next(handle, end);
+        let ty = &self.types.globals[foreach.array];
+        for (at, &local) in foreach.keys.iter().enumerate() {
+            let key = self.half.foreach_key(handle, at, ty.keys[at]);
+            self.write_local(local, &key);
+        }
+        if let Some(local) = foreach.value {
+            let value = self.half.foreach_value(handle, ty.value);
+            self.write_local(local, &value);
+        }
+        self.loops.push(LoopTargets { on_break: end, on_continue: head });
+        self.statements(&foreach.body);
+        self.loops.pop();
+        let e = self.half.emitter();
+        e.jump(head);
+        e.switch_to(end);
+    }
+
+    fn delete(&mut self, place: &Place) {
+        match &place.kind {
+            PlaceKind::Local(_) => {
+                let ty = self.types.expressions[place.id];
+                let empty = self.empty(ty);
+                self.assign(place, &[], &empty);
+            }
+            PlaceKind::Element(..) => {
+                let (array, keys) = self.element(place);
+                self.half.array_delete(array, &keys);
+            }
+            PlaceKind::Global(id) => match self.layout.storage[*id] {
+                Storage::Array(array) => self.half.array_clear(array),
+                storage @ (Storage::Cell(_) | Storage::Shared(_)) => {
+                    let zero = self.half.emitter().constant(0);
+                    self.half.write_cell(storage, zero);
+                }
+            },
+        }
+    }
+
+    /// The array and keys of an element, or of a global kept as an array without keys.
+    pub(super) fn element(&mut self, place: &Place) -> (ArrayId, Vec<Operand>) {
+        let (id, keys) = match &place.kind {
+            PlaceKind::Element(id, keys) => (*id, self.expressions(keys)),
+            PlaceKind::Global(id) => (*id, vec![]),
+            PlaceKind::Local(_) => unreachable!("a local is not an element"),
+        };
+        match self.layout.storage[id] {
+            Storage::Array(array) => (array, keys),
+            Storage::Cell(_) | Storage::Shared(_) => unreachable!("a number has no elements"),
+        }
+    }
+}

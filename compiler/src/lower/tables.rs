@@ -1,0 +1,120 @@
+//! The tables that compiled code refers to by index: string literals, print sites, error sites,
+//! source locations.
+
+use std::collections::HashMap;
+
+use super::Locations;
+use crate::format::Format;
+use crate::source::Span;
+
+/// The tables of one compilation.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// The string literals of user blocks; the first is empty.
+    pub literals: Vec<String>,
+    literal_index: HashMap<String, u32>,
+    /// The printing statements and expressions of user blocks.
+    pub prints: Vec<PrintSite>,
+    /// The places that can raise an error.
+    pub errors: Vec<ErrorSite>,
+    /// The lines of kernel code.
+    pub locations: Locations,
+}
+
+impl Default for Tables {
+    fn default() -> Tables {
+        Tables {
+            literals: vec![String::new()],
+            literal_index: HashMap::from([(String::new(), 0)]),
+            prints: vec![],
+            errors: vec![],
+            locations: Locations::default(),
+        }
+    }
+}
+
+impl Tables {
+    /// The index of a string literal.
+    pub fn literal(&mut self, text: &str) -> u32 {
+        if let Some(&index) = self.literal_index.get(text) {
+            return index;
+        }
+        let index = self.literals.len() as u32;
+        self.literals.push(text.to_string());
+        self.literal_index.insert(text.to_string(), index);
+        index
+    }
+
+    /// The index of an error site.
+    pub fn error(&mut self, site: ErrorSite) -> u32 {
+        match self.errors.iter().position(|e| *e == site) {
+            Some(at) => at as u32,
+            None => {
+                self.errors.push(site);
+                self.errors.len() as u32 - 1
+            }
+        }
+    }
+}
+
+/// A call of a printing function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrintSite {
+    /// The format, if it has one.
+    pub format: Option<Format>,
+    /// Between values.
+    pub delimiter: String,
+    /// A line break after the values.
+    pub newline: bool,
+    /// For each value whether it is a string.
+    pub texts: Vec<bool>,
+}
+
+/// A place that can raise an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorSite {
+    /// What can go wrong there.
+    pub kind: ErrorKind,
+    /// Where it is.
+    pub span: Span,
+    /// The token there, with its kind, as messages cite it: `operator '/'`.
+    pub near: String,
+}
+
+/// Run-time errors of scripts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// `/` or `%` by zero.
+    DivisionByZero,
+    /// An extractor of an aggregate without values.
+    EmptyAggregate,
+    /// No room for another element; the size limit if the script stated one.
+    ArrayOverflow {
+        /// The size written in the script.
+        limit: Option<u32>,
+    },
+    /// Memory that cannot be read.
+    ReadFault,
+    /// Too many rounds of loops in one hit of a probe.
+    TooManyActions,
+    /// `error()`.
+    Script,
+}
+
+impl std::fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ErrorKind::DivisionByZero => f.write_str("division by 0"),
+            ErrorKind::EmptyAggregate => f.write_str("empty aggregate"),
+            ErrorKind::ArrayOverflow { limit: None } => {
+                f.write_str("Array overflow, check MAXMAPENTRIES")
+            }
+            ErrorKind::ArrayOverflow { limit: Some(limit) } => {
+                write!(f, "Array overflow, check size limit ({limit})")
+            }
+            ErrorKind::ReadFault => f.write_str("read fault"),
+            ErrorKind::TooManyActions => f.write_str("MAXACTION exceeded"),
+            ErrorKind::Script => f.write_str("error"),
+        }
+    }
+}

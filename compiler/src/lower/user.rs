@@ -1,0 +1,450 @@
+//! User blocks: CLIF that calls the runtime.
+//!
+//! A string is the address of NUL-terminated bytes; it lives until the block ends, so variables and
+//! temporaries are just addresses.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    AbiParam, Block, Function, InstBuilder, Signature, SourceLoc, UserFuncName, Value, types::I64,
+};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+use super::{
+    Emitter, ErrorKind, ErrorSite, Half, LocalPlace, Lower, Operand, PrintSite, Tables, Text,
+    expression::condition_code,
+};
+use crate::backend::names;
+use crate::builtins::{Builtin, Kind, User};
+use crate::hir::{Aggregate, Body, Comparison, EventId, Load, Print, ProbeId, Script, Sort};
+use crate::layout::{ArrayId, Layout, Storage};
+use crate::runtime_functions::{
+    NO_LIMIT, RuntimeFunction, context, encode_aggregate, encode_sort,
+};
+use crate::source::Span;
+use crate::types::{MAX_STRING, Type, Types};
+
+/// A user block under construction.
+pub struct UserCode<'a, 'f> {
+    emitter: Emitter<'f>,
+    tables: &'a mut Tables,
+    layout: &'a Layout,
+    context: Value,
+    exit: Block,
+}
+
+/// What the front end of CLIF must know of the machine; the same for all 64-bit ones.
+pub(super) fn frontend_config() -> TargetFrontendConfig {
+    TargetFrontendConfig {
+        default_call_conv: CallConv::SystemV,
+        pointer_width: target_lexicon::PointerWidth::U64,
+        page_size_align_log2: 12,
+    }
+}
+
+/// A signature of one pointer parameter and a 64-bit result.
+pub(super) fn entry_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.push(AbiParam::new(I64));
+    signature.returns.push(AbiParam::new(I64));
+    signature
+}
+
+/// Lowers a user block.
+pub(super) fn function(
+    _script: &Script,
+    types: &Types,
+    layout: &Layout,
+    tables: &mut Tables,
+    body: &Body,
+    probe: Option<ProbeId>,
+) -> Function {
+    let name = UserFuncName::user(names::BLOCK, probe.map_or(0, ProbeId::as_u32));
+    let mut function = Function::with_name_signature(name, entry_signature());
+    let mut builder_context = FunctionBuilderContext::new();
+    let mut builder = FunctionBuilder::new(&mut function, &mut builder_context);
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    let context = builder.block_params(entry)[0];
+    let exit = builder.create_block();
+    let code = UserCode { emitter: Emitter::new(builder), tables, layout, context, exit };
+    let code = Lower::body(code, types, layout, body, probe);
+    let mut builder = code.emitter.builder;
+    builder.seal_all_blocks();
+    builder.finalize(frontend_config());
+    function
+}
+
+impl UserCode<'_, '_> {
+    /// Calls a runtime function; leaves the block when it fails.
+    fn call(&mut self, function: RuntimeFunction, arguments: &[Value]) -> Value {
+        let mut all = vec![self.context];
+        all.extend_from_slice(arguments);
+        let result = self.emitter.call(names::RUNTIME, function as u32, &all);
+        if function.fallible() {
+            let go_on = self.emitter.block();
+            let error = self.emitter.load(self.context, context::ERROR);
+            self.emitter.builder.ins().brif(error, self.exit, &[], go_on, &[]);
+            self.emitter.switch_to(go_on);
+        }
+        result
+    }
+
+    fn constant(&mut self, value: u32) -> Value {
+        self.emitter.constant(i64::from(value))
+    }
+
+    fn site(&mut self, site: ErrorSite) -> Value {
+        let index = self.tables.error(site);
+        self.constant(index)
+    }
+
+    /// The address of a string.
+    fn address(&mut self, text: &Text) -> Value {
+        match text {
+            Text::Memory { address, .. } => *address,
+            Text::Literal(text) => {
+                let index = self.tables.literal(text);
+                let literals = self.emitter.load(self.context, context::LITERALS);
+                self.emitter.load(literals, index * 8)
+            }
+        }
+    }
+
+    fn word(&mut self, operand: &Operand) -> Value {
+        match operand {
+            Operand::Long(value) => *value,
+            Operand::Text(text) => self.address(text),
+            Operand::Nothing => self.emitter.constant(0),
+        }
+    }
+
+    /// The address of an array of words; 0 when there are none.
+    fn words(&mut self, operands: &[Operand]) -> Value {
+        if operands.is_empty() {
+            return self.emitter.constant(0);
+        }
+        let slot = self.emitter.slot(8 * operands.len() as u32);
+        for (at, operand) in operands.iter().enumerate() {
+            let word = self.word(operand);
+            let to = self.emitter.slot_address(slot, 8 * at as u32);
+            self.emitter.store(word, to, 0);
+        }
+        self.emitter.slot_address(slot, 0)
+    }
+
+    fn operand(&self, word: Value, ty: Type) -> Operand {
+        match ty {
+            Type::Long | Type::Stats => Operand::Long(word),
+            Type::Text(width) => Operand::Text(Text::Memory { address: word, width }),
+        }
+    }
+
+    /// The type of an array's value, as operands have it.
+    fn value_type(&self, array: ArrayId) -> Type {
+        match self.layout.arrays[array].value {
+            crate::layout::ArrayValue::Text(width) => Type::Text(width),
+            crate::layout::ArrayValue::Long | crate::layout::ArrayValue::Stats(_) => Type::Long,
+        }
+    }
+
+    fn array_site(&mut self, array: ArrayId, span: Span) -> Value {
+        let array = &self.layout.arrays[array];
+        let limit = array.sized.then_some(array.capacity);
+        let site = self.overflow_site(&array.name, limit, span);
+        self.site(site)
+    }
+
+    /// Address of the cell of a numeric global.
+    fn cell(&mut self, storage: Storage) -> (Value, u32) {
+        match storage {
+            Storage::Cell(at) => (self.emitter.load(self.context, context::CELLS), at * 8),
+            Storage::Shared(at) => {
+                (self.emitter.load(self.context, context::SHARED), self.layout.shared_offset(at))
+            }
+            Storage::Array(_) => unreachable!("an array is not a cell"),
+        }
+    }
+
+    fn print_site(&mut self, print: &Print, arguments: &[Operand]) -> Value {
+        let texts = arguments.iter().map(|a| matches!(a, Operand::Text(_))).collect();
+        let site = PrintSite {
+            format: print.format.clone(),
+            delimiter: print.delimiter.clone(),
+            newline: print.newline,
+            texts,
+        };
+        self.tables.prints.push(site);
+        self.constant(self.tables.prints.len() as u32 - 1)
+    }
+}
+
+impl<'f> Half<'f> for UserCode<'_, 'f> {
+    fn emitter(&mut self) -> &mut Emitter<'f> {
+        &mut self.emitter
+    }
+
+    fn tables(&mut self) -> &mut Tables {
+        self.tables
+    }
+
+    fn finish(&mut self) {
+        self.emitter.jump(self.exit);
+        self.emitter.switch_to(self.exit);
+        let zero = self.emitter.constant(0);
+        self.emitter.builder.ins().return_(&[zero]);
+    }
+
+    fn leave(&mut self) {
+        self.emitter.jump(self.exit);
+    }
+
+    fn fail(&mut self, site: ErrorSite) {
+        let site = self.site(site);
+        self.call(RuntimeFunction::Raise, &[site]);
+        // The call has set the error: the test behind it leaves the block.
+        self.emitter.jump(self.exit);
+    }
+
+    fn locate(&mut self, _span: Span) {
+        // User blocks cite their places in the error table; their code needs no line table.
+        self.emitter.locate(SourceLoc::default());
+    }
+
+    fn count_round(&mut self, span: Span) {
+        let site = ErrorSite {
+            kind: ErrorKind::TooManyActions,
+            span,
+            near: "keyword 'loop'".to_string(),
+        };
+        let site = self.site(site);
+        self.call(RuntimeFunction::Round, &[site]);
+    }
+
+    fn divisor(&mut self, value: i64) -> Value {
+        self.emitter.constant(value)
+    }
+
+    fn declare_local(&mut self, ty: Type) -> LocalPlace {
+        let variable = self.emitter.builder.declare_var(I64);
+        let initial = match ty {
+            Type::Long | Type::Stats => self.emitter.constant(0),
+            Type::Text(_) => self.address(&Text::Literal(String::new())),
+        };
+        self.emitter.builder.def_var(variable, initial);
+        LocalPlace::Variable(variable, ty)
+    }
+
+    fn read_local(&mut self, place: LocalPlace) -> Operand {
+        match place {
+            LocalPlace::Variable(variable, ty) => {
+                let word = self.emitter.builder.use_var(variable);
+                self.operand(word, ty)
+            }
+            LocalPlace::Slot(..) => unreachable!("user blocks keep locals in variables"),
+        }
+    }
+
+    fn write_local(&mut self, place: LocalPlace, value: &Operand) {
+        let word = self.word(value);
+        match place {
+            LocalPlace::Variable(variable, _) => self.emitter.builder.def_var(variable, word),
+            LocalPlace::Slot(..) => unreachable!("user blocks keep locals in variables"),
+        }
+    }
+
+    fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], span: Span) -> Operand {
+        let mut words: Vec<Value> = arguments.iter().map(|a| self.word(a)).collect();
+        let result = match builtin.user {
+            User::Runtime(function) => self.call(function, &words),
+            User::Divided(function, divisor) => {
+                let value = self.call(function, &words);
+                let divisor = self.emitter.constant(divisor);
+                self.emitter.builder.ins().sdiv(value, divisor)
+            }
+            User::WithSite(function) => {
+                let near = format!("identifier '{}'", builtin.name);
+                let site = self.site(ErrorSite { kind: ErrorKind::Script, span, near });
+                words.push(site);
+                self.call(function, &words)
+            }
+            User::Constant(value) => self.emitter.constant(value),
+        };
+        match builtin.result {
+            Kind::Long => Operand::Long(result),
+            Kind::Text(width) => Operand::Text(Text::Memory { address: result, width }),
+            Kind::Nothing => Operand::Nothing,
+        }
+    }
+
+    fn context(&mut self, _index: usize) -> Value {
+        unreachable!("the probe points of user blocks have no context variables")
+    }
+
+    fn load(&mut self, _load: &Load, _address: Value, _span: Span) -> Value {
+        unreachable!("user blocks reach kernel memory only through captured values")
+    }
+
+    fn captured(&mut self, event: EventId, field: usize) -> Operand {
+        let field = self.layout.events[event].fields[field];
+        let record = self.emitter.load(self.context, context::RECORD);
+        match field.ty {
+            Type::Long | Type::Stats => Operand::Long(self.emitter.load(record, field.offset)),
+            Type::Text(width) => {
+                let offset = i64::from(field.offset);
+                let address = self.emitter.builder.ins().iadd_imm_s(record, offset);
+                Operand::Text(Text::Memory { address, width })
+            }
+        }
+    }
+
+    fn read_cell(&mut self, storage: Storage) -> Value {
+        let (base, offset) = self.cell(storage);
+        self.emitter.load(base, offset)
+    }
+
+    fn write_cell(&mut self, storage: Storage, value: Value) {
+        let (base, offset) = self.cell(storage);
+        self.emitter.store(value, base, offset);
+    }
+
+    fn add_cell(&mut self, storage: Storage, delta: Value) -> Value {
+        let (base, offset) = self.cell(storage);
+        match storage {
+            Storage::Shared(_) => {
+                let address = self.emitter.builder.ins().iadd_imm_s(base, i64::from(offset));
+                self.emitter.fetch_add(address, delta)
+            }
+            Storage::Cell(_) | Storage::Array(_) => {
+                let old = self.emitter.load(base, offset);
+                let new = self.emitter.builder.ins().iadd(old, delta);
+                self.emitter.store(new, base, offset);
+                old
+            }
+        }
+    }
+
+    fn array_get(&mut self, array: ArrayId, keys: &[Operand], _span: Span) -> Operand {
+        let keys = self.words(keys);
+        let index = self.constant(array.as_u32());
+        let word = self.call(RuntimeFunction::ArrayGet, &[index, keys]);
+        self.operand(word, self.value_type(array))
+    }
+
+    fn array_set(&mut self, array: ArrayId, keys: &[Operand], value: &Operand, span: Span) {
+        let keys = self.words(keys);
+        let value = self.word(value);
+        let site = self.array_site(array, span);
+        let index = self.constant(array.as_u32());
+        self.call(RuntimeFunction::ArraySet, &[index, keys, value, site]);
+    }
+
+    fn array_add(&mut self, array: ArrayId, keys: &[Operand], delta: Value, span: Span) -> Value {
+        let keys = self.words(keys);
+        let site = self.array_site(array, span);
+        let index = self.constant(array.as_u32());
+        self.call(RuntimeFunction::ArrayAdd, &[index, keys, delta, site])
+    }
+
+    fn array_contains(&mut self, array: ArrayId, keys: &[Operand]) -> Value {
+        let keys = self.words(keys);
+        let index = self.constant(array.as_u32());
+        self.call(RuntimeFunction::ArrayContains, &[index, keys])
+    }
+
+    fn array_delete(&mut self, array: ArrayId, keys: &[Operand]) {
+        let keys = self.words(keys);
+        let index = self.constant(array.as_u32());
+        self.call(RuntimeFunction::ArrayDelete, &[index, keys]);
+    }
+
+    fn array_clear(&mut self, array: ArrayId) {
+        let index = self.constant(array.as_u32());
+        self.call(RuntimeFunction::ArrayClear, &[index]);
+    }
+
+    fn record(&mut self, array: ArrayId, keys: &[Operand], value: Value, span: Span) {
+        let keys = self.words(keys);
+        let site = self.array_site(array, span);
+        let index = self.constant(array.as_u32());
+        self.call(RuntimeFunction::StatsRecord, &[index, keys, value, site]);
+    }
+
+    fn extract(
+        &mut self,
+        array: ArrayId,
+        keys: &[Operand],
+        aggregate: Aggregate,
+        span: Span,
+    ) -> Value {
+        let keys = self.words(keys);
+        let near = format!("identifier '{}'", crate::hir::aggregate_name(aggregate));
+        let site = self.site(ErrorSite { kind: ErrorKind::EmptyAggregate, span, near });
+        let index = self.constant(array.as_u32());
+        let aggregate = self.emitter.constant(encode_aggregate(aggregate));
+        self.call(RuntimeFunction::StatsExtract, &[index, keys, aggregate, site])
+    }
+
+    fn foreach_begin(&mut self, array: ArrayId, sort: Option<Sort>, limit: Option<Value>) -> Value {
+        let index = self.constant(array.as_u32());
+        let sort = self.emitter.constant(encode_sort(sort));
+        let limit = limit.unwrap_or_else(|| self.emitter.constant(NO_LIMIT));
+        self.call(RuntimeFunction::ForeachBegin, &[index, sort, limit])
+    }
+
+    fn foreach_next(&mut self, handle: Value, end: Block) {
+        let more = self.call(RuntimeFunction::ForeachNext, &[handle]);
+        let body = self.emitter.block();
+        self.emitter.builder.ins().brif(more, body, &[], end, &[]);
+        self.emitter.switch_to(body);
+    }
+
+    fn foreach_key(&mut self, handle: Value, index: usize, ty: Type) -> Operand {
+        let index = self.emitter.constant(index as i64);
+        let word = self.call(RuntimeFunction::ForeachKey, &[handle, index]);
+        self.operand(word, ty)
+    }
+
+    fn foreach_value(&mut self, handle: Value, ty: Type) -> Operand {
+        let word = self.call(RuntimeFunction::ForeachValue, &[handle]);
+        self.operand(word, ty)
+    }
+
+    fn print(&mut self, print: &Print, arguments: &[Operand]) {
+        let words = self.words(arguments);
+        let site = self.print_site(print, arguments);
+        self.call(RuntimeFunction::Print, &[site, words]);
+    }
+
+    fn sprint(&mut self, print: &Print, arguments: &[Operand]) -> Operand {
+        let words = self.words(arguments);
+        let site = self.print_site(print, arguments);
+        let address = self.call(RuntimeFunction::Sprint, &[site, words]);
+        Operand::Text(Text::Memory { address, width: MAX_STRING })
+    }
+
+    fn emit(&mut self, _event: EventId, _captures: &[Operand]) {
+        unreachable!("user blocks do what they do at once")
+    }
+
+    fn compare_texts(&mut self, operator: Comparison, left: &Text, right: &Text) -> Value {
+        let left = self.address(left);
+        let right = self.address(right);
+        let order = self.call(RuntimeFunction::TextCompare, &[left, right]);
+        let code: IntCC = condition_code(operator);
+        let is = self.emitter.builder.ins().icmp_imm_s(code, order, 0);
+        self.emitter.builder.ins().uextend(I64, is)
+    }
+
+    fn concatenate(&mut self, left: &Text, right: &Text) -> Operand {
+        let left = self.address(left);
+        let right = self.address(right);
+        let address = self.call(RuntimeFunction::TextConcatenate, &[left, right]);
+        Operand::Text(Text::Memory { address, width: MAX_STRING })
+    }
+
+    fn temporary(&mut self, ty: Type) -> LocalPlace {
+        self.declare_local(ty)
+    }
+}

@@ -1,0 +1,189 @@
+//! Where each global lives, and the layout of those that live in maps.
+
+use std::collections::BTreeSet;
+
+use cranelift_codegen::entity::SecondaryMap;
+
+use super::each_statement;
+use crate::hir::*;
+use crate::layout::{
+    Array, ArrayValue, DEFAULT_CAPACITY, KernelMap, Layout, StatsLayout, Storage, initial_number,
+};
+use crate::types::{GlobalType, Type, Types};
+
+/// How the code of a script uses a global.
+#[derive(Clone, Default)]
+struct Uses {
+    /// The kernel probes that write it.
+    kernel_writers: BTreeSet<ProbeId>,
+    /// Whether kernel code uses it at all.
+    kernel: bool,
+    /// Whether a loop runs over it in order of insertion.
+    ordered: bool,
+}
+
+/// Fills the layout's storage and arrays.
+pub(super) fn place(script: &Script, types: &Types, layout: &mut Layout) {
+    let mut uses: SecondaryMap<GlobalId, Uses> = SecondaryMap::new();
+    for (id, probe) in script.probes.iter() {
+        let kernel = probe.point.attach.in_kernel().then_some(id);
+        each_statement(&probe.body.statements, &mut |s| statement_uses(s, kernel, &mut uses));
+    }
+    // Map 0 is the ring buffer, whether or not it is used: indices do not depend on the script.
+    let mut next_map = 1;
+    for (id, global) in script.globals.iter() {
+        let ty = &types.globals[id];
+        let uses = &uses[id];
+        let is_array = !ty.keys.is_empty();
+        let storage = if ty.value == Type::Long && !is_array {
+            let initial = initial_number(global.initial.as_ref());
+            let cells = if uses.kernel { &mut layout.shared } else { &mut layout.cells };
+            cells.push(initial);
+            let at = cells.len() as u32 - 1;
+            if uses.kernel { Storage::Shared(at) } else { Storage::Cell(at) }
+        } else {
+            let mut array = array(global, ty, uses);
+            if uses.kernel {
+                array.map = Some(kernel_map(&array, next_map, uses.kernel_writers.len() as u32));
+                next_map += 1;
+            }
+            Storage::Array(layout.arrays.push(array))
+        };
+        layout.storage.push(storage);
+    }
+}
+
+fn array(global: &Global, ty: &GlobalType, uses: &Uses) -> Array {
+    let value = match ty.value {
+        Type::Long => ArrayValue::Long,
+        Type::Text(width) => ArrayValue::Text(width),
+        Type::Stats => ArrayValue::Stats(StatsLayout::new(&ty.aggregates)),
+    };
+    let scalar = ty.keys.is_empty();
+    Array {
+        name: global.name.clone(),
+        span: global.span,
+        keys: ty.keys.clone(),
+        value,
+        capacity: if scalar { 1 } else { global.size.unwrap_or(DEFAULT_CAPACITY) },
+        sized: global.size.is_some(),
+        wrap: global.wrap,
+        initial: match &global.initial {
+            Some(Constant::Text(text)) => Some(text.clone()),
+            Some(Constant::Number(_)) | None => None,
+        },
+        ordered: uses.ordered && !scalar,
+        map: None,
+    }
+}
+
+fn kernel_map(array: &Array, index: u32, writers: u32) -> KernelMap {
+    let value_bytes = match array.value {
+        ArrayValue::Long => 8,
+        ArrayValue::Text(width) => width,
+        ArrayValue::Stats(stats) => stats.bytes,
+    };
+    let stamp = array.ordered.then_some(value_bytes);
+    KernelMap {
+        index,
+        key_bytes: array.keys.iter().map(|k| k.bytes()).sum::<u32>().max(4),
+        value_bytes: value_bytes + if array.ordered { 8 } else { 0 },
+        stamp,
+        per_cpu: matches!(array.value, ArrayValue::Stats(_)),
+        writers,
+    }
+}
+
+type AllUses = SecondaryMap<GlobalId, Uses>;
+
+fn note(uses: &mut AllUses, id: GlobalId, kernel: Option<ProbeId>, write: bool) {
+    if let Some(probe) = kernel {
+        uses[id].kernel = true;
+        if write {
+            uses[id].kernel_writers.insert(probe);
+        }
+    }
+}
+
+fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses) {
+    match &statement.kind {
+        StmtKind::Expr(e) => expression_uses(e, kernel, uses),
+        StmtKind::Record { target, value } => {
+            place_uses(target, kernel, true, uses);
+            expression_uses(value, kernel, uses);
+        }
+        StmtKind::Print(print) => all_uses(&print.arguments, kernel, uses),
+        StmtKind::If { condition, .. } => expression_uses(condition, kernel, uses),
+        StmtKind::Loop { condition, step, .. } => {
+            for e in condition.iter().chain(step) {
+                expression_uses(e, kernel, uses);
+            }
+        }
+        StmtKind::Foreach(foreach) => {
+            note(uses, foreach.array, kernel, false);
+            // Equal elements of a sorted loop keep their order, so the order matters there, too;
+            // a sort by a unique single key leaves nothing to it.
+            uses[foreach.array].ordered |=
+                foreach.sort.is_none_or(|s| !(matches!(s.by, SortBy::Key(_)) && foreach.keys.len() == 1));
+            if let Some(limit) = &foreach.limit {
+                expression_uses(limit, kernel, uses);
+            }
+        }
+        StmtKind::Delete(place) => place_uses(place, kernel, true, uses),
+        StmtKind::Emit { captures, .. } => all_uses(captures, kernel, uses),
+        StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+    }
+}
+
+fn all_uses(list: &[Expr], kernel: Option<ProbeId>, uses: &mut AllUses) {
+    for e in list {
+        expression_uses(e, kernel, uses);
+    }
+}
+
+fn place_uses(place: &Place, kernel: Option<ProbeId>, write: bool, uses: &mut AllUses) {
+    match &place.kind {
+        PlaceKind::Local(_) => {}
+        PlaceKind::Global(id) => note(uses, *id, kernel, write),
+        PlaceKind::Element(id, keys) => {
+            note(uses, *id, kernel, write);
+            all_uses(keys, kernel, uses);
+        }
+    }
+}
+
+fn expression_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
+    match &e.kind {
+        ExprKind::Number(_)
+        | ExprKind::Text(_)
+        | ExprKind::Context(_)
+        | ExprKind::Captured { .. } => {}
+        ExprKind::Read(place) => place_uses(place, kernel, false, uses),
+        ExprKind::Extract { of, .. } => place_uses(of, kernel, false, uses),
+        ExprKind::Load(load) => expression_uses(&load.address, kernel, uses),
+        ExprKind::Call { arguments, .. } => all_uses(arguments, kernel, uses),
+        ExprKind::Sprint(print) => all_uses(&print.arguments, kernel, uses),
+        ExprKind::Unary { operand, .. } => expression_uses(operand, kernel, uses),
+        ExprKind::Arithmetic { left, right, .. }
+        | ExprKind::Compare { left, right, .. }
+        | ExprKind::Logical { left, right, .. }
+        | ExprKind::Concatenate { left, right } => {
+            expression_uses(left, kernel, uses);
+            expression_uses(right, kernel, uses);
+        }
+        ExprKind::Conditional { condition, then, otherwise } => {
+            for e in [condition, then, otherwise] {
+                expression_uses(e, kernel, uses);
+            }
+        }
+        ExprKind::In { array, keys } => {
+            note(uses, *array, kernel, false);
+            all_uses(keys, kernel, uses);
+        }
+        ExprKind::Assign { target, value, .. } => {
+            place_uses(target, kernel, true, uses);
+            expression_uses(value, kernel, uses);
+        }
+        ExprKind::Increment { target, .. } => place_uses(target, kernel, true, uses),
+    }
+}

@@ -1,0 +1,329 @@
+//! `$variables` and their members: from names to loads at known offsets, through BTF.
+
+use super::{Resolver, Scope, constant};
+use crate::btf::{Btf, Kind, TypeId};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::{Arithmetic, Expr, ExprKind, Load, Scalar};
+use crate::source::Span;
+use crate::syntax::ast::{Access, Expression, ExpressionKind, Name};
+
+/// Something in a member chain: a value, or memory a value can be loaded from.
+struct Reached {
+    what: What,
+    ty: TypeId,
+    span: Span,
+}
+
+enum What {
+    /// A number or pointer, already computed; `trusted` when the verifier lets it be read through.
+    Value { expr: Expr, trusted: bool },
+    /// Memory at `address + offset`.
+    Memory { address: Expr, offset: i32, trusted: bool, bits: Option<(u8, u8)>, bytes: Option<u8> },
+}
+
+impl Resolver<'_> {
+    /// `$name` and chains on it.
+    pub(super) fn context_expression(
+        &mut self,
+        scope: &mut Scope<'_>,
+        expression: &Expression,
+    ) -> Option<Expr> {
+        let reached = self.reach(scope, expression)?;
+        self.value_of(reached)
+    }
+
+    /// `& $a->b`.
+    pub(super) fn address_of(
+        &mut self,
+        scope: &mut Scope<'_>,
+        operand: &Expression,
+        span: Span,
+    ) -> Option<Expr> {
+        let reached = self.reach(scope, operand)?;
+        match reached.what {
+            What::Memory { address, offset, bits: None, .. } => {
+                Some(self.offset(address, i64::from(offset), span))
+            }
+            What::Memory { bits: Some(_), .. } => {
+                self.diagnostics
+                    .error(codes::CONTEXT_TYPE, operand.span, "a bit field has no address");
+                None
+            }
+            What::Value { .. } => {
+                self.diagnostics
+                    .error(codes::CONTEXT_TYPE, operand.span, "this value has no address")
+                    .label("an argument is in a register");
+                None
+            }
+        }
+    }
+
+    fn reach(&mut self, scope: &mut Scope<'_>, expression: &Expression) -> Option<Reached> {
+        match &expression.kind {
+            ExpressionKind::Context(name) => self.variable(scope, name, expression.span),
+            ExpressionKind::Member { base, access } => {
+                let base = self.reach(scope, base)?;
+                match access {
+                    Access::Field(name) => self.field(base, name, expression.span),
+                    Access::Index(index) => self.element(scope, base, index, expression.span),
+                    Access::Pretty { .. } => {
+                        self.unsupported(
+                            expression.span,
+                            "pretty printing of structures is not supported yet",
+                            "print the members you need",
+                        );
+                        None
+                    }
+                }
+            }
+            _ => {
+                self.diagnostics
+                    .error(codes::CONTEXT_TYPE, expression.span, "not a structure")
+                    .label("`->` and `[ ]` need a `$variable` of the probe here");
+                None
+            }
+        }
+    }
+
+    fn variable(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Reached> {
+        let plain = name.trim_start_matches('$');
+        let Some(at) = scope.point.context.iter().position(|v| v.name == plain) else {
+            let point = scope.point;
+            let no_btf = point.context.is_empty() && point.attach.in_kernel();
+            let missing = if no_btf { self.facts.btf().err() } else { None };
+            let diagnostic = self.diagnostics.error(
+                codes::UNKNOWN_CONTEXT,
+                span,
+                format!("`{name}` is not available at `{}`", point.name),
+            );
+            if let Some(missing) = missing {
+                diagnostic
+                    .label("needs the kernel's type information")
+                    .note(format!("there is none: {missing}"));
+            } else if point.context.is_empty() {
+                diagnostic.label("this probe point has no context variables");
+            } else {
+                let names: Vec<String> =
+                    point.context.iter().map(|v| format!("${}", v.name)).collect();
+                diagnostic
+                    .label("no such context variable")
+                    .suggest(name, names.iter().map(String::as_str))
+                    .help(format!("it has {}", names.join(", ")));
+            }
+            return None;
+        };
+        let variable = &scope.point.context[at];
+        let expr = self.expr(span, ExprKind::Context(at));
+        let what = What::Value { expr, trusted: variable.trusted };
+        Some(Reached { what, ty: TypeId(variable.ty), span })
+    }
+
+    /// `base->name`.
+    fn field(&mut self, base: Reached, name: &Name, span: Span) -> Option<Reached> {
+        let facts = self.facts;
+        let btf = facts.btf().ok()?;
+        let (structure, what) = self.structure(btf, base, name)?;
+        let Some(field) = btf.field(structure, &name.text) else {
+            let members = btf.member_names(structure);
+            let diagnostic = self.diagnostics.error(
+                codes::UNKNOWN_MEMBER,
+                name.span,
+                format!("`{}` has no member `{}`", btf.describe(structure), name.text),
+            );
+            diagnostic.label("no such member");
+            suggest_members(diagnostic, &name.text, &members);
+            return None;
+        };
+        let What::Memory { address, offset, trusted, .. } = what else { return None };
+        let Some(size) = btf.size(field.ty).map(|s| s.min(8) as u32) else {
+            return Some(Reached {
+                what: What::Memory {
+                    address,
+                    offset: offset + (field.bit_offset / 8) as i32,
+                    trusted,
+                    bits: None,
+                    bytes: None,
+                },
+                ty: field.ty,
+                span,
+            });
+        };
+        let (byte, bits) = match field.bit_size {
+            Some(width) => {
+                // The naturally aligned integer of the declared type that holds the field.
+                let unit = size.max(1) * 8;
+                let start = field.bit_offset / unit * unit;
+                (start / 8, Some(((field.bit_offset - start) as u8, width as u8)))
+            }
+            None => (field.bit_offset / 8, None),
+        };
+        let what = What::Memory {
+            address,
+            offset: offset + byte as i32,
+            trusted,
+            bits,
+            bytes: bits.map(|_| size as u8),
+        };
+        Some(Reached { what, ty: field.ty, span })
+    }
+
+    /// Turns a pointer to a structure, or a structure in memory, into the structure's memory.
+    fn structure(&mut self, btf: &Btf, base: Reached, name: &Name) -> Option<(TypeId, What)> {
+        let ty = btf.strip(base.ty);
+        match btf.kind(ty) {
+            Some(Kind::Struct | Kind::Union) => Some((ty, base.what)),
+            Some(Kind::Pointer) => {
+                let target = btf.strip(btf.pointee(ty)?);
+                if !matches!(btf.kind(target), Some(Kind::Struct | Kind::Union)) {
+                    self.not_a_structure(btf, base.span, base.ty, name);
+                    return None;
+                }
+                let trusted = matches!(base.what, What::Value { trusted: true, .. });
+                let address = self.value_of(base)?;
+                let what =
+                    What::Memory { address, offset: 0, trusted, bits: None, bytes: None };
+                Some((target, what))
+            }
+            _ => {
+                self.not_a_structure(btf, base.span, base.ty, name);
+                None
+            }
+        }
+    }
+
+    fn not_a_structure(&mut self, btf: &Btf, span: Span, ty: TypeId, name: &Name) {
+        let shown = btf.describe(ty);
+        self.diagnostics
+            .error(codes::CONTEXT_TYPE, name.span, format!("no member `{}`", name.text))
+            .also(span, format!("this is of type `{shown}`"));
+    }
+
+    /// `base[index]`.
+    fn element(
+        &mut self,
+        scope: &mut Scope<'_>,
+        base: Reached,
+        index: &Expression,
+        span: Span,
+    ) -> Option<Reached> {
+        let facts = self.facts;
+        let btf = facts.btf().ok()?;
+        let ty = btf.strip(base.ty);
+        let base_span = base.span;
+        let (element, length, what) = match btf.kind(ty) {
+            Some(Kind::Array) => {
+                let array = btf.array(ty)?;
+                (array.element, Some(array.length), base.what)
+            }
+            Some(Kind::Pointer) => {
+                let target = btf.pointee(ty)?;
+                let address = self.value_of(base)?;
+                let what =
+                    What::Memory { address, offset: 0, trusted: false, bits: None, bytes: None };
+                (target, None, what)
+            }
+            _ => {
+                let shown = btf.describe(base.ty);
+                self.diagnostics
+                    .error(codes::CONTEXT_TYPE, index.span, "this cannot be indexed")
+                    .also(base_span, format!("this is of type `{shown}`"));
+                return None;
+            }
+        };
+        let What::Memory { address, offset, trusted, .. } = what else { return None };
+        let size = i64::from(btf.size(element).unwrap_or(1) as u32);
+        if let Some(n) = constant::number(index) {
+            if length.is_some_and(|l| l > 0 && !(0..i64::from(l)).contains(&n)) {
+                let length = length.unwrap_or(0);
+                self.diagnostics
+                    .error(codes::CONTEXT_TYPE, index.span, format!("index {n} is out of range"))
+                    .label(format!("the array has {length} elements"));
+                return None;
+            }
+            let offset = i32::try_from(i64::from(offset) + n.checked_mul(size)?).ok()?;
+            let what = What::Memory { address, offset, trusted, bits: None, bytes: None };
+            return Some(Reached { what, ty: element, span });
+        }
+        let index = self.expression(scope, index)?;
+        let scale = self.expr(span, ExprKind::Number(size));
+        let scaled = self.arithmetic(span, Arithmetic::Multiply, index, scale);
+        let address = self.arithmetic(span, Arithmetic::Add, address, scaled);
+        let what = What::Memory { address, offset, trusted: false, bits: None, bytes: None };
+        Some(Reached { what, ty: element, span })
+    }
+
+    /// The value of what a chain reached: a number, a pointer, or an array's address.
+    fn value_of(&mut self, reached: Reached) -> Option<Expr> {
+        let Reached { what, ty, span } = reached;
+        let (address, offset, trusted, bits, bytes) = match what {
+            What::Value { expr, .. } => return Some(expr),
+            What::Memory { address, offset, trusted, bits, bytes } => {
+                (address, offset, trusted, bits, bytes)
+            }
+        };
+        let facts = self.facts;
+        let btf = facts.btf().ok()?;
+        let stripped = btf.strip(ty);
+        let value = match btf.kind(stripped) {
+            Some(Kind::Array) => return Some(self.offset(address, i64::from(offset), span)),
+            Some(Kind::Struct | Kind::Union) => {
+                let shown = btf.describe(ty);
+                let members = btf.member_names(stripped);
+                let diagnostic = self
+                    .diagnostics
+                    .error(codes::CONTEXT_TYPE, span, "a structure is not a value")
+                    .label(format!("this is of type `{shown}`"));
+                if let Some(first) = members.first() {
+                    diagnostic.help(format!("name a member, as in `->{first}`, or take its address with `&`"));
+                }
+                return None;
+            }
+            _ => btf.scalar(ty).map(|i| Scalar { bytes: i.bytes, signed: i.signed }),
+        };
+        let Some(mut value) = value else {
+            let shown = btf.describe(ty);
+            self.diagnostics
+                .error(codes::CONTEXT_TYPE, span, format!("values of type `{shown}` cannot be read"));
+            return None;
+        };
+        if let Some(bytes) = bytes {
+            value.bytes = bytes;
+        }
+        let load = Load { address, offset, value, bits, trusted };
+        Some(self.expr(span, ExprKind::Load(Box::new(load))))
+    }
+
+    fn offset(&mut self, address: Expr, offset: i64, span: Span) -> Expr {
+        if offset == 0 {
+            return address;
+        }
+        let offset = self.expr(span, ExprKind::Number(offset));
+        self.arithmetic(span, Arithmetic::Add, address, offset)
+    }
+
+    pub(super) fn arithmetic(
+        &mut self,
+        span: Span,
+        operator: Arithmetic,
+        left: Expr,
+        right: Expr,
+    ) -> Expr {
+        self.expr(
+            span,
+            ExprKind::Arithmetic {
+                operator,
+                operator_span: span,
+                left: Box::new(left),
+                right: Box::new(right),
+            },
+        )
+    }
+}
+
+fn suggest_members(diagnostic: &mut Diagnostic, name: &str, members: &[&str]) {
+    let before = diagnostic.help.len();
+    diagnostic.suggest(name, members.iter().copied());
+    if diagnostic.help.len() == before && members.len() <= 12 {
+        diagnostic.help(format!("it has {}", members.join(", ")));
+    }
+}

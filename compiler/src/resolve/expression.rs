@@ -1,0 +1,353 @@
+//! Expressions.
+
+use super::{Resolver, Scope, constant, print::PRINTERS};
+use crate::builtins;
+use crate::diagnostic::codes;
+use crate::hir::{
+    Aggregate, Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape,
+    Unary,
+};
+use crate::source::Span;
+use crate::syntax::ast::{
+    self, BinaryOperator, Expression, ExpressionKind, LiteralValue, Name, UnaryOperator,
+};
+
+/// What a binary operator of the syntax tree is here.
+enum Operator {
+    Arithmetic(Arithmetic),
+    Compare(Comparison),
+    Logical { or: bool },
+    Concatenate,
+}
+
+impl Resolver<'_> {
+    /// An expression whose value is used.
+    pub(super) fn expression(
+        &mut self,
+        scope: &mut Scope<'_>,
+        expression: &Expression,
+    ) -> Option<Expr> {
+        let expr = self.expression_or_call(scope, expression)?;
+        if let ExprKind::Call { builtin, .. } = &expr.kind
+            && builtin.result == builtins::Kind::Nothing
+        {
+            self.diagnostics
+                .error(
+                    codes::TYPE_MISMATCH,
+                    expr.span,
+                    format!("`{}` gives no value", builtin.name),
+                )
+                .label("used as a value");
+            return None;
+        }
+        Some(expr)
+    }
+
+    /// An expression whose value may be dropped.
+    pub(super) fn expression_or_call(
+        &mut self,
+        scope: &mut Scope<'_>,
+        expression: &Expression,
+    ) -> Option<Expr> {
+        let span = expression.span;
+        let kind = match &expression.kind {
+            ExpressionKind::Literal(LiteralValue::Number(n)) => ExprKind::Number(*n),
+            ExpressionKind::Literal(LiteralValue::String(s)) => ExprKind::Text(s.clone()),
+            ExpressionKind::Variable(_) | ExpressionKind::Element { .. } => {
+                ExprKind::Read(self.target(scope, expression)?)
+            }
+            ExpressionKind::Context(_) | ExpressionKind::Member { .. } => {
+                return self.context_expression(scope, expression);
+            }
+            ExpressionKind::AddressOf(operand) => return self.address_of(scope, operand, span),
+            ExpressionKind::Call { function, arguments } => {
+                return self.call(scope, function, arguments, span);
+            }
+            ExpressionKind::Unary { operator, operand } => {
+                let operand = self.expression(scope, operand)?;
+                let operator = match operator {
+                    UnaryOperator::Plus => return Some(operand),
+                    UnaryOperator::Negate => Unary::Negate,
+                    UnaryOperator::Not => Unary::Not,
+                    UnaryOperator::Complement => Unary::Complement,
+                };
+                ExprKind::Unary { operator, operand: Box::new(operand) }
+            }
+            ExpressionKind::Binary { operator, operator_span, left, right } => {
+                let left = self.expression(scope, left);
+                let right = Box::new(self.expression(scope, right)?);
+                let left = Box::new(left?);
+                match operator_of(*operator) {
+                    Operator::Arithmetic(operator) => {
+                        let operator_span = *operator_span;
+                        ExprKind::Arithmetic { operator, operator_span, left, right }
+                    }
+                    Operator::Compare(operator) => ExprKind::Compare { operator, left, right },
+                    Operator::Logical { or } => ExprKind::Logical { or, left, right },
+                    Operator::Concatenate => ExprKind::Concatenate { left, right },
+                }
+            }
+            ExpressionKind::In { keys, array } => {
+                let id = self.array(array, keys.len());
+                let keys = self.keys(scope, keys)?;
+                ExprKind::In { array: id?, keys }
+            }
+            ExpressionKind::Conditional { condition, then, otherwise } => {
+                match self.constant(scope, condition) {
+                    Some(0) => return self.expression(scope, otherwise),
+                    Some(_) => return self.expression(scope, then),
+                    None => {}
+                }
+                let condition = self.expression(scope, condition);
+                let then = self.expression(scope, then);
+                let otherwise = Box::new(self.expression(scope, otherwise)?);
+                let (condition, then) = (Box::new(condition?), Box::new(then?));
+                ExprKind::Conditional { condition, then, otherwise }
+            }
+            ExpressionKind::Assign { operator, operator_span, target, value } => {
+                return self.assign(scope, *operator, *operator_span, target, value, span);
+            }
+            ExpressionKind::Increment { prefix, by, target } => {
+                let target = self.target(scope, target)?;
+                self.refuse_iterated(scope, &target, span);
+                ExprKind::Increment { target: Box::new(target), prefix: *prefix, by: *by }
+            }
+            ExpressionKind::Aggregate { aggregate, of, .. } => {
+                if matches!(
+                    aggregate,
+                    Aggregate::Variance | Aggregate::HistLog | Aggregate::HistLinear
+                ) {
+                    self.unsupported(
+                        span,
+                        "this extractor is not supported yet",
+                        "use @count, @sum, @avg, @min or @max",
+                    );
+                    return None;
+                }
+                let of = Box::new(self.aggregate_target(scope, of)?);
+                ExprKind::Extract { aggregate: *aggregate, of }
+            }
+            ExpressionKind::Defined(_) => {
+                ExprKind::Number(self.constant(scope, expression).unwrap_or(0))
+            }
+            ExpressionKind::Wildcard => {
+                self.diagnostics
+                    .error(codes::MISPLACED, span, "`*` cannot be a key here")
+                    .label("a wildcard has no value");
+                return None;
+            }
+            ExpressionKind::Match { .. }
+            | ExpressionKind::Cast { .. }
+            | ExpressionKind::ProbeWrite(_)
+            | ExpressionKind::Entry(_)
+            | ExpressionKind::Perf(_)
+            | ExpressionKind::Var { .. }
+            | ExpressionKind::Constant(_)
+            | ExpressionKind::EnumName(_)
+            | ExpressionKind::Raw { .. } => {
+                self.diagnostics
+                    .error(codes::UNSUPPORTED, span, "this expression is not supported yet");
+                return None;
+            }
+        };
+        Some(self.expr(span, kind))
+    }
+
+    /// The value of a condition that can be known now: what it rules out is not resolved.
+    pub(super) fn constant(
+        &mut self,
+        scope: &mut Scope<'_>,
+        expression: &Expression,
+    ) -> Option<i64> {
+        constant::evaluate(expression, &mut |of| Some(self.is_defined(scope, of)))
+    }
+
+    /// `@defined(of)`: whether it would resolve.
+    fn is_defined(&mut self, scope: &mut Scope<'_>, of: &Expression) -> bool {
+        let kept = std::mem::take(self.diagnostics);
+        let found = self.context_expression(scope, of).is_some();
+        *self.diagnostics = kept;
+        found
+    }
+
+    /// A variable or element that is read or written.
+    pub(super) fn target(
+        &mut self,
+        scope: &mut Scope<'_>,
+        expression: &Expression,
+    ) -> Option<Place> {
+        let span = expression.span;
+        let kind = match &expression.kind {
+            ExpressionKind::Variable(name) => match self.globals.get(name) {
+                Some(&id) => {
+                    self.use_as(id, Shape::Scalar(span));
+                    PlaceKind::Global(id)
+                }
+                None => PlaceKind::Local(scope.local(name, span)),
+            },
+            ExpressionKind::Element { array, indices } => {
+                let id = self.array(array, indices.len());
+                let keys = self.keys(scope, indices)?;
+                PlaceKind::Element(id?, keys)
+            }
+            ExpressionKind::Context(name) => {
+                self.diagnostics
+                    .error(codes::MISPLACED, span, format!("`{name}` cannot be written"))
+                    .note("programs that the kernel verifies cannot change its data");
+                return None;
+            }
+            _ => {
+                self.diagnostics
+                    .error(codes::MISPLACED, span, "expecting a variable")
+                    .label("cannot be assigned to");
+                return None;
+            }
+        };
+        Some(self.place(span, kind))
+    }
+
+    /// What an extractor reads: a global or an element of one.
+    fn aggregate_target(&mut self, scope: &mut Scope<'_>, of: &Expression) -> Option<Place> {
+        let place = self.target(scope, of)?;
+        if let PlaceKind::Local(id) = place.kind {
+            let name = scope.body.locals[id].name.clone();
+            let names: Vec<String> =
+                self.script.globals.values().map(|g| g.name.clone()).collect();
+            self.diagnostics
+                .error(codes::UNKNOWN_NAME, of.span, format!("`{name}` is not an aggregate"))
+                .label("not a global")
+                .suggest(&name, names.iter().map(String::as_str));
+            return None;
+        }
+        Some(place)
+    }
+
+    fn keys(&mut self, scope: &mut Scope<'_>, keys: &[Expression]) -> Option<Vec<Expr>> {
+        if let Some(wildcard) = keys.iter().find(|k| k.kind == ExpressionKind::Wildcard) {
+            self.unsupported(
+                wildcard.span,
+                "wildcard keys are not supported yet",
+                "name every key",
+            );
+            return None;
+        }
+        let keys: Vec<_> = keys.iter().map(|k| self.expression(scope, k)).collect();
+        keys.into_iter().collect()
+    }
+
+    fn assign(
+        &mut self,
+        scope: &mut Scope<'_>,
+        operator: ast::AssignOperator,
+        operator_span: Span,
+        target: &Expression,
+        value: &Expression,
+        span: Span,
+    ) -> Option<Expr> {
+        let operator = match operator {
+            ast::AssignOperator::Set => AssignOperator::Set,
+            ast::AssignOperator::Aggregate => {
+                self.diagnostics
+                    .error(codes::MISPLACED, operator_span, "`<<<` gives no value")
+                    .help("make it a statement of its own");
+                return None;
+            }
+            ast::AssignOperator::With(operator) => match operator_of(operator) {
+                Operator::Arithmetic(operator) => AssignOperator::Arithmetic(operator),
+                Operator::Concatenate => AssignOperator::Concatenate,
+                Operator::Compare(_) | Operator::Logical { .. } => return None,
+            },
+        };
+        let target = self.target(scope, target);
+        let value = self.expression(scope, value)?;
+        let target = target?;
+        self.refuse_iterated(scope, &target, span);
+        let kind = ExprKind::Assign {
+            target: Box::new(target),
+            operator,
+            operator_span,
+            value: Box::new(value),
+        };
+        Some(self.expr(span, kind))
+    }
+
+    fn call(
+        &mut self,
+        scope: &mut Scope<'_>,
+        function: &Name,
+        arguments: &[Expression],
+        span: Span,
+    ) -> Option<Expr> {
+        if let Some(printer) = PRINTERS.iter().find(|p| p.name == function.text) {
+            if !printer.to_text {
+                self.diagnostics
+                    .error(
+                        codes::TYPE_MISMATCH,
+                        span,
+                        format!("`{}` gives no value", function.text),
+                    )
+                    .help(format!("`s{}` gives the text", function.text));
+                return None;
+            }
+            let print = self.print(scope, printer, function, arguments)?;
+            return Some(self.expr(span, ExprKind::Sprint(print)));
+        }
+        let Some(builtin) = builtins::find(&function.text) else {
+            let names = builtins::all().map(|b| b.name).chain(PRINTERS.iter().map(|p| p.name));
+            self.diagnostics
+                .error(
+                    codes::UNKNOWN_FUNCTION,
+                    function.span,
+                    format!("unresolved function `{}`", function.text),
+                )
+                .label("neither in this script nor in the library")
+                .suggest(&function.text, names);
+            return None;
+        };
+        if arguments.len() != builtin.parameters.len() {
+            let takes: Vec<&str> = builtin.parameters.iter().map(|p| p.name).collect();
+            self.diagnostics
+                .error(
+                    codes::ARITY,
+                    span,
+                    format!(
+                        "`{}` takes {} arguments, not {}",
+                        builtin.name,
+                        takes.len(),
+                        arguments.len()
+                    ),
+                )
+                .help(format!("{}({}): {}", builtin.name, takes.join(", "), builtin.summary));
+            return None;
+        }
+        let arguments: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
+        let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        Some(self.expr(span, ExprKind::Call { builtin, arguments }))
+    }
+}
+
+fn operator_of(operator: BinaryOperator) -> Operator {
+    use Operator::{Arithmetic as A, Compare as C};
+    match operator {
+        BinaryOperator::Add => A(Arithmetic::Add),
+        BinaryOperator::Subtract => A(Arithmetic::Subtract),
+        BinaryOperator::Multiply => A(Arithmetic::Multiply),
+        BinaryOperator::Divide => A(Arithmetic::Divide),
+        BinaryOperator::Modulo => A(Arithmetic::Modulo),
+        BinaryOperator::ShiftLeft => A(Arithmetic::ShiftLeft),
+        BinaryOperator::ShiftRight => A(Arithmetic::ShiftRight),
+        BinaryOperator::ShiftRightLogical => A(Arithmetic::ShiftRightLogical),
+        BinaryOperator::And => A(Arithmetic::And),
+        BinaryOperator::Or => A(Arithmetic::Or),
+        BinaryOperator::Xor => A(Arithmetic::Xor),
+        BinaryOperator::Equal => C(Comparison::Equal),
+        BinaryOperator::NotEqual => C(Comparison::NotEqual),
+        BinaryOperator::Less => C(Comparison::Less),
+        BinaryOperator::LessEqual => C(Comparison::LessEqual),
+        BinaryOperator::Greater => C(Comparison::Greater),
+        BinaryOperator::GreaterEqual => C(Comparison::GreaterEqual),
+        BinaryOperator::LogicalAnd => Operator::Logical { or: false },
+        BinaryOperator::LogicalOr => Operator::Logical { or: true },
+        BinaryOperator::Concatenate => Operator::Concatenate,
+    }
+}

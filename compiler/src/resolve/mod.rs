@@ -1,0 +1,231 @@
+//! Names and probe points.
+//!
+//! In: syntax trees and the facts of a machine. Out: a [`hir::Script`] in which every name is an id,
+//! every probe point is one the machine has, and every `$variable` a place in the probe's context.
+//! Parts that a constant condition rules out (`@defined`, numbers) are not resolved at all, so that
+//! one script can name what only some kernels have. Reports what it cannot resolve and goes on.
+
+mod constant;
+mod context;
+mod expression;
+mod print;
+mod statement;
+
+use std::collections::HashMap;
+
+use crate::diagnostic::{Diagnostics, codes};
+use crate::facts::Facts;
+use crate::families;
+use crate::hir::{
+    Body, Constant, Expr, ExprId, ExprKind, Global, GlobalId, Local, LocalId, Place, PlaceKind,
+    Point, Probe, Script, Shape,
+};
+use crate::source::Span;
+use crate::syntax::ast;
+
+/// Resolves the declarations of all files.
+pub fn resolve(
+    scripts: &[ast::Script],
+    facts: &dyn Facts,
+    diagnostics: &mut Diagnostics,
+) -> Script {
+    let mut resolver =
+        Resolver { facts, diagnostics, script: Script::default(), globals: HashMap::new() };
+    let items = || scripts.iter().flat_map(|s| &s.items);
+    for item in items() {
+        if let ast::Item::Global(global) = item {
+            resolver.declare_global(global);
+        }
+    }
+    for item in items() {
+        match item {
+            ast::Item::Global(_) => {}
+            ast::Item::Probe(probe) => resolver.probe(probe),
+            ast::Item::Function(function) => resolver.unsupported(
+                function.name.span,
+                "functions are not supported yet",
+                "write the body where it is used",
+            ),
+            ast::Item::Alias(alias) => resolver.unsupported(
+                alias.alias.span,
+                "probe aliases are not supported yet",
+                "write the probe points out",
+            ),
+        }
+    }
+    resolver.script
+}
+
+/// The state of the pass.
+struct Resolver<'a> {
+    facts: &'a dyn Facts,
+    diagnostics: &'a mut Diagnostics,
+    script: Script,
+    globals: HashMap<String, GlobalId>,
+}
+
+/// What names mean inside one body.
+struct Scope<'p> {
+    point: &'p Point,
+    body: Body,
+    locals: HashMap<String, LocalId>,
+    /// How many loops surround the statement.
+    loops: usize,
+    /// The arrays the surrounding `foreach` loops run over.
+    iterated: Vec<GlobalId>,
+}
+
+impl Scope<'_> {
+    fn local(&mut self, name: &str, span: Span) -> LocalId {
+        if let Some(&id) = self.locals.get(name) {
+            return id;
+        }
+        let id = self.body.locals.push(Local { name: name.to_string(), span });
+        self.locals.insert(name.to_string(), id);
+        id
+    }
+}
+
+impl Resolver<'_> {
+    fn declare_global(&mut self, declaration: &ast::GlobalDeclaration) {
+        let name = &declaration.name;
+        if let Some(&first) = self.globals.get(&name.text) {
+            let first = self.script.globals[first].span;
+            self.diagnostics
+                .error(codes::DUPLICATE, name.span, format!("duplicate global `{}`", name.text))
+                .label("declared again")
+                .also(first, "first declared here");
+            return;
+        }
+        let size = declaration.size.as_ref().and_then(|e| self.array_size(e));
+        let initial = declaration.initial.as_ref().and_then(|e| self.initial_value(e));
+        let id = self.script.globals.push(Global {
+            name: name.text.clone(),
+            span: name.span,
+            size,
+            wrap: declaration.wrap.is_some(),
+            initial,
+            shape: Shape::Unknown,
+        });
+        if declaration.initial.is_some() {
+            self.use_as(id, Shape::Scalar(name.span));
+        }
+        self.globals.insert(name.text.clone(), id);
+    }
+
+    fn array_size(&mut self, expression: &ast::Expression) -> Option<u32> {
+        match constant::number(expression) {
+            Some(n) if (1..=1 << 24).contains(&n) => Some(n as u32),
+            _ => {
+                self.diagnostics
+                    .error(codes::ARRAY_SIZE, expression.span, "bad array size")
+                    .label("must be a number from 1 to 16777216");
+                None
+            }
+        }
+    }
+
+    fn initial_value(&mut self, expression: &ast::Expression) -> Option<Constant> {
+        if let ast::ExpressionKind::Literal(ast::LiteralValue::String(s)) = &expression.kind {
+            return Some(Constant::Text(s.clone()));
+        }
+        let number = constant::number(expression);
+        if number.is_none() {
+            self.diagnostics
+                .error(codes::INITIAL_VALUE, expression.span, "bad initial value")
+                .label("must be a literal number or string")
+                .help("set it in `probe begin { ... }`");
+        }
+        number.map(Constant::Number)
+    }
+
+    fn probe(&mut self, declaration: &ast::ProbeDeclaration) {
+        for point in &declaration.points {
+            if let Some(condition) = &point.condition {
+                self.unsupported(
+                    condition.span,
+                    "arming conditions of probe points are not supported yet",
+                    "test the condition inside the handler",
+                );
+            }
+            let mut tried = Diagnostics::default();
+            let optional = point.optional || point.sufficient;
+            let sink = if optional { &mut tried } else { &mut *self.diagnostics };
+            let found = families::resolve(point, self.facts, sink);
+            let matched = !found.is_empty();
+            for resolved in found {
+                let body = self.body(&resolved, &declaration.body);
+                self.script.probes.push(Probe { point: resolved, span: point.span, body });
+            }
+            if point.sufficient && matched {
+                break;
+            }
+        }
+    }
+
+    fn body(&mut self, point: &Point, statement: &ast::Statement) -> Body {
+        let mut scope = Scope {
+            point,
+            body: Body::default(),
+            locals: HashMap::new(),
+            loops: 0,
+            iterated: vec![],
+        };
+        let mut statements = vec![];
+        self.statement(&mut scope, statement, &mut statements);
+        scope.body.statements = statements;
+        scope.body
+    }
+
+    fn new_id(&mut self, span: Span) -> ExprId {
+        self.script.expressions.push(span)
+    }
+
+    fn expr(&mut self, span: Span, kind: ExprKind) -> Expr {
+        Expr { kind, span, id: self.new_id(span) }
+    }
+
+    fn place(&mut self, span: Span, kind: PlaceKind) -> Place {
+        Place { kind, span, id: self.new_id(span) }
+    }
+
+    /// Notes that a global is used as a scalar or an array; reports a use that differs from the first.
+    fn use_as(&mut self, id: GlobalId, shape: Shape) {
+        let global = &mut self.script.globals[id];
+        let (Shape::Scalar(span) | Shape::Array(_, span)) = shape else { return };
+        let name = &global.name;
+        match (global.shape, shape) {
+            (Shape::Unknown, _) => {
+                global.shape = shape;
+                if global.wrap && matches!(shape, Shape::Scalar(_)) {
+                    self.diagnostics
+                        .error(codes::SHAPE, span, "wrapping is not supported for scalars")
+                        .also(global.span, "declared with `%` here");
+                }
+            }
+            (Shape::Scalar(first), Shape::Array(..)) => {
+                self.diagnostics
+                    .error(codes::SHAPE, span, format!("scalar `{name}` used as an array"))
+                    .label("used with keys")
+                    .also(first, "used as a scalar here");
+            }
+            (Shape::Array(_, first), Shape::Scalar(_)) => {
+                self.diagnostics
+                    .error(codes::SHAPE, span, format!("array `{name}` used as a scalar"))
+                    .label("an element needs keys: `name[key]`")
+                    .also(first, "used as an array here");
+            }
+            (Shape::Array(n, first), Shape::Array(m, _)) if n != m => {
+                self.diagnostics
+                    .error(codes::SHAPE, span, format!("inconsistent arity of `{name}` ({n} vs {m})"))
+                    .label(format!("{m} keys"))
+                    .also(first, format!("{n} keys here"));
+            }
+            _ => {}
+        }
+    }
+
+    fn unsupported(&mut self, span: Span, message: &str, help: &str) {
+        self.diagnostics.error(codes::UNSUPPORTED, span, message).help(help);
+    }
+}

@@ -1,0 +1,292 @@
+//! Statements.
+
+use super::{Resolver, Scope, print::PRINTERS};
+use crate::diagnostic::codes;
+use crate::hir::{
+    Foreach, GlobalId, PlaceKind, Shape, Sort, SortBy, Stmt, StmtKind,
+};
+use crate::source::Span;
+use crate::syntax::ast::{
+    self, AssignOperator, Expression, ExpressionKind, ForeachOver, Statement, StatementKind,
+};
+
+impl Resolver<'_> {
+    /// Appends the resolved form of a statement to `out`; blocks are flattened.
+    pub(super) fn statement(
+        &mut self,
+        scope: &mut Scope<'_>,
+        statement: &Statement,
+        out: &mut Vec<Stmt>,
+    ) {
+        if let Some(kind) = self.statement_kind(scope, statement, out) {
+            out.push(Stmt { kind, span: statement.span });
+        }
+    }
+
+    fn block(&mut self, scope: &mut Scope<'_>, statement: &Statement) -> Vec<Stmt> {
+        let mut out = vec![];
+        self.statement(scope, statement, &mut out);
+        out
+    }
+
+    fn loop_body(&mut self, scope: &mut Scope<'_>, statement: &Statement) -> Vec<Stmt> {
+        scope.loops += 1;
+        let body = self.block(scope, statement);
+        scope.loops -= 1;
+        body
+    }
+
+    fn statement_kind(
+        &mut self,
+        scope: &mut Scope<'_>,
+        statement: &Statement,
+        out: &mut Vec<Stmt>,
+    ) -> Option<StmtKind> {
+        match &statement.kind {
+            StatementKind::Empty => None,
+            StatementKind::Block(statements) => {
+                for s in statements {
+                    self.statement(scope, s, out);
+                }
+                None
+            }
+            StatementKind::Expression(e) => self.expression_statement(scope, e),
+            StatementKind::If { condition, then, otherwise } => {
+                match self.constant(scope, condition) {
+                    Some(0) => {
+                        if let Some(otherwise) = otherwise {
+                            self.statement(scope, otherwise, out);
+                        }
+                        None
+                    }
+                    Some(_) => {
+                        self.statement(scope, then, out);
+                        None
+                    }
+                    None => {
+                        let condition = self.expression(scope, condition);
+                        let then = self.block(scope, then);
+                        let otherwise =
+                            otherwise.as_ref().map_or(vec![], |s| self.block(scope, s));
+                        Some(StmtKind::If { condition: condition?, then, otherwise })
+                    }
+                }
+            }
+            StatementKind::While { condition, body } => {
+                let condition = self.expression(scope, condition);
+                let body = self.loop_body(scope, body);
+                Some(StmtKind::Loop { condition: Some(condition?), step: None, body })
+            }
+            StatementKind::For { init, condition, step, body } => {
+                if let Some(init) = init
+                    && let Some(kind) = self.expression_statement(scope, init)
+                {
+                    out.push(Stmt { kind, span: init.span });
+                }
+                let condition = condition.as_ref().map(|c| self.expression(scope, c));
+                let step = step.as_ref().map(|s| self.expression(scope, s));
+                let body = self.loop_body(scope, body);
+                // An empty condition is true; one that failed to resolve was reported.
+                let condition = condition.map_or(Some(None), |c| c.map(Some))?;
+                let step = step.map_or(Some(None), |s| s.map(Some))?;
+                Some(StmtKind::Loop { condition, step, body })
+            }
+            StatementKind::Foreach(foreach) => self.foreach(scope, foreach),
+            StatementKind::Break => self.in_loop(scope, statement.span, "break", StmtKind::Break),
+            StatementKind::Continue => {
+                self.in_loop(scope, statement.span, "continue", StmtKind::Continue)
+            }
+            StatementKind::Next => Some(StmtKind::Next),
+            StatementKind::Return(_) => {
+                self.diagnostics
+                    .error(codes::MISPLACED, statement.span, "found `return` not in a function")
+                    .help("`next` leaves a probe handler");
+                None
+            }
+            StatementKind::Delete(target) => self.delete(scope, target),
+            StatementKind::Try { .. } => {
+                self.unsupported(
+                    statement.span,
+                    "try and catch are not supported yet",
+                    "test for the error before it happens",
+                );
+                None
+            }
+        }
+    }
+
+    fn in_loop(
+        &mut self,
+        scope: &Scope<'_>,
+        span: Span,
+        word: &str,
+        kind: StmtKind,
+    ) -> Option<StmtKind> {
+        if scope.loops == 0 {
+            self.diagnostics
+                .error(codes::MISPLACED, span, format!("found `{word}` outside of a loop"));
+            return None;
+        }
+        Some(kind)
+    }
+
+    fn expression_statement(
+        &mut self,
+        scope: &mut Scope<'_>,
+        expression: &Expression,
+    ) -> Option<StmtKind> {
+        match &expression.kind {
+            ExpressionKind::Call { function, arguments } => {
+                if let Some(printer) =
+                    PRINTERS.iter().find(|p| p.name == function.text && !p.to_text)
+                {
+                    let print = self.print(scope, printer, function, arguments)?;
+                    return Some(StmtKind::Print(print));
+                }
+            }
+            ExpressionKind::Assign { operator: AssignOperator::Aggregate, target, value, .. } => {
+                let target = self.target(scope, target);
+                let value = self.expression(scope, value)?;
+                let target = target?;
+                self.refuse_iterated(scope, &target, expression.span);
+                return Some(StmtKind::Record { target, value });
+            }
+            _ => {}
+        }
+        self.expression_or_call(scope, expression).map(StmtKind::Expr)
+    }
+
+    fn foreach(&mut self, scope: &mut Scope<'_>, foreach: &ast::Foreach) -> Option<StmtKind> {
+        let ForeachOver::Array { array, slice, aggregate, direction } = &foreach.over else {
+            if let ForeachOver::Histogram(histogram) = &foreach.over {
+                self.unsupported(
+                    histogram.span,
+                    "loops over histograms are not supported yet",
+                    "print the histogram",
+                );
+            }
+            return None;
+        };
+        if let Some(first) = slice.first() {
+            self.unsupported(
+                first.span,
+                "array slices are not supported yet",
+                "compare the key inside the loop",
+            );
+        }
+        let id = self.array(array, foreach.keys.len())?;
+        let mut sorts: Vec<(Sort, Span)> = vec![];
+        if let Some((value, Some(direction))) = &foreach.value {
+            sorts.push((Sort { by: SortBy::Value, direction: *direction }, value.span));
+        }
+        for (at, (key, direction)) in foreach.keys.iter().enumerate() {
+            if let Some(direction) = direction {
+                sorts.push((Sort { by: SortBy::Key(at), direction: *direction }, key.span));
+            }
+        }
+        if let Some(direction) = direction {
+            let by = match aggregate {
+                Some((aggregate, _)) => SortBy::Aggregate(*aggregate),
+                None => SortBy::Value,
+            };
+            sorts.push((Sort { by, direction: *direction }, array.span));
+        }
+        if let [(_, first), (_, second), ..] = sorts[..] {
+            self.diagnostics
+                .error(codes::MISPLACED, second, "more than one sort mark in `foreach`")
+                .also(first, "the first is here");
+        }
+        let limit = foreach.limit.as_ref().map(|l| self.expression(scope, l));
+        let keys = foreach.keys.iter().map(|(k, _)| self.loop_variable(scope, k)).collect();
+        let value = foreach.value.as_ref().map(|(v, _)| self.loop_variable(scope, v));
+        scope.iterated.push(id);
+        let body = self.loop_body(scope, &foreach.body);
+        scope.iterated.pop();
+        Some(StmtKind::Foreach(Box::new(Foreach {
+            array: id,
+            array_span: array.span,
+            keys,
+            value,
+            sort: sorts.first().map(|&(sort, _)| sort),
+            limit: limit.map_or(Some(None), |l| l.map(Some))?,
+            body,
+        })))
+    }
+
+    fn loop_variable(&mut self, scope: &mut Scope<'_>, name: &ast::Name) -> crate::hir::LocalId {
+        if let Some(&global) = self.globals.get(&name.text) {
+            let declared = self.script.globals[global].span;
+            self.diagnostics
+                .error(
+                    codes::MISPLACED,
+                    name.span,
+                    format!("global `{}` cannot be a loop variable", name.text),
+                )
+                .also(declared, "declared here")
+                .help("give the loop variable another name");
+        }
+        scope.local(&name.text, name.span)
+    }
+
+    fn delete(&mut self, scope: &mut Scope<'_>, target: &Expression) -> Option<StmtKind> {
+        let place = match &target.kind {
+            ExpressionKind::Variable(name) => match self.globals.get(name) {
+                Some(&id) => self.place(target.span, PlaceKind::Global(id)),
+                None => {
+                    let local = scope.local(name, target.span);
+                    self.place(target.span, PlaceKind::Local(local))
+                }
+            },
+            ExpressionKind::Element { .. } => self.target(scope, target)?,
+            _ => {
+                self.diagnostics
+                    .error(codes::MISPLACED, target.span, "invalid operand of delete")
+                    .label("not an array, element or variable");
+                return None;
+            }
+        };
+        self.refuse_iterated(scope, &place, target.span);
+        Some(StmtKind::Delete(place))
+    }
+
+    /// Reports a change of an array inside a `foreach` over it.
+    pub(super) fn refuse_iterated(
+        &mut self,
+        scope: &Scope<'_>,
+        place: &crate::hir::Place,
+        span: Span,
+    ) {
+        let (PlaceKind::Element(id, _) | PlaceKind::Global(id)) = place.kind else { return };
+        if scope.iterated.contains(&id) {
+            let name = self.script.globals[id].name.clone();
+            self.diagnostics
+                .error(
+                    codes::MISPLACED,
+                    span,
+                    format!("variable `{name}` modified during `foreach` iteration"),
+                )
+                .help("collect the keys first, or change it after the loop");
+        }
+    }
+
+    /// The array of a name with this many keys; reports an undeclared one.
+    pub(super) fn array(&mut self, name: &ast::Name, arity: usize) -> Option<GlobalId> {
+        let Some(&id) = self.globals.get(&name.text) else {
+            let names: Vec<String> =
+                self.script.globals.values().map(|g| g.name.clone()).collect();
+            self.diagnostics
+                .error(
+                    codes::UNKNOWN_NAME,
+                    name.span,
+                    format!("unresolved arity-{arity} global array `{}`", name.text),
+                )
+                .label("not declared")
+                .suggest(&name.text, names.iter().map(String::as_str))
+                .help(format!("declare it: `global {}`", name.text));
+            return None;
+        };
+        self.use_as(id, Shape::Array(arity, name.span));
+        Some(id)
+    }
+}
+

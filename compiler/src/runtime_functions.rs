@@ -1,0 +1,186 @@
+//! The functions of the user half's runtime that compiled user blocks call.
+//!
+//! One row each: the compiler takes the signature from here, the runtime must supply an address for
+//! every row (an exhaustive match, so a row without one does not compile). All take the block
+//! context first, then 64-bit words, and return one 64-bit word. Strings are pointers to
+//! NUL-terminated bytes that live until the block ends. `keys` are pointers to an array of words,
+//! one for each key (a number or a string pointer); the array knows which.
+//!
+//! A *fallible* function sets [`context::ERROR`] in the block context when it fails; compiled code
+//! tests that word after the call and leaves the block, or goes to the `catch`.
+
+use crate::hir::{Aggregate, Sort, SortBy, SortDirection};
+
+/// Layout of the block context: byte offsets of 64-bit words, the first things in the runtime's
+/// `BlockContext`.
+pub mod context {
+    /// Not zero once an error was raised.
+    pub const ERROR: u32 = 0;
+    /// Address of the payload of the record being handled, for continuations of kernel handlers.
+    pub const RECORD: u32 = 8;
+    /// Address of an array of pointers: the script's string literals.
+    pub const LITERALS: u32 = 16;
+    /// Address of the numeric globals that only user blocks use, 8 bytes each.
+    pub const CELLS: u32 = 24;
+    /// Address of the `.bss` section shared with kernel code.
+    pub const SHARED: u32 = 32;
+}
+
+macro_rules! runtime_functions {
+    ($($(#[$doc:meta])* $name:ident($($parameter:ident),*) $(fallible $fallible:tt)?;)*) => {
+        /// A function of the runtime.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum RuntimeFunction { $($(#[$doc])* $name),* }
+
+        impl RuntimeFunction {
+            /// All of them; the position is the index in the CLIF namespace.
+            pub const ALL: &[RuntimeFunction] = &[$(RuntimeFunction::$name),*];
+
+            /// How many words it takes after the context.
+            pub fn arity(self) -> usize {
+                match self { $(RuntimeFunction::$name => [$(stringify!($parameter)),*].len(),)* }
+            }
+
+            /// Whether it can fail.
+            pub fn fallible(self) -> bool {
+                match self { $(RuntimeFunction::$name => false $(|| $fallible)?,)* }
+            }
+
+            /// Its name in printed CLIF.
+            pub fn name(self) -> &'static str {
+                match self { $(RuntimeFunction::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+runtime_functions! {
+    /// Raises the error of a site of the error table.
+    Raise(site) fallible true;
+    /// Counts a round of a loop; fails after too many.
+    Round(site) fallible true;
+    /// Ends the session after this block.
+    Exit();
+    /// Raises an error with the script's own text.
+    Error(text, site) fallible true;
+    /// Prints a line to the error stream.
+    Log(text);
+    /// The same, marked as a warning.
+    Warn(text);
+
+    /// The element's value, or 0 or "" when there is none.
+    ArrayGet(array, keys);
+    /// Sets an element; fails when the array is full.
+    ArraySet(array, keys, value, site) fallible true;
+    /// Adds to an element; returns the value before.
+    ArrayAdd(array, keys, delta, site) fallible true;
+    /// 1 when the element exists.
+    ArrayContains(array, keys);
+    /// Deletes an element.
+    ArrayDelete(array, keys);
+    /// Deletes all elements.
+    ArrayClear(array);
+    /// Adds a value to an aggregate.
+    StatsRecord(array, keys, value, site) fallible true;
+    /// A property of an aggregate; fails when it is empty and the property has no value then.
+    StatsExtract(array, keys, aggregate, site) fallible true;
+
+    /// Starts a loop over the elements; returns its handle.
+    ForeachBegin(array, sort, limit);
+    /// Goes to the next element; 0 at the end.
+    ForeachNext(handle);
+    /// A key of the current element.
+    ForeachKey(handle, index);
+    /// The value of the current element.
+    ForeachValue(handle);
+
+    /// Compares two strings by their bytes: negative, 0 or positive.
+    TextCompare(left, right);
+    /// Joins two strings.
+    TextConcatenate(left, right);
+    /// Prints by an entry of the print table.
+    Print(print, arguments);
+    /// The text that would be printed.
+    Sprint(print, arguments);
+
+    /// `pid()`.
+    Pid();
+    /// `tid()`.
+    Tid();
+    /// `uid()`.
+    Uid();
+    /// `gid()`.
+    Gid();
+    /// `cpu()`.
+    Cpu();
+    /// `execname()`.
+    Execname();
+    /// `target()`.
+    Target();
+    /// Nanoseconds since 1970.
+    RealTimeNs();
+    /// Nanoseconds of the monotonic clock.
+    MonotonicNs();
+    /// `ctime(seconds)`.
+    Ctime(seconds);
+    /// `tz_ctime(seconds)`.
+    TzCtime(seconds);
+    /// `symname(address)`.
+    SymbolName(address);
+    /// `symdata(address)`.
+    SymbolData(address);
+    /// `strlen(text)`.
+    TextLength(text);
+}
+
+/// The limit of a `foreach` that states none.
+pub const NO_LIMIT: i64 = i64::MAX;
+
+/// The order of a `foreach` as a word.
+pub fn encode_sort(sort: Option<Sort>) -> i64 {
+    let Some(sort) = sort else { return 0 };
+    let by = match sort.by {
+        SortBy::Value => 1,
+        SortBy::Aggregate(aggregate) => 2 + encode_aggregate(aggregate),
+        SortBy::Key(index) => 16 + index as i64,
+    };
+    match sort.direction {
+        SortDirection::Ascending => by,
+        SortDirection::Descending => -by,
+    }
+}
+
+/// The order a word stands for.
+pub fn decode_sort(word: i64) -> Option<Sort> {
+    let by = match word.abs() {
+        0 => return None,
+        1 => SortBy::Value,
+        code @ 2..16 => SortBy::Aggregate(decode_aggregate(code - 2)?),
+        code => SortBy::Key(code as usize - 16),
+    };
+    let direction =
+        if word > 0 { SortDirection::Ascending } else { SortDirection::Descending };
+    Some(Sort { by, direction })
+}
+
+const AGGREGATES: [Aggregate; 8] = [
+    Aggregate::Count,
+    Aggregate::Sum,
+    Aggregate::Avg,
+    Aggregate::Min,
+    Aggregate::Max,
+    Aggregate::Variance,
+    Aggregate::HistLog,
+    Aggregate::HistLinear,
+];
+
+/// An extractor as a word.
+pub fn encode_aggregate(aggregate: Aggregate) -> i64 {
+    AGGREGATES.iter().position(|&a| a == aggregate).unwrap_or(0) as i64
+}
+
+/// The extractor a word stands for.
+pub fn decode_aggregate(word: i64) -> Option<Aggregate> {
+    AGGREGATES.get(usize::try_from(word).ok()?).copied()
+}

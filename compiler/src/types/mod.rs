@@ -1,0 +1,95 @@
+//! Types of everything that has a value.
+//!
+//! In: a resolved script. Out: a [`Types`] table. There are numbers, strings and aggregates, and no
+//! conversions: each variable, array key and array value has one type, found by unification from
+//! all its uses, whatever their order. Strings also get a width, the most bytes (terminator
+//! included) any value that flows into them can have: it decides how much room they take in map
+//! keys, records and on the kernel's stack.
+
+mod infer;
+mod width;
+
+use std::collections::BTreeSet;
+
+use cranelift_codegen::entity::{PrimaryMap, SecondaryMap};
+
+use crate::diagnostic::Diagnostics;
+use crate::hir::{Aggregate, ExprId, GlobalId, LocalId, ProbeId, Script};
+
+/// Default of MAXSTRINGLEN: the most bytes of a string, terminator included.
+pub const MAX_STRING: u32 = 512;
+
+/// A type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Type {
+    /// A signed 64-bit number.
+    #[default]
+    Long,
+    /// A string whose terminator included length is at most this, a multiple of 8.
+    Text(u32),
+    /// An aggregate.
+    Stats,
+}
+
+impl Type {
+    /// Bytes it takes in keys, values and records; aggregates have a layout of their own.
+    pub fn bytes(self) -> u32 {
+        match self {
+            Type::Long => 8,
+            Type::Text(width) => width,
+            Type::Stats => 0,
+        }
+    }
+
+    /// The name messages use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::Long => "long",
+            Type::Text(_) => "string",
+            Type::Stats => "stats",
+        }
+    }
+}
+
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Type::Text(width) => write!(f, "string({width})"),
+            other => f.write_str(other.name()),
+        }
+    }
+}
+
+/// The type of a global.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GlobalType {
+    /// The types of the keys; none for a scalar.
+    pub keys: Vec<Type>,
+    /// The type of the value, or of each element.
+    pub value: Type,
+    /// The extractors used on it, in value and sort positions.
+    pub aggregates: BTreeSet<Aggregate>,
+}
+
+/// The types of a script.
+#[derive(Clone, Debug, Default)]
+pub struct Types {
+    /// Of expressions and places.
+    pub expressions: SecondaryMap<ExprId, Type>,
+    /// Of globals.
+    pub globals: PrimaryMap<GlobalId, GlobalType>,
+    /// Of local variables.
+    pub locals: PrimaryMap<ProbeId, SecondaryMap<LocalId, Type>>,
+}
+
+/// Finds the types of a script, and reports what has none or two.
+pub fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
+    let mut types = infer::infer(script, diagnostics);
+    width::widen(script, &mut types);
+    types
+}
+
+/// The width a string of so many bytes (terminator included) is given.
+pub fn rounded(bytes: u32) -> u32 {
+    bytes.clamp(1, MAX_STRING).next_multiple_of(8)
+}

@@ -1,0 +1,194 @@
+//! How wide strings can get: a fixpoint over everything that flows into a variable.
+
+use super::{MAX_STRING, Type, Types, rounded};
+use crate::builtins::Kind;
+use crate::hir::*;
+
+/// Sets the width of every string type. Widths only grow and are bounded, so this ends.
+pub(super) fn widen(script: &Script, types: &mut Types) {
+    let mut pass = Widening { types, probe: ProbeId::from_u32(0), changed: true };
+    for (id, global) in script.globals.iter() {
+        if let Some(Constant::Text(text)) = &global.initial {
+            let width = rounded(text.len() as u32 + 1);
+            grow(&mut pass.types.globals[id].value, width, &mut pass.changed);
+        }
+    }
+    while std::mem::take(&mut pass.changed) {
+        for (id, probe) in script.probes.iter() {
+            pass.probe = id;
+            pass.statements(&probe.body.statements);
+        }
+    }
+}
+
+struct Widening<'a> {
+    types: &'a mut Types,
+    probe: ProbeId,
+    changed: bool,
+}
+
+fn grow(ty: &mut Type, width: u32, changed: &mut bool) {
+    if let Type::Text(old) = ty
+        && width > *old
+    {
+        *old = width;
+        *changed = true;
+    }
+}
+
+impl Widening<'_> {
+    fn statements(&mut self, statements: &[Stmt]) {
+        for statement in statements {
+            match &statement.kind {
+                StmtKind::Expr(e) => {
+                    self.expression(e);
+                }
+                StmtKind::Record { target, value } => {
+                    self.place(target);
+                    self.expression(value);
+                }
+                StmtKind::Print(print) => self.print(print),
+                StmtKind::If { condition, then, otherwise } => {
+                    self.expression(condition);
+                    self.statements(then);
+                    self.statements(otherwise);
+                }
+                StmtKind::Loop { condition, step, body } => {
+                    for e in condition.iter().chain(step) {
+                        self.expression(e);
+                    }
+                    self.statements(body);
+                }
+                StmtKind::Foreach(foreach) => {
+                    for (at, &local) in foreach.keys.iter().enumerate() {
+                        let width = self.types.globals[foreach.array].keys[at].bytes();
+                        self.grow_local(local, width);
+                    }
+                    if let Some(local) = foreach.value {
+                        let width = self.types.globals[foreach.array].value.bytes();
+                        self.grow_local(local, width);
+                    }
+                    if let Some(limit) = &foreach.limit {
+                        self.expression(limit);
+                    }
+                    self.statements(&foreach.body);
+                }
+                StmtKind::Delete(place) => {
+                    self.place(place);
+                }
+                StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+                StmtKind::Emit { captures, .. } => {
+                    for capture in captures {
+                        self.expression(capture);
+                    }
+                }
+            }
+        }
+    }
+
+    fn print(&mut self, print: &Print) {
+        for argument in &print.arguments {
+            self.expression(argument);
+        }
+    }
+
+    fn grow_local(&mut self, local: LocalId, width: u32) {
+        grow(&mut self.types.locals[self.probe][local], width, &mut self.changed);
+    }
+
+    /// Lets a value of this width flow into a place.
+    fn flow(&mut self, place: &Place, width: u32) {
+        match &place.kind {
+            PlaceKind::Local(id) => self.grow_local(*id, width),
+            PlaceKind::Global(id) | PlaceKind::Element(id, _) => {
+                grow(&mut self.types.globals[*id].value, width, &mut self.changed);
+            }
+        }
+    }
+
+    fn keys(&mut self, array: GlobalId, keys: &[Expr]) {
+        for (at, key) in keys.iter().enumerate() {
+            let width = self.expression(key);
+            if let Some(ty) = self.types.globals[array].keys.get_mut(at) {
+                grow(ty, width, &mut self.changed);
+            }
+        }
+    }
+
+    /// Visits a place and returns its width.
+    fn place(&mut self, place: &Place) -> u32 {
+        let ty = match &place.kind {
+            PlaceKind::Local(id) => self.types.locals[self.probe][*id],
+            PlaceKind::Global(id) => self.types.globals[*id].value,
+            PlaceKind::Element(id, keys) => {
+                self.keys(*id, keys);
+                self.types.globals[*id].value
+            }
+        };
+        self.types.expressions[place.id] = ty;
+        ty.bytes()
+    }
+
+    /// Visits an expression and returns its width.
+    fn expression(&mut self, e: &Expr) -> u32 {
+        let width = match &e.kind {
+            ExprKind::Number(_) | ExprKind::Context(_) | ExprKind::Captured { .. } => 8,
+            ExprKind::Text(text) => rounded(text.len() as u32 + 1),
+            ExprKind::Read(place) => self.place(place),
+            ExprKind::Load(load) => self.expression(&load.address),
+            ExprKind::Call { builtin, arguments } => {
+                for argument in arguments {
+                    self.expression(argument);
+                }
+                match builtin.result {
+                    Kind::Text(width) => rounded(width),
+                    Kind::Long | Kind::Nothing => 8,
+                }
+            }
+            ExprKind::Sprint(print) => {
+                self.print(print);
+                MAX_STRING
+            }
+            ExprKind::Unary { operand, .. } => self.expression(operand),
+            ExprKind::Arithmetic { left, right, .. }
+            | ExprKind::Compare { left, right, .. }
+            | ExprKind::Logical { left, right, .. } => {
+                self.expression(left);
+                self.expression(right);
+                8
+            }
+            ExprKind::Concatenate { left, right } => {
+                let both = self.expression(left) + self.expression(right);
+                rounded(both.saturating_sub(1))
+            }
+            ExprKind::Conditional { condition, then, otherwise } => {
+                self.expression(condition);
+                let then = self.expression(then);
+                then.max(self.expression(otherwise))
+            }
+            ExprKind::In { array, keys } => {
+                self.keys(*array, keys);
+                8
+            }
+            ExprKind::Assign { target, operator, value, .. } => {
+                let value = self.expression(value);
+                let old = self.place(target);
+                let width = match operator {
+                    AssignOperator::Concatenate => rounded((old + value).saturating_sub(1)),
+                    AssignOperator::Set | AssignOperator::Arithmetic(_) => value,
+                };
+                self.flow(target, width);
+                width.max(self.place(target))
+            }
+            ExprKind::Increment { target, .. } => self.place(target),
+            ExprKind::Extract { of, .. } => {
+                self.place(of);
+                8
+            }
+        };
+        if let Type::Text(_) = self.types.expressions[e.id] {
+            self.types.expressions[e.id] = Type::Text(width);
+        }
+        width
+    }
+}
