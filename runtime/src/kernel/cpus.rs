@@ -2,10 +2,9 @@
 
 use std::fs;
 
-/// The number of possible CPUs: the highest possible number plus one, as the kernel lays out per-CPU values.
+/// The number of possible CPUs. The kernel packs per-CPU values: numbers missing in the list take no room.
 pub(super) fn possible() -> usize {
     let list = fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
-    // The kernel leaves no gaps in the values for numbers the list leaves out.
     parse_cpu_list(&list).map_or(1, |cpus| cpus.len()).max(1)
 }
 

@@ -66,3 +66,19 @@ impl Drop for Mapping {
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
+
+/// Raises this process's limit of locked memory as far as it may; `false` when nothing could be won.
+pub(crate) fn lift_locked_memory_limit() -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours to be written to.
+    if unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) } != 0 {
+        return false;
+    }
+    let endless = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    let as_allowed = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
+    [endless, as_allowed].into_iter().any(|wanted| {
+        wanted.rlim_cur > limit.rlim_cur
+            // SAFETY: the structure is only read.
+            && unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const wanted) } == 0
+    })
+}

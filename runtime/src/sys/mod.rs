@@ -27,6 +27,7 @@ pub use map::{
     MapSpec, create_map, delete_element, freeze_map, lookup_element, next_key, update_element, value_stride,
 };
 pub use memory::Mapping;
+pub(crate) use memory::lift_locked_memory_limit;
 pub use perf_event::{PerfEvent, SoftwareEvent, open_perf_event, set_program};
 pub use process::{PollResult, kernel_release, membarrier_global, open_pidfd, poll_readable};
 pub use program::{
