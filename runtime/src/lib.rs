@@ -4,4 +4,4 @@ pub mod attach;
 pub mod kernel;
 pub mod load;
 pub mod sys;
-// pub mod target_process;
+pub mod target_process;
