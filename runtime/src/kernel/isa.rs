@@ -1,0 +1,27 @@
+//! Which instructions the kernel's eBPF knows.
+
+use ntap_compiler::facts::CpuVersion;
+
+use crate::sys::{ProgramSpec, load_program};
+
+/// `r0 = 0; r0 = (s8) r0; exit`: the sign-extending move came with version 4.
+const SIGN_EXTENDING_MOVE: [u8; 24] = [
+    0xb7, 0, 0, 0, 0, 0, 0, 0, //
+    0xbf, 0, 8, 0, 0, 0, 0, 0, //
+    0x95, 0, 0, 0, 0, 0, 0, 0,
+];
+
+/// A socket filter: the program type that asks for the least privilege.
+const SOCKET_FILTER: u32 = 1;
+
+/// Version 4 when a program of it loads, else 3, also when nothing may be loaded at all: the error is
+/// then told when the script's program is loaded.
+pub(super) fn probe() -> CpuVersion {
+    let spec = ProgramSpec {
+        name: "ntap_probe",
+        program_type: SOCKET_FILTER,
+        instructions: &SIGN_EXTENDING_MOVE,
+        ..ProgramSpec::default()
+    };
+    if load_program(&spec).is_ok() { CpuVersion::V4 } else { CpuVersion::V3 }
+}

@@ -1,0 +1,117 @@
+//! The live kernel, as the compiler and the runtime ask about it.
+//!
+//! Every fact is found on first use and kept: making a [`LiveKernel`] touches nothing, and a script
+//! that needs no kernel makes no system call here.
+
+mod config;
+mod cpus;
+mod isa;
+pub mod kallsyms;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::OnceLock;
+
+use ntap_compiler::btf::Btf;
+use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+
+use crate::sys::{self, Mapping};
+pub use cpus::parse_cpu_list;
+pub use kallsyms::{Kallsyms, Symbol};
+
+const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// The kernel this process runs on.
+#[derive(Debug, Default)]
+pub struct LiveKernel {
+    release: OnceLock<String>,
+    config: OnceLock<Option<Vec<u8>>>,
+    btf: OnceLock<Result<Btf, NoBtf>>,
+    cpu_version: OnceLock<CpuVersion>,
+    kallsyms: OnceLock<Kallsyms>,
+    possible_cpus: OnceLock<usize>,
+}
+
+impl LiveKernel {
+    /// Asks nothing yet.
+    pub fn new() -> LiveKernel {
+        LiveKernel::default()
+    }
+
+    /// The kernel's symbols. The first call reads all of /proc/kallsyms.
+    pub fn kallsyms(&self) -> &Kallsyms {
+        self.kallsyms.get_or_init(Kallsyms::read)
+    }
+
+    /// How many CPUs there can ever be: how many values an element of a per-CPU map has.
+    pub fn possible_cpus(&self) -> usize {
+        *self.possible_cpus.get_or_init(cpus::possible)
+    }
+
+    /// The CPUs that are running now.
+    pub fn online_cpus(&self) -> Vec<u32> {
+        cpus::online()
+    }
+
+    fn read_btf() -> Result<Btf, NoBtf> {
+        let no_btf = |reason: String| NoBtf { reason };
+        let file = File::open(BTF_PATH).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => no_btf(format!(
+                "{BTF_PATH} does not exist (the kernel is built without CONFIG_DEBUG_INFO_BTF)"
+            )),
+            _ => no_btf(format!("{BTF_PATH}: {}", sys::error_text(&e))),
+        })?;
+        let len = file.metadata().map_or(0, |metadata| metadata.len() as usize);
+        // The file can be mapped since 6.16; before, a copy of it must do.
+        let parsed = match Mapping::read_only(file.as_fd(), len) {
+            Ok(mapping) => Btf::parse(MappedFile(mapping)),
+            Err(_) => {
+                let bytes = std::fs::read(BTF_PATH)
+                    .map_err(|e| no_btf(format!("{BTF_PATH}: {}", sys::error_text(&e))))?;
+                Btf::parse(bytes)
+            }
+        };
+        parsed.map_err(|error| no_btf(format!("{BTF_PATH}: {error}")))
+    }
+}
+
+impl Facts for LiveKernel {
+    fn kernel_release(&self) -> String {
+        self.release.get_or_init(sys::kernel_release).clone()
+    }
+
+    fn architecture(&self) -> Architecture {
+        // Native code of a script's user half is made for this machine, so it is what we were built for.
+        if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 }
+    }
+
+    fn kernel_config(&self, name: &str) -> Option<String> {
+        let text = self.config.get_or_init(|| config::read(&self.kernel_release())).as_deref()?;
+        config::option(text, name)
+    }
+
+    fn btf(&self) -> Result<&Btf, NoBtf> {
+        self.btf.get_or_init(LiveKernel::read_btf).as_ref().map_err(NoBtf::clone)
+    }
+
+    fn symbol_address(&self, name: &str) -> Option<u64> {
+        self.kallsyms().address(name)
+    }
+
+    fn cpu_version(&self) -> CpuVersion {
+        *self.cpu_version.get_or_init(isa::probe)
+    }
+}
+
+/// A mapped file whose bytes do not change.
+struct MappedFile(Mapping);
+
+impl AsRef<[u8]> for MappedFile {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the mapping is readable for its length as long as `self` lives, and the kernel's
+        // type information never changes.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.0.len()) }
+    }
+}

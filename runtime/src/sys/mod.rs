@@ -1,0 +1,36 @@
+//! A thin layer over the system calls a tracer needs.
+//!
+//! In: descriptors and plain data. Out: owned descriptors, or a [`SysError`] that names the
+//! operation and the object and keeps the kernel's error. All `unsafe` of the machine side that is a
+//! system call is in this folder; nothing here decides what to do, it only does it.
+
+mod batch;
+mod bpf;
+mod error;
+mod info;
+mod link;
+mod map;
+mod memory;
+mod perf_event;
+mod process;
+mod program;
+mod tracefs;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use batch::{Entries, delete_batch, lookup_and_delete_batch, lookup_batch};
+pub(crate) use error::error_text;
+pub use error::{Capability, Result, SysError, missing_capabilities};
+pub use info::{ProgramInfo, enable_run_time_statistics, program_info};
+pub use link::{link_perf_event, link_tracing, open_raw_tracepoint};
+pub use map::{
+    MapSpec, create_map, delete_element, freeze_map, lookup_element, next_key, update_element, value_stride,
+};
+pub use memory::Mapping;
+pub(crate) use memory::lift_locked_memory_limit;
+pub use perf_event::{PerfEvent, SoftwareEvent, open_perf_event, set_program};
+pub use process::{PollResult, kernel_release, membarrier_global, open_pidfd, poll_readable};
+pub use program::{
+    LoadRefused, ProgramInfoRecords, ProgramSpec, TestRun, load_btf, load_program, test_run,
+};
+pub use tracefs::read_tracefs;

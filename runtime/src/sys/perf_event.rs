@@ -1,0 +1,159 @@
+//! perf_event_open(2): tracepoints through tracefs ids, and software events.
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::{Result, SysError};
+
+/// What an event counts and how often it calls its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerfEvent {
+    /// A tracepoint by its tracefs id, on all CPUs, every time.
+    Tracepoint {
+        /// The number in `events/<category>/<name>/id`.
+        id: u64,
+    },
+    /// A software event on one CPU, after every `period` counts.
+    SoftwarePeriod {
+        /// What is counted.
+        event: SoftwareEvent,
+        /// How many between two calls; nanoseconds for the clocks.
+        period: u64,
+        /// The CPU.
+        cpu: u32,
+    },
+    /// A software event on one CPU, about `hertz` times a second.
+    SoftwareFrequency {
+        /// What is counted.
+        event: SoftwareEvent,
+        /// Calls per second.
+        hertz: u64,
+        /// The CPU.
+        cpu: u32,
+    },
+}
+
+/// `enum perf_sw_ids`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+#[allow(missing_docs)]
+pub enum SoftwareEvent {
+    /// Time on the CPU's high resolution timer, idle or not.
+    CpuClock = 0,
+    TaskClock = 1,
+    PageFaults = 2,
+    ContextSwitches = 3,
+    CpuMigrations = 4,
+    MinorFaults = 5,
+    MajorFaults = 6,
+    AlignmentFaults = 7,
+    EmulationFaults = 8,
+}
+
+impl SoftwareEvent {
+    /// The name perf(1) uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            SoftwareEvent::CpuClock => "cpu-clock",
+            SoftwareEvent::TaskClock => "task-clock",
+            SoftwareEvent::PageFaults => "page-faults",
+            SoftwareEvent::ContextSwitches => "context-switches",
+            SoftwareEvent::CpuMigrations => "cpu-migrations",
+            SoftwareEvent::MinorFaults => "minor-faults",
+            SoftwareEvent::MajorFaults => "major-faults",
+            SoftwareEvent::AlignmentFaults => "alignment-faults",
+            SoftwareEvent::EmulationFaults => "emulation-faults",
+        }
+    }
+}
+
+/// `struct perf_event_attr` up to version 5 of its layout.
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    event_type: u32,
+    size: u32,
+    config: u64,
+    period_or_frequency: u64,
+    sample_type: u64,
+    read_format: u64,
+    flags: u64,
+    wakeup_events: u32,
+    breakpoint_type: u32,
+    config1: u64,
+    config2: u64,
+    branch_sample_type: u64,
+    user_registers: u64,
+    user_stack: u32,
+    clock: i32,
+    interrupt_registers: u64,
+    aux_watermark: u32,
+    stack_depth: u16,
+    reserved: u16,
+}
+
+const TYPE_SOFTWARE: u32 = 1;
+const TYPE_TRACEPOINT: u32 = 2;
+const FLAG_FREQUENCY: u64 = 1 << 10;
+const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
+
+/// Opens an event; it counts for all processes.
+pub fn open_perf_event(event: PerfEvent) -> Result<OwnedFd> {
+    let mut attributes =
+        Attributes { size: size_of::<Attributes>() as u32, ..Attributes::default() };
+    let (cpu, object) = match event {
+        PerfEvent::Tracepoint { id } => {
+            attributes.event_type = TYPE_TRACEPOINT;
+            attributes.config = id;
+            attributes.period_or_frequency = 1;
+            // A tracepoint's program runs wherever the tracepoint is hit; one event does.
+            (0, format!("tracepoint {id}"))
+        }
+        PerfEvent::SoftwarePeriod { event, period, cpu } => {
+            attributes.event_type = TYPE_SOFTWARE;
+            attributes.config = event as u64;
+            attributes.period_or_frequency = period;
+            (cpu, format!("{} on CPU {cpu}", event.name()))
+        }
+        PerfEvent::SoftwareFrequency { event, hertz, cpu } => {
+            attributes.event_type = TYPE_SOFTWARE;
+            attributes.config = event as u64;
+            attributes.period_or_frequency = hertz;
+            attributes.flags = FLAG_FREQUENCY;
+            (cpu, format!("{} on CPU {cpu}", event.name()))
+        }
+    };
+    let all_processes: libc::pid_t = -1;
+    let no_group = -1;
+    // SAFETY: the attributes are a `perf_event_attr` of the size they name; nothing else is an address.
+    let descriptor = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attributes,
+            all_processes,
+            cpu as i32,
+            no_group,
+            PERF_FLAG_FD_CLOEXEC,
+        )
+    };
+    if descriptor < 0 {
+        return Err(SysError::last("open perf event", object));
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
+}
+
+/// Gives an event its program and enables it: how it was done before there were links (5.15).
+/// Closing the event detaches.
+pub fn set_program(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<()> {
+    // The kernel's _IOW('$', 8, __u32) and _IO('$', 0).
+    const SET_BPF: libc::c_ulong = 0x4004_2408;
+    const ENABLE: libc::c_ulong = 0x2400;
+    // SAFETY: both requests take an integer, no address.
+    let result = unsafe {
+        match libc::ioctl(event.as_raw_fd(), SET_BPF as _, program.as_raw_fd()) {
+            0 => libc::ioctl(event.as_raw_fd(), ENABLE as _, 0),
+            error => error,
+        }
+    };
+    if result < 0 { Err(SysError::last("set program of perf event", "")) } else { Ok(()) }
+}
