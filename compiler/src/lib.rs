@@ -2,7 +2,7 @@
 //!
 //! Pure by rule: no files, no system calls, no clock, no terminal. What it must know of the machine
 //! it asks through [`facts::Facts`]; what it finds wrong it reports into
-//! [`diagnostic::Diagnostics`]. The stages, in order:
+//! [`diagnostic::Diagnostics`]. The stages, in order ([`pipeline`]):
 //!
 //! ```text
 //! syntax -> resolve -> types -> partition -> lower -> backend -> object
@@ -10,8 +10,20 @@
 
 pub mod backend;
 pub mod btf;
+pub mod builtins;
 pub mod diagnostic;
 pub mod facts;
+pub mod families;
+pub mod format;
+mod glob;
+pub mod hir;
+pub mod layout;
+pub mod lower;
 pub mod object;
+pub mod partition;
+pub mod pipeline;
+pub mod resolve;
+pub mod runtime_functions;
 pub mod source;
 pub mod syntax;
+pub mod types;

@@ -17,12 +17,14 @@ mod index;
 #[cfg(test)]
 mod tests;
 mod tracepoint;
+mod scalar;
 mod types;
 
 use std::fmt;
 use std::sync::OnceLock;
 
 pub use aggregate::{EnumValue, Field, Member, Parameter};
+pub use scalar::ScalarType;
 pub use tracepoint::{Tracepoint, tracepoint, tracepoint_names};
 pub use types::{Array, Integer, IntegerEncoding};
 

@@ -53,4 +53,63 @@ codes! {
         "`%{ ... %}` holds C code for a kernel module. ntap compiles to eBPF and has no C compiler; use kernel structure access (`$arg->member`, `@cast`) or a library function instead.";
     FORMAT = "E0108", "malformed format string",
         "A conversion is `%`, one flag of `0 + - space #`, a width or `*`, a precision or `.*`, an optional `l`, and one of `d i u o x X p s c b m M`.";
+
+    UNKNOWN_PROBE = "E0201", "unknown probe point",
+        "No probe family has a point of this form. `ntap list` shows the families; the help names what could stand here.";
+    UNKNOWN_TRACEPOINT = "E0202", "unknown tracepoint",
+        "The kernel this script is compiled for has no tracepoint of this name. Tracepoints differ between kernel versions: add alternatives with `?` or `!`.";
+    UNKNOWN_CONTEXT = "E0203", "unknown context variable",
+        "`$name` stands for an argument of the probe point. This point has none of that name. Use `@defined($name)` or `@choose_defined($name, 0)` where kernels differ.";
+    UNKNOWN_MEMBER = "E0204", "unknown member",
+        "The structure has no member of this name in the kernel this script is compiled for. Use `@defined` where kernels differ.";
+    CONTEXT_TYPE = "E0205", "wrong use of a kernel value",
+        "`->` needs a structure or a pointer to one, `[ ]` an array or a pointer; a whole structure is not a value.";
+    UNKNOWN_NAME = "E0206", "unknown name",
+        "Arrays and aggregates are global and must be declared: `global name`.";
+    UNKNOWN_FUNCTION = "E0207", "unknown function",
+        "Neither the script nor the library defines a function of this name.";
+    ARITY = "E0208", "wrong number of arguments",
+        "The function takes another number of arguments.";
+    DUPLICATE = "E0209", "duplicate declaration",
+        "Two globals have the same name.";
+    MISPLACED = "E0210", "construct in the wrong place",
+        "The construct means nothing here: `break` outside of a loop, `return` outside of a function, an assignment to something that is no variable, a change of an array inside a loop over it.";
+    NO_BTF = "E0211", "kernel type information is missing",
+        "Arguments of kernel probes are typed by BTF, which kernels built with CONFIG_DEBUG_INFO_BTF offer in /sys/kernel/btf/vmlinux.";
+    NO_PROBES = "E0212", "no probes found",
+        "Nothing in the script would ever run: it has no probe, or none of its optional ones exists.";
+    TIMER_RANGE = "E0213", "interval out of range",
+        "Timers run from every 10 microseconds to once a day.";
+    ARRAY_SIZE = "E0214", "bad array size",
+        "The size of an array is a literal number from 1 to 16777216.";
+    INITIAL_VALUE = "E0215", "bad initial value",
+        "Globals are initialised with literals; compute anything else in `probe begin`.";
+    UNSUPPORTED = "E0290", "not supported yet",
+        "The language has this construct; this version of ntap does not.";
+
+    TYPE_MISMATCH = "E0301", "type mismatch",
+        "Numbers, strings and aggregates do not mix, and there are no conversions: each variable, key and value has one type everywhere.";
+    SHAPE = "E0302", "array and scalar mixed up",
+        "A global is an array, with the same number of keys everywhere, or a scalar.";
+    NEVER_ASSIGNED = "W0303", "never-assigned variable",
+        "The variable is read, but nothing ever sets it: it is 0 or the empty string. Often a typing mistake.";
+
+    KERNEL_ONLY_PART = "E0401", "cannot run in a kernel probe",
+        "Handlers of kernel probes are compiled to eBPF, which the kernel verifies. What is only printed is computed later in userspace; what the handler itself needs must be computable in the kernel.";
+
+    RECORD_SIZE = "E0501", "too much printed at once",
+        "The values one statement prints are sent in one record.";
+    STACK = "E0502", "handler needs too much stack",
+        "The kernel gives a handler 512 bytes of stack. Long strings and many variables at a time use it up.";
+    INTERNAL = "E0590", "internal error",
+        "A bug in ntap. Please report it with the script.";
+
+    PRIVILEGE = "E0601", "missing privilege",
+        "Loading kernel probes takes CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, or root.";
+    REJECTED = "E0602", "the kernel rejected a handler",
+        "The kernel's verifier did not accept the code ntap made of a handler. That is a bug in ntap. Please report it with the script and the message.";
+    ATTACH = "E0603", "cannot attach",
+        "The kernel refused to attach a handler to its probe point.";
+    LOAD = "E0604", "cannot load",
+        "The kernel refused a map or a program for want of memory or of a feature.";
 }

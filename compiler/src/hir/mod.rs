@@ -6,8 +6,10 @@
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
 mod print;
+mod visit;
 
-pub use print::{Printer, print_body};
+pub use print::{Annotations, print_body, print_expression};
+pub use visit::each_expression;
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 

@@ -124,7 +124,7 @@ impl Resolver<'_> {
         let btf = facts.btf().ok()?;
         let (structure, what) = self.structure(btf, base, name)?;
         let Some(field) = btf.field(structure, &name.text) else {
-            let members = btf.member_names(structure);
+            let members = btf.field_names(structure);
             let diagnostic = self.diagnostics.error(
                 codes::UNKNOWN_MEMBER,
                 name.span,
@@ -149,13 +149,13 @@ impl Resolver<'_> {
             });
         };
         let (byte, bits) = match field.bit_size {
-            Some(width) => {
+            0 => (field.bit_offset / 8, None),
+            width => {
                 // The naturally aligned integer of the declared type that holds the field.
                 let unit = size.max(1) * 8;
                 let start = field.bit_offset / unit * unit;
                 (start / 8, Some(((field.bit_offset - start) as u8, width as u8)))
             }
-            None => (field.bit_offset / 8, None),
         };
         let what = What::Memory {
             address,
@@ -213,7 +213,7 @@ impl Resolver<'_> {
         let (element, length, what) = match btf.kind(ty) {
             Some(Kind::Array) => {
                 let array = btf.array(ty)?;
-                (array.element, Some(array.length), base.what)
+                (array.element, Some(array.len), base.what)
             }
             Some(Kind::Pointer) => {
                 let target = btf.pointee(ty)?;
@@ -268,7 +268,7 @@ impl Resolver<'_> {
             Some(Kind::Array) => return Some(self.offset(address, i64::from(offset), span)),
             Some(Kind::Struct | Kind::Union) => {
                 let shown = btf.describe(ty);
-                let members = btf.member_names(stripped);
+                let members = btf.field_names(stripped);
                 let diagnostic = self
                     .diagnostics
                     .error(codes::CONTEXT_TYPE, span, "a structure is not a value")

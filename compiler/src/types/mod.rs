@@ -7,7 +7,10 @@
 //! keys, records and on the kernel's stack.
 
 mod infer;
+mod print;
 mod width;
+
+pub use print::{global_type, locals, print};
 
 use std::collections::BTreeSet;
 

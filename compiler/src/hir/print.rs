@@ -1,0 +1,301 @@
+//! Resolved code as text, for `ntap emit types` and `ntap emit split`.
+
+use std::fmt::Write;
+
+use super::{
+    AssignOperator, Body, Expr, ExprKind, Foreach, Place, PlaceKind, Point, Print, Script, SortBy,
+    SortDirection, Stmt, StmtKind, Unary, aggregate_name,
+};
+use crate::types::{Type, Types};
+
+/// What a print adds to the bare code.
+pub struct Annotations<'a> {
+    /// The script the code belongs to.
+    pub script: &'a Script,
+    /// Its types; every variable's first mention and every value is followed by its type.
+    pub types: &'a Types,
+    /// The probe point whose context variables are named; none for continuations.
+    pub point: Option<&'a Point>,
+}
+
+/// The statements of a body, indented by so many levels.
+pub fn print_body(body: &Body, annotations: &Annotations<'_>, indent: usize) -> String {
+    let mut printer = Printer { annotations, body, out: String::new() };
+    printer.statements(&body.statements, indent);
+    printer.out
+}
+
+/// One expression.
+pub fn print_expression(e: &Expr, body: &Body, annotations: &Annotations<'_>) -> String {
+    let mut printer = Printer { annotations, body, out: String::new() };
+    printer.expression(e);
+    printer.out
+}
+
+struct Printer<'a> {
+    annotations: &'a Annotations<'a>,
+    body: &'a Body,
+    out: String,
+}
+
+impl Printer<'_> {
+    fn statements(&mut self, statements: &[Stmt], indent: usize) {
+        for statement in statements {
+            self.statement(statement, indent);
+        }
+    }
+
+    fn pad(&mut self, indent: usize) {
+        for _ in 0..indent {
+            self.out.push_str("  ");
+        }
+    }
+
+    fn block(&mut self, statements: &[Stmt], indent: usize) {
+        self.out.push_str(" {\n");
+        self.statements(statements, indent + 1);
+        self.pad(indent);
+        self.out.push('}');
+    }
+
+    fn statement(&mut self, statement: &Stmt, indent: usize) {
+        self.pad(indent);
+        match &statement.kind {
+            StmtKind::Expr(e) => self.expression(e),
+            StmtKind::Record { target, value } => {
+                self.place(target);
+                self.out.push_str(" <<< ");
+                self.expression(value);
+            }
+            StmtKind::Print(print) => self.print("print", print),
+            StmtKind::If { condition, then, otherwise } => {
+                self.out.push_str("if (");
+                self.expression(condition);
+                self.out.push(')');
+                self.block(then, indent);
+                if !otherwise.is_empty() {
+                    self.out.push_str(" else");
+                    self.block(otherwise, indent);
+                }
+            }
+            StmtKind::Loop { condition, step, body } => {
+                self.out.push_str("for (; ");
+                if let Some(condition) = condition {
+                    self.expression(condition);
+                }
+                self.out.push_str("; ");
+                if let Some(step) = step {
+                    self.expression(step);
+                }
+                self.out.push(')');
+                self.block(body, indent);
+            }
+            StmtKind::Foreach(foreach) => self.foreach(foreach, indent),
+            StmtKind::Break => self.out.push_str("break"),
+            StmtKind::Continue => self.out.push_str("continue"),
+            StmtKind::Next => self.out.push_str("next"),
+            StmtKind::Delete(place) => {
+                self.out.push_str("delete ");
+                self.place(place);
+            }
+            StmtKind::Emit { event, captures } => {
+                let _ = write!(self.out, "emit {event}(");
+                self.list(captures);
+                self.out.push(')');
+            }
+        }
+        self.out.push('\n');
+    }
+
+    fn foreach(&mut self, foreach: &Foreach, indent: usize) {
+        let mark = |direction| match direction {
+            SortDirection::Ascending => '+',
+            SortDirection::Descending => '-',
+        };
+        self.out.push_str("foreach (");
+        if let Some(value) = foreach.value {
+            let _ = write!(self.out, "{} = ", self.body.locals[value].name);
+        }
+        self.out.push('[');
+        for (at, &key) in foreach.keys.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            let _ = write!(self.out, "{comma}{}", self.body.locals[key].name);
+            if let Some(sort) = foreach.sort
+                && sort.by == SortBy::Key(at)
+            {
+                self.out.push(mark(sort.direction));
+            }
+        }
+        let _ = write!(self.out, "] in {}", self.annotations.script.globals[foreach.array].name);
+        match foreach.sort {
+            Some(sort) if sort.by == SortBy::Value => self.out.push(mark(sort.direction)),
+            Some(sort) => {
+                if let SortBy::Aggregate(aggregate) = sort.by {
+                    let _ = write!(self.out, " {}{}", aggregate_name(aggregate), mark(sort.direction));
+                }
+            }
+            None => {}
+        }
+        if let Some(limit) = &foreach.limit {
+            self.out.push_str(" limit ");
+            self.expression(limit);
+        }
+        self.out.push(')');
+        self.block(&foreach.body, indent);
+    }
+
+    fn print(&mut self, name: &str, print: &Print) {
+        self.out.push_str(name);
+        if print.newline {
+            self.out.push_str("ln");
+        }
+        self.out.push('(');
+        if let Some(format) = &print.format {
+            let _ = write!(self.out, "{:?}", format.to_string());
+            if !print.arguments.is_empty() {
+                self.out.push_str(", ");
+            }
+        }
+        if !print.delimiter.is_empty() {
+            let _ = write!(self.out, "{:?}, ", print.delimiter);
+        }
+        self.list(&print.arguments);
+        self.out.push(')');
+    }
+
+    fn list(&mut self, list: &[Expr]) {
+        for (at, e) in list.iter().enumerate() {
+            if at > 0 {
+                self.out.push_str(", ");
+            }
+            self.expression(e);
+        }
+    }
+
+    fn place(&mut self, place: &Place) {
+        match &place.kind {
+            PlaceKind::Local(id) => self.out.push_str(&self.body.locals[*id].name),
+            PlaceKind::Global(id) => self.out.push_str(&self.annotations.script.globals[*id].name),
+            PlaceKind::Element(id, keys) => {
+                self.out.push_str(&self.annotations.script.globals[*id].name);
+                self.out.push('[');
+                self.list(keys);
+                self.out.push(']');
+            }
+        }
+    }
+
+    fn binary(&mut self, left: &Expr, operator: &str, right: &Expr) {
+        self.out.push('(');
+        self.expression(left);
+        let _ = write!(self.out, " {operator} ");
+        self.expression(right);
+        self.out.push(')');
+    }
+
+    fn expression(&mut self, e: &Expr) {
+        match &e.kind {
+            ExprKind::Number(n) => {
+                let _ = write!(self.out, "{n}");
+                return;
+            }
+            ExprKind::Text(text) => {
+                let _ = write!(self.out, "{text:?}");
+                return;
+            }
+            ExprKind::Read(place) => self.place(place),
+            ExprKind::Context(at) => match self.annotations.point {
+                Some(point) => {
+                    let _ = write!(self.out, "${}", point.context[*at].name);
+                }
+                None => {
+                    let _ = write!(self.out, "$[{at}]");
+                }
+            },
+            ExprKind::Load(load) => {
+                let sign = if load.value.signed { 's' } else { 'u' };
+                let how = if load.trusted { "load" } else { "read" };
+                let _ = write!(self.out, "{how}.{sign}{}(", u32::from(load.value.bytes) * 8);
+                self.expression(&load.address);
+                let _ = write!(self.out, " + {}", load.offset);
+                if let Some((low, width)) = load.bits {
+                    let _ = write!(self.out, ", bits {low}..{}", low + width);
+                }
+                self.out.push(')');
+            }
+            ExprKind::Call { builtin, arguments } => {
+                self.out.push_str(builtin.name);
+                self.out.push('(');
+                self.list(arguments);
+                self.out.push(')');
+            }
+            ExprKind::Sprint(print) => self.print("sprint", print),
+            ExprKind::Unary { operator, operand } => {
+                self.out.push(match operator {
+                    Unary::Negate => '-',
+                    Unary::Not => '!',
+                    Unary::Complement => '~',
+                });
+                self.expression(operand);
+            }
+            ExprKind::Arithmetic { operator, left, right, .. } => {
+                self.binary(left, operator.symbol(), right);
+            }
+            ExprKind::Compare { operator, left, right } => {
+                self.binary(left, operator.symbol(), right);
+            }
+            ExprKind::Logical { or, left, right } => {
+                self.binary(left, if *or { "||" } else { "&&" }, right);
+            }
+            ExprKind::Concatenate { left, right } => self.binary(left, ".", right),
+            ExprKind::Conditional { condition, then, otherwise } => {
+                self.out.push('(');
+                self.expression(condition);
+                self.out.push_str(" ? ");
+                self.expression(then);
+                self.out.push_str(" : ");
+                self.expression(otherwise);
+                self.out.push(')');
+            }
+            ExprKind::In { array, keys } => {
+                self.out.push_str("([");
+                self.list(keys);
+                let _ = write!(self.out, "] in {})", self.annotations.script.globals[*array].name);
+            }
+            ExprKind::Assign { target, operator, value, .. } => {
+                self.place(target);
+                let operator = match operator {
+                    AssignOperator::Set => "",
+                    AssignOperator::Arithmetic(operator) => operator.symbol(),
+                    AssignOperator::Concatenate => ".",
+                };
+                let _ = write!(self.out, " {operator}= ");
+                self.expression(value);
+                return;
+            }
+            ExprKind::Increment { target, prefix, by } => {
+                let sign = if *by < 0 { "--" } else { "++" };
+                if *prefix {
+                    self.out.push_str(sign);
+                }
+                self.place(target);
+                if !*prefix {
+                    self.out.push_str(sign);
+                }
+            }
+            ExprKind::Extract { aggregate, of } => {
+                let _ = write!(self.out, "{}(", aggregate_name(*aggregate));
+                self.place(of);
+                self.out.push(')');
+            }
+            ExprKind::Captured { event, field } => {
+                let _ = write!(self.out, "{event}.{field}");
+            }
+        }
+        // Numbers are what most things are: only other types are worth a word.
+        let ty = self.annotations.types.expressions[e.id];
+        if ty != Type::Long {
+            let _ = write!(self.out, ":{ty}");
+        }
+    }
+}

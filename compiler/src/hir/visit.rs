@@ -1,0 +1,84 @@
+//! Walking over expressions.
+
+use super::{Expr, ExprKind, Place, PlaceKind, Stmt, StmtKind};
+
+/// Calls `f` on every expression in the statements, outer ones first.
+pub fn each_expression(statements: &[Stmt], f: &mut impl FnMut(&Expr)) {
+    for statement in statements {
+        match &statement.kind {
+            StmtKind::Expr(e) => expression(e, f),
+            StmtKind::Record { target, value } => {
+                place(target, f);
+                expression(value, f);
+            }
+            StmtKind::Print(print) => list(&print.arguments, f),
+            StmtKind::If { condition, then, otherwise } => {
+                expression(condition, f);
+                each_expression(then, f);
+                each_expression(otherwise, f);
+            }
+            StmtKind::Loop { condition, step, body } => {
+                for e in condition.iter().chain(step) {
+                    expression(e, f);
+                }
+                each_expression(body, f);
+            }
+            StmtKind::Foreach(foreach) => {
+                if let Some(limit) = &foreach.limit {
+                    expression(limit, f);
+                }
+                each_expression(&foreach.body, f);
+            }
+            StmtKind::Delete(target) => place(target, f),
+            StmtKind::Emit { captures, .. } => list(captures, f),
+            StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+        }
+    }
+}
+
+fn list(expressions: &[Expr], f: &mut impl FnMut(&Expr)) {
+    for e in expressions {
+        expression(e, f);
+    }
+}
+
+fn place(place: &Place, f: &mut impl FnMut(&Expr)) {
+    if let PlaceKind::Element(_, keys) = &place.kind {
+        list(keys, f);
+    }
+}
+
+fn expression(e: &Expr, f: &mut impl FnMut(&Expr)) {
+    f(e);
+    match &e.kind {
+        ExprKind::Number(_)
+        | ExprKind::Text(_)
+        | ExprKind::Context(_)
+        | ExprKind::Captured { .. } => {}
+        ExprKind::Read(target) => place(target, f),
+        ExprKind::Extract { of: target, .. } | ExprKind::Increment { target, .. } => {
+            place(target, f);
+        }
+        ExprKind::Load(load) => expression(&load.address, f),
+        ExprKind::Call { arguments, .. } => list(arguments, f),
+        ExprKind::Sprint(print) => list(&print.arguments, f),
+        ExprKind::Unary { operand, .. } => expression(operand, f),
+        ExprKind::Arithmetic { left, right, .. }
+        | ExprKind::Compare { left, right, .. }
+        | ExprKind::Logical { left, right, .. }
+        | ExprKind::Concatenate { left, right } => {
+            expression(left, f);
+            expression(right, f);
+        }
+        ExprKind::Conditional { condition, then, otherwise } => {
+            for e in [condition, then, otherwise] {
+                expression(e, f);
+            }
+        }
+        ExprKind::In { keys, .. } => list(keys, f),
+        ExprKind::Assign { target, value, .. } => {
+            place(target, f);
+            expression(value, f);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A split script as text, for `ntap emit split`.
+
+use std::fmt::Write;
+
+use crate::hir::{Annotations, Script, print_body};
+use crate::layout::{ArrayValue, Layout, Storage};
+use crate::types::{self, Types};
+
+/// Where every global lives, what runs in which half, and what crosses.
+pub fn print(script: &Script, types: &Types, layout: &Layout) -> String {
+    let mut out = String::new();
+    for (id, global) in script.globals.iter() {
+        let ty = types::global_type(&types.globals[id]);
+        let place = match layout.storage[id] {
+            Storage::Cell(at) => format!("user cell {at}"),
+            Storage::Shared(at) => format!(".bss + {}", layout.shared_offset(at)),
+            Storage::Array(array) => array_place(&layout.arrays[array]),
+        };
+        let _ = writeln!(out, "global {}{ty}  # {place}", global.name);
+    }
+    for (id, probe) in script.probes.iter() {
+        let half = if probe.point.attach.in_kernel() { "kernel" } else { "user" };
+        let _ = writeln!(out, "{half} probe {} {{", probe.point.name);
+        out.push_str(&types::locals(&probe.body, types, id));
+        let annotations = Annotations { script, types, point: Some(&probe.point) };
+        out.push_str(&print_body(&probe.body, &annotations, 1));
+        out.push_str("}\n");
+    }
+    for (id, event) in layout.events.iter() {
+        let fields: Vec<String> =
+            event.fields.iter().map(|f| format!("{}@{}", f.ty, f.offset)).collect();
+        let _ = writeln!(out, "user {id}({}) {{  # {} bytes", fields.join(", "), event.bytes);
+        let annotations = Annotations { script, types, point: None };
+        out.push_str(&print_body(&event.body, &annotations, 1));
+        out.push_str("}\n");
+    }
+    out
+}
+
+fn array_place(array: &crate::layout::Array) -> String {
+    let mut place = match array.map {
+        None => "user memory".to_string(),
+        Some(map) => {
+            let per_cpu = if map.per_cpu { "per-CPU " } else { "" };
+            format!("{per_cpu}map {}, {} + {} bytes", map.index, map.key_bytes, map.value_bytes)
+        }
+    };
+    if let ArrayValue::Stats(stats) = array.value {
+        let _ = write!(place, ", count@{}", stats.count);
+        for (name, offset) in [("sum", stats.sum), ("min", stats.min), ("max", stats.max)] {
+            if let Some(offset) = offset {
+                let _ = write!(place, " {name}@{offset}");
+            }
+        }
+    }
+    if array.ordered {
+        place.push_str(", ordered");
+    }
+    let _ = write!(place, ", {} elements", array.capacity);
+    place
+}

@@ -1,0 +1,320 @@
+//! The stages in order. Each is a type whose business is to become the next one.
+//!
+//! [`Parsed`] → [`Analyzed`] (resolved, typed, split) → [`Compiled`] (CLIF, eBPF, object). A stage
+//! is not entered when the one before reported an error.
+
+use crate::backend::bpf::{self, BackendError, BpfCode, BpfOptions, RelocationKind};
+use crate::diagnostic::{Diagnostics, codes};
+use crate::facts::{CpuVersion, Facts};
+use crate::hir::{Attach, EventId, ProbeId, Script};
+use crate::layout::{Layout, control, counters};
+use crate::lower::{self, Lowered};
+use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
+use crate::source::{FileId, SourceMap};
+use crate::syntax::{self, ParseOptions, ast};
+use crate::types::Types;
+use crate::{partition, resolve, types};
+
+/// What a compilation depends on besides the text.
+pub struct Options<'a> {
+    /// The words after the script: `$1`, `@1`.
+    pub arguments: &'a [String],
+    /// The machine.
+    pub facts: &'a dyn Facts,
+    /// Bytes of the ring buffer, a power of two and a multiple of the page size.
+    pub ring_buffer_bytes: u32,
+    /// Leave out the optimizer: to tell our bugs from others'.
+    pub unoptimized: bool,
+}
+
+/// The syntax trees of all files.
+pub struct Parsed {
+    /// One for each file.
+    pub scripts: Vec<ast::Script>,
+}
+
+/// A script that is known to mean something.
+pub struct Analyzed {
+    /// The resolved and split script.
+    pub script: Script,
+    /// Its types.
+    pub types: Types,
+    /// Where its data is.
+    pub layout: Layout,
+}
+
+/// A compiled script.
+pub struct Compiled {
+    /// What was compiled.
+    pub analyzed: Analyzed,
+    /// User blocks in CLIF, and the tables of both halves.
+    pub lowered: Lowered,
+    /// The kernel half; `None` when there is none.
+    pub object: Option<ObjectInput>,
+}
+
+/// Parses every file of `sources`.
+pub fn parse(
+    sources: &SourceMap,
+    options: &Options<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Parsed> {
+    let files: Vec<FileId> = sources.files().map(|(id, _)| id).collect();
+    let parse_options =
+        ParseOptions { arguments: options.arguments, facts: options.facts, guru: false };
+    let scripts = files
+        .into_iter()
+        .map(|file| syntax::parse(file, sources, &parse_options, diagnostics))
+        .collect();
+    (!diagnostics.has_errors()).then_some(Parsed { scripts })
+}
+
+impl Parsed {
+    /// Resolves names and probe points and finds types.
+    pub fn resolve(
+        &self,
+        options: &Options<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<(Script, Types)> {
+        let script = resolve::resolve(&self.scripts, options.facts, diagnostics);
+        let types = types::infer(&script, diagnostics);
+        (!diagnostics.has_errors()).then_some((script, types))
+    }
+
+    /// Resolves, types and splits.
+    pub fn analyze(
+        &self,
+        options: &Options<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Analyzed> {
+        let (mut script, mut types) = self.resolve(options, diagnostics)?;
+        let layout = partition::partition(&mut script, &mut types, diagnostics);
+        (!diagnostics.has_errors()).then_some(Analyzed { script, types, layout })
+    }
+}
+
+impl Analyzed {
+    /// The CLIF of both halves.
+    pub fn lower(&self) -> Lowered {
+        lower::lower(&self.script, &self.types, &self.layout)
+    }
+
+    /// Whether any handler runs in the kernel.
+    pub fn has_kernel_half(&self) -> bool {
+        self.script.probes.values().any(|p| p.point.attach.in_kernel())
+    }
+
+    /// Compiles to the end.
+    pub fn compile(
+        self,
+        sources: &SourceMap,
+        options: &Options<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Compiled> {
+        let mut lowered = self.lower();
+        let object = if self.has_kernel_half() {
+            let programs = self.programs(&mut lowered, options, diagnostics)?;
+            Some(self.object_input(programs, &lowered, sources, options))
+        } else {
+            None
+        };
+        Some(Compiled { analyzed: self, lowered, object })
+    }
+
+    fn programs(
+        &self,
+        lowered: &mut Lowered,
+        options: &Options<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Vec<Program>> {
+        let cpu = options.facts.cpu_version();
+        let mut programs = vec![];
+        for kernel in &mut lowered.kernel {
+            let span = self.script.probes[kernel.probe].span;
+            let compiled = compile_kernel_function(&mut kernel.function, cpu, options.unoptimized);
+            match compiled {
+                Ok(code) => programs.push(Program {
+                    name: program_name(kernel.probe),
+                    section: section(&self.script.probes[kernel.probe].point.attach),
+                    code,
+                }),
+                Err(BackendError::FrameTooLarge { bytes }) => {
+                    diagnostics
+                        .error(codes::STACK, span, "this handler needs too much stack")
+                        .label(format!("needs {bytes} bytes; the kernel gives {}", bpf::STACK_BYTES))
+                        .help("use fewer or shorter strings at a time");
+                }
+                Err(error) => {
+                    diagnostics
+                        .error(codes::INTERNAL, span, format!("ntap cannot compile this: {error}"))
+                        .note("this is a bug in ntap; please report it with the script");
+                }
+            }
+        }
+        (!diagnostics.has_errors()).then_some(programs)
+    }
+
+    fn object_input(
+        &self,
+        programs: Vec<Program>,
+        lowered: &Lowered,
+        sources: &SourceMap,
+        options: &Options<'_>,
+    ) -> ObjectInput {
+        let variable = |name: &str, size: u32| Variable { name: name.to_string(), size };
+        let cells = (self.layout.shared.len() as u32 * 8).max(8);
+        ObjectInput {
+            maps: self.maps(options),
+            variables: vec![
+                variable("ntap_control", control::SIZE),
+                variable("ntap_counters", self.layout.probes * counters::SIZE),
+                variable("ntap_globals", cells),
+            ],
+            programs,
+            subprograms: vec![],
+            core_fields: vec![],
+            locations: locations(lowered, sources),
+        }
+    }
+
+    /// The maps: the ring buffer, then the arrays, in the order of their indices.
+    fn maps(&self, options: &Options<'_>) -> Vec<MapDefinition> {
+        let mut maps = vec![MapDefinition {
+            name: RING_BUFFER.to_string(),
+            kind: map_kind::RINGBUF,
+            key_size: 0,
+            value_size: 0,
+            max_entries: if self.layout.events.is_empty() {
+                SMALLEST_RING_BUFFER
+            } else {
+                options.ring_buffer_bytes
+            },
+            flags: 0,
+        }];
+        for array in self.layout.arrays.values() {
+            let Some(map) = array.map else { continue };
+            let kind = match (array.keys.is_empty(), map.per_cpu) {
+                (true, false) => map_kind::ARRAY,
+                (true, true) => map_kind::PERCPU_ARRAY,
+                (false, false) => map_kind::HASH,
+                (false, true) => map_kind::PERCPU_HASH,
+            };
+            maps.push(MapDefinition {
+                name: array.name.clone(),
+                kind,
+                key_size: map.key_bytes,
+                value_size: map.value_bytes,
+                max_entries: array.capacity,
+                flags: 0,
+            });
+        }
+        maps
+    }
+}
+
+/// Optimizes and compiles one kernel function.
+fn compile_kernel_function(
+    function: &mut cranelift_codegen::ir::Function,
+    cpu: CpuVersion,
+    unoptimized: bool,
+) -> Result<BpfCode, BackendError> {
+    if !unoptimized {
+        bpf::optimize(function)?;
+    }
+    bpf::compile(function, &BpfOptions { cpu, check: cfg!(debug_assertions) })
+}
+
+/// The name of the ring buffer map.
+pub const RING_BUFFER: &str = "ntap_records";
+
+/// Bytes of the ring buffer of a script that sends no records but errors and its end.
+const SMALLEST_RING_BUFFER: u32 = 4096;
+
+/// Map types, from `enum bpf_map_type`.
+mod map_kind {
+    pub(super) const HASH: u32 = 1;
+    pub(super) const ARRAY: u32 = 2;
+    pub(super) const PERCPU_HASH: u32 = 5;
+    pub(super) const PERCPU_ARRAY: u32 = 6;
+    pub(super) const RINGBUF: u32 = 27;
+}
+
+/// The name of a probe's program.
+pub fn program_name(probe: ProbeId) -> String {
+    probe.to_string()
+}
+
+/// The name of an event's continuation.
+pub fn event_name(event: EventId) -> String {
+    event.to_string()
+}
+
+/// The section that tells loaders what a program is for.
+fn section(attach: &Attach) -> String {
+    match attach {
+        Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
+        Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Begin(_)
+        | Attach::End(_)
+        | Attach::Error(_)
+        | Attach::Never
+        | Attach::Timer { .. } => ".text".to_string(),
+    }
+}
+
+fn locations(lowered: &Lowered, sources: &SourceMap) -> Vec<Location> {
+    let mut locations = vec![Location::default()];
+    for &span in lowered.tables.locations.spans() {
+        let file = sources.file(span.file);
+        let position = file.position(span.start);
+        locations.push(Location {
+            file: file.name.clone(),
+            line: position.line,
+            column: position.column,
+            text: file.line(position.line).trim().to_string(),
+        });
+    }
+    locations
+}
+
+/// The code of every program, disassembled, with the script's lines.
+pub fn disassemble(object: &ObjectInput) -> String {
+    let mut out = String::new();
+    let names = |kind: RelocationKind| match kind {
+        RelocationKind::Map(at) => object.maps[at as usize].name.clone(),
+        RelocationKind::Data(at) => object.variables[at as usize].name.clone(),
+        RelocationKind::SubprogramCall(at) | RelocationKind::SubprogramAddress(at) => {
+            object.subprograms[at as usize].name.clone()
+        }
+        RelocationKind::CoreField(at) => object.core_fields[at as usize].access.clone(),
+    };
+    let source = |bits: u32| {
+        let location = object.locations.get(bits as usize).filter(|_| bits != 0)?;
+        Some(format!("{}:{}: {}", location.file, location.line, location.text))
+    };
+    for program in &object.programs {
+        out.push_str(&format!(
+            "{} ({}), {} instructions, {} bytes of stack\n",
+            program.name,
+            program.section,
+            program.code.instructions.len(),
+            program.code.frame_bytes
+        ));
+        out.push_str(&bpf::disassemble(&program.code, &names, &source));
+        out.push('\n');
+    }
+    out
+}
+
+/// Every function of both halves as CLIF.
+pub fn clif(lowered: &Lowered) -> String {
+    let kernel = lowered.kernel.iter().map(|k| format!("; kernel {}\n{}", k.probe, k.function.display()));
+    let user = lowered.user.iter().map(|u| {
+        let what = match u.role {
+            lower::Role::Probe(id) => id.to_string(),
+            lower::Role::Event(id) => id.to_string(),
+        };
+        format!("; user {what}\n{}", u.function.display())
+    });
+    kernel.chain(user).collect::<Vec<_>>().join("\n")
+}
