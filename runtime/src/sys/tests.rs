@@ -168,6 +168,24 @@ fn refused_programs_come_with_a_log() {
 }
 
 #[test]
+fn endless_programs_are_told_apart() {
+    if !privileged() {
+        return;
+    }
+    // r0 = 0; do r0 += 1 while r0 < 10000000; exit.
+    let [a, b, c, d] = 10_000_000i32.to_le_bytes();
+    let mut code = [0; 32];
+    code[0] = 0xb7;
+    code[8..16].copy_from_slice(&[0x07, 0, 0, 0, 1, 0, 0, 0]);
+    code[16..24].copy_from_slice(&[0xa5, 0, 0xfe, 0xff, a, b, c, d]);
+    code[24] = 0x95;
+    let refused = load_program(&raw_tracepoint(&code)).unwrap_err();
+    assert_eq!(refused.error.errno(), libc::E2BIG);
+    let error = crate::load::LoadError::from(refused);
+    assert!(!error.is_bug() && error.to_string().contains("too complex"), "{error}");
+}
+
+#[test]
 fn tracefs_is_read_without_being_mounted() {
     if !privileged() {
         return;
