@@ -100,13 +100,21 @@ pub fn watch(pid: u32) -> Result<OwnedFd, TargetError> {
     })
 }
 
+/// Both ends of the pipe the child waits at. The reading end is kept so that writing to a child that was
+/// killed is no error (and no SIGPIPE).
+#[derive(Debug)]
+struct Gate {
+    _read: OwnedFd,
+    write: OwnedFd,
+}
+
 /// A command started for a script.
 #[derive(Debug)]
 pub struct TargetProcess {
     program: String,
     pid: u32,
     pidfd: OwnedFd,
-    gate: Option<OwnedFd>,
+    gate: Option<Gate>,
     report: OwnedFd,
     status: Option<ExitStatus>,
 }
@@ -125,7 +133,14 @@ impl TargetProcess {
         if pid == 0 {
             // SAFETY: this is the child; both descriptors are open in it, and the pointers are those
             // of `command`, which lives in its copy of the memory.
-            unsafe { child(gate_read.as_raw_fd(), gate_write.as_raw_fd(), report_write.as_raw_fd(), &arguments) }
+            unsafe {
+                child(
+                    gate_read.as_raw_fd(),
+                    gate_write.as_raw_fd(),
+                    report_write.as_raw_fd(),
+                    &arguments,
+                )
+            }
         }
         if pid < 0 {
             return Err(SysError::last("start target command", command.name()).into());
@@ -136,7 +151,7 @@ impl TargetProcess {
                 program: command.name().to_owned(),
                 pid,
                 pidfd,
-                gate: Some(gate_write),
+                gate: Some(Gate { _read: gate_read, write: gate_write }),
                 report: report_read,
                 status: None,
             }),
@@ -162,7 +177,7 @@ impl TargetProcess {
     pub fn release(&mut self) -> Result<(), TargetError> {
         let Some(gate) = self.gate.take() else { return Ok(()) };
         // A child that was killed meanwhile is told by its exit status.
-        let _ = write_all(&gate, &[1]);
+        let _ = write_all(&gate.write, &[1]);
         drop(gate);
         let mut errno = [0; 4];
         if read_full(&self.report, &mut errno) < errno.len() {
@@ -199,8 +214,11 @@ impl TargetProcess {
 
 impl Drop for TargetProcess {
     fn drop(&mut self) {
-        // The closed gate ends a child that was never released; a released one goes on alone.
+        // A released child goes on alone.
         if self.gate.take().is_some() && self.status.is_none() {
+            // The closed gate ends it, but not while it is stopped or another child has the gate open.
+            // SAFETY: takes no address; the child has not been waited for, so its number is still its own.
+            unsafe { libc::kill(self.pid as libc::pid_t, libc::SIGKILL) };
             let _ = wait_for(self.pid, 0);
         }
     }
@@ -211,12 +229,7 @@ impl Drop for TargetProcess {
 /// # Safety
 ///
 /// Only after fork, in the child. The arguments must be the null-terminated lists of a [`Command`].
-unsafe fn child(
-    gate_read: i32,
-    gate_write: i32,
-    report: i32,
-    arguments: &command::Pointers,
-) -> ! {
+unsafe fn child(gate_read: i32, gate_write: i32, report: i32, arguments: &command::Pointers) -> ! {
     // SAFETY: everything called here is async-signal-safe and works on the child's own memory.
     unsafe {
         // Else the gate would never be seen closed.
@@ -251,8 +264,13 @@ unsafe fn child(
 /// Changes the whole process: only in a child that is about to become another program.
 unsafe fn restore_signals() {
     const CHANGED: [i32; 7] = [
-        libc::SIGINT, libc::SIGTERM, libc::SIGQUIT, libc::SIGHUP,
-        libc::SIGPIPE, libc::SIGCHLD, libc::SIGALRM,
+        libc::SIGINT,
+        libc::SIGTERM,
+        libc::SIGQUIT,
+        libc::SIGHUP,
+        libc::SIGPIPE,
+        libc::SIGCHLD,
+        libc::SIGALRM,
     ];
     // SAFETY: plain system calls on memory of this function.
     unsafe {

@@ -147,7 +147,9 @@ impl Btf {
 
     /// The record with the offset of each of its parts behind it.
     fn parts(&self, record: Option<Record>, each: usize) -> impl Iterator<Item = (Record, usize)> {
-        record.into_iter().flat_map(move |record| (0..record.length).map(move |i| (record, i * each)))
+        record
+            .into_iter()
+            .flat_map(move |record| (0..record.length).map(move |i| (record, i * each)))
     }
 
     /// Offset and size of a member of an aggregate written without bitfield sizes: the integer type itself
@@ -163,13 +165,7 @@ impl Btf {
         }
     }
 
-    fn field_within(
-        &self,
-        id: TypeId,
-        name: &str,
-        depth: u32,
-        budget: &mut u32,
-    ) -> Option<Field> {
+    fn field_within(&self, id: TypeId, name: &str, depth: u32, budget: &mut u32) -> Option<Field> {
         let depth = depth.checked_sub(1)?;
         for member in self.members(id) {
             *budget = budget.checked_sub(1)?;

@@ -54,7 +54,8 @@ impl Btf {
                         ty => self.declare(ty, String::new(), depth),
                     })
                     .collect();
-                let list = if parameters.is_empty() { "void".into() } else { parameters.join(", ") };
+                let list =
+                    if parameters.is_empty() { "void".into() } else { parameters.join(", ") };
                 self.declare(target, format!("{}({list})", parenthesised(inner)), depth)
             }
         }

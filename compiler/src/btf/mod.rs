@@ -76,8 +76,26 @@ impl Kind {
     fn from_bits(bits: u32) -> Option<Kind> {
         use Kind::*;
         const KINDS: [Kind; 20] = [
-            Void, Integer, Pointer, Array, Struct, Union, Enum, Forward, Typedef, Volatile, Const,
-            Restrict, Function, FunctionPrototype, Variable, DataSection, Float, DeclarationTag, TypeTag, Enum64,
+            Void,
+            Integer,
+            Pointer,
+            Array,
+            Struct,
+            Union,
+            Enum,
+            Forward,
+            Typedef,
+            Volatile,
+            Const,
+            Restrict,
+            Function,
+            FunctionPrototype,
+            Variable,
+            DataSection,
+            Float,
+            DeclarationTag,
+            TypeTag,
+            Enum64,
         ];
         KINDS.get(bits as usize).copied()
     }
@@ -150,7 +168,11 @@ impl Btf {
         let section = |offset: usize, length: usize| {
             let from = start.checked_add(offset).ok_or(BtfError::Layout)?;
             let to = from.checked_add(length).ok_or(BtfError::Layout)?;
-            if start < HEADER_BYTES || to > bytes.len() { Err(BtfError::Layout) } else { Ok(from..to) }
+            if start < HEADER_BYTES || to > bytes.len() {
+                Err(BtfError::Layout)
+            } else {
+                Ok(from..to)
+            }
         };
         let types = section(word(8)?, word(12)?)?;
         let strings = section(word(16)?, word(20)?)?;

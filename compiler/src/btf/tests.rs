@@ -26,7 +26,15 @@ impl Writer {
     }
 
     /// A record: name, kind, length, flag, third word, and the words behind it.
-    fn record(&mut self, name: &str, kind: Kind, flag: bool, length: u32, word: u32, tail: &[u32]) -> TypeId {
+    fn record(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        flag: bool,
+        length: u32,
+        word: u32,
+        tail: &[u32],
+    ) -> TypeId {
         let info = u32::from(flag) << 31 | (kind as u32) << 24 | length;
         let name = self.name(name);
         for word in [name, info, word].iter().chain(tail) {
@@ -37,7 +45,7 @@ impl Writer {
     }
 
     fn integer(&mut self, name: &str, bytes: u32, encoding: u32) -> TypeId {
-        self.record(name, Kind::Integer, false, 0, bytes, &[encoding << 24 | bytes * 8])
+        self.record(name, Kind::Integer, false, 0, bytes, &[(encoding << 24) | (bytes * 8)])
     }
 
     fn reference(&mut self, name: &str, kind: Kind, to: TypeId) -> TypeId {
@@ -49,7 +57,13 @@ impl Writer {
     }
 
     /// Members: name, type, bit offset, bit size.
-    fn aggregate(&mut self, name: &str, kind: Kind, bytes: u32, members: &[(&str, TypeId, u32, u32)]) -> TypeId {
+    fn aggregate(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        bytes: u32,
+        members: &[(&str, TypeId, u32, u32)],
+    ) -> TypeId {
         let tail: Vec<u32> = members
             .iter()
             .flat_map(|&(name, ty, offset, size)| [self.name(name), ty.0, size << 24 | offset])
@@ -64,7 +78,8 @@ impl Writer {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let words = [24, 0, self.types.len() as u32, self.types.len() as u32, self.strings.len() as u32];
+        let words =
+            [24, 0, self.types.len() as u32, self.types.len() as u32, self.strings.len() as u32];
         let mut bytes = vec![0x9f, 0xeb, 1, 0];
         bytes.extend(words.iter().flat_map(|word: &u32| word.to_le_bytes()));
         bytes.extend_from_slice(&self.types);
@@ -121,7 +136,12 @@ fn small_kernel() -> Writer {
         w.prototype(int, &[("__data", void_pointer), ("task", task_pointer), ("text", text)]);
     w.reference("__traceiter_wake", Kind::Function, named);
     let callback = w.reference("", Kind::Pointer, named);
-    w.aggregate("operations", Kind::Struct, 8, &[("call", callback, 0, 0), ("grid", matrix, 64, 0)]);
+    w.aggregate(
+        "operations",
+        Kind::Struct,
+        8,
+        &[("call", callback, 0, 0), ("grid", matrix, 64, 0)],
+    );
     w.reference("", Kind::Const, task_pointer);
     w
 }
@@ -163,10 +183,7 @@ fn fields_and_their_types() {
         assert_eq!(btf.size(field.ty), size, "{name}");
     }
     assert_eq!(btf.field(task, "nothing"), None);
-    assert_eq!(
-        btf.field_names(task),
-        ["pid", "comm", "deep", "deeper", "flag", "parent", "yes"]
-    );
+    assert_eq!(btf.field_names(task), ["pid", "comm", "deep", "deeper", "flag", "parent", "yes"]);
     let parent = btf.field(task, "parent").unwrap().ty;
     assert_eq!(btf.pointee(parent), Some(task));
     assert_eq!(btf.pointee(task), None);
@@ -212,7 +229,10 @@ fn tracepoints() {
     let expected = [("task", "struct task_struct *"), ("text", "const char *")];
     assert_eq!(arguments, expected.map(|(name, ty)| (name, ty.to_owned())));
     let nameless = tracepoint(&btf, "nameless").unwrap();
-    assert_eq!(nameless.arguments.iter().map(|a| a.0.as_str()).collect::<Vec<_>>(), ["arg1", "arg2"]);
+    assert_eq!(
+        nameless.arguments.iter().map(|a| a.0.as_str()).collect::<Vec<_>>(),
+        ["arg1", "arg2"]
+    );
     assert_eq!(tracepoint(&btf, "absent"), None);
     assert_eq!(tracepoint_names(&btf).collect::<Vec<_>>(), ["wake", "nameless"]);
 }
@@ -279,7 +299,8 @@ fn cycles_end() {
     w.reference("b", Kind::Typedef, typedef);
     let pointer = w.reference("", Kind::Pointer, TypeId(3));
     let array = w.array(TypeId(4), TypeId(4), 2);
-    let nest = w.aggregate("nest", Kind::Struct, 8, &[("", TypeId(5), 0, 0), ("", TypeId(5), 0, 0)]);
+    let nest =
+        w.aggregate("nest", Kind::Struct, 8, &[("", TypeId(5), 0, 0), ("", TypeId(5), 0, 0)]);
     let prototype = w.prototype(TypeId(6), &[("", TypeId(6)), ("", TypeId(6)), ("", TypeId(6))]);
     let function = w.reference("f", Kind::Function, TypeId(7));
     let btf = w.btf();

@@ -184,8 +184,5 @@ impl Btf {
 
 /// Modifiers and typedefs: kinds that only add a name or a qualifier.
 pub(super) fn is_transparent(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag
-    )
+    matches!(kind, Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag)
 }

@@ -28,9 +28,10 @@ pub(super) fn attach_tracefs(
         return Err(SysError::new("read tracing file", path, io::ErrorKind::NotFound.into()));
     }
     let text = sys::read_tracefs(&path)?;
-    let id = text.trim().parse().map_err(|_| {
-        SysError::new("read tracing file", path, io::ErrorKind::InvalidData.into())
-    })?;
+    let id = text
+        .trim()
+        .parse()
+        .map_err(|_| SysError::new("read tracing file", path, io::ErrorKind::InvalidData.into()))?;
     let event = sys::open_perf_event(PerfEvent::Tracepoint { id })?;
     Ok(vec![bind(program, event)?])
 }

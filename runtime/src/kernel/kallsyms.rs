@@ -72,7 +72,8 @@ impl Kallsyms {
                 Err(error) => return Kallsyms::unavailable(format!("{PATH}: {error}")),
             }
             // What follows the last line end waits for its rest.
-            let whole = piece[..filled].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            let whole =
+                piece[..filled].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
             table.add_lines(&piece[..whole]);
             piece.copy_within(whole..filled, 0);
             filled -= whole;
@@ -169,7 +170,8 @@ impl Kallsyms {
             name: str::from_utf8(self.name_of(entry)).unwrap_or_default(),
             start: entry.address,
             size: end - entry.address,
-            module: (entry.module != KERNEL).then(|| self.modules[usize::from(entry.module)].as_str()),
+            module: (entry.module != KERNEL)
+                .then(|| self.modules[usize::from(entry.module)].as_str()),
         }
     }
 
@@ -231,9 +233,9 @@ impl Kallsyms {
         if self.entries.iter().all(|entry| entry.address == 0) {
             let reason = match self.entries.is_empty() {
                 true => format!("{PATH} is empty (the kernel is built without CONFIG_KALLSYMS)"),
-                false => format!(
-                    "kernel addresses are hidden from this user (sysctl kernel.kptr_restrict; run as root)"
-                ),
+                false => "kernel addresses are hidden from this user \
+                          (sysctl kernel.kptr_restrict; run as root)"
+                    .to_owned(),
             };
             return Kallsyms::unavailable(reason);
         }

@@ -85,7 +85,8 @@ fn this_kernel_has_types() {
     let kfree_skb = btf::tracepoint(types, "kfree_skb").unwrap();
     let arguments: Vec<(&str, String)> =
         kfree_skb.arguments.iter().map(|(name, ty)| (name.as_str(), types.describe(*ty))).collect();
-    let expected = [("skb", "struct sk_buff *"), ("location", "void *"), ("reason", "enum skb_drop_reason")];
+    let expected =
+        [("skb", "struct sk_buff *"), ("location", "void *"), ("reason", "enum skb_drop_reason")];
     for (name, ty) in expected {
         assert!(arguments.contains(&(name, ty.to_owned())), "{name} in {arguments:?}");
     }

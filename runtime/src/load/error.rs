@@ -133,7 +133,10 @@ impl fmt::Display for LoadError {
                 write!(f, "\n{log}")
             }
             LoadError::TooComplex { program } => {
-                write!(f, "program `{program}` is too large or too complex for the kernel's verifier")
+                write!(
+                    f,
+                    "program `{program}` is too large or too complex for the kernel's verifier"
+                )
             }
             LoadError::NotPermitted(error)
             | LoadError::OutOfMemory(error)

@@ -34,7 +34,8 @@ pub(super) fn create_all(
         map.ok_or_else(|| LoadError::MissingMap { name: name.clone() })?.set_max_entries(*size);
     }
     let definitions: HashMap<String, Map> = object.maps.drain().collect();
-    let mut created = CreatedMaps { by_name: HashMap::new(), definitions: HashMap::new(), globals: None };
+    let mut created =
+        CreatedMaps { by_name: HashMap::new(), definitions: HashMap::new(), globals: None };
     for (name, definition) in definitions {
         // A section without variables is not worth a map; the kernel refuses values of size 0.
         if is_data(&definition) && definition.data().is_empty() {
@@ -60,8 +61,8 @@ pub(super) fn create_all(
             | EbpfSectionKind::License
             | EbpfSectionKind::Version => {}
         }
-        let map = MapData::from_fd(map)
-            .map_err(|error| LoadError::Map { name: name.clone(), error })?;
+        let map =
+            MapData::from_fd(map).map_err(|error| LoadError::Map { name: name.clone(), error })?;
         created.by_name.insert(name.clone(), map);
         created.definitions.insert(name, definition);
     }

@@ -42,7 +42,8 @@ pub(super) fn last_location(log: &str) -> Option<LogLocation> {
 
 /// The end of a log, without the statistics that follow the reason.
 pub(super) fn last_lines(log: &str, most: usize) -> String {
-    const STATISTICS: [&str; 4] = ["processed ", "verification time ", "stack depth ", "max_states"];
+    const STATISTICS: [&str; 4] =
+        ["processed ", "verification time ", "stack depth ", "max_states"];
     let mut lines: Vec<&str> = log.lines().collect();
     while lines.last().is_some_and(|line| {
         line.trim().is_empty() || STATISTICS.iter().any(|prefix| line.starts_with(prefix))

@@ -67,7 +67,8 @@ pub(super) unsafe fn bpf_descriptor<T>(
 pub(super) fn object_name(name: &str) -> [u8; 16] {
     let mut bytes = [0; 16];
     for (to, from) in bytes.iter_mut().zip(name.bytes().take(15)) {
-        *to = if from.is_ascii_alphanumeric() || from == b'_' || from == b'.' { from } else { b'_' };
+        *to =
+            if from.is_ascii_alphanumeric() || from == b'_' || from == b'.' { from } else { b'_' };
     }
     bytes
 }

@@ -56,6 +56,11 @@ impl std::error::Error for SysError {
 
 /// The kernel's words without Rust's "(os error 1)".
 pub(crate) fn error_text(error: &io::Error) -> String {
+    // An error number of the kernel's own that libc has no words for.
+    const ENOTSUPP: i32 = 524;
+    if error.raw_os_error() == Some(ENOTSUPP) {
+        return "not supported by this kernel".into();
+    }
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),
@@ -143,7 +148,8 @@ mod tests {
 
     #[test]
     fn message_names_operation_and_object() {
-        let error = SysError::new("create map", "counts", io::Error::from_raw_os_error(libc::ENOMEM));
+        let error =
+            SysError::new("create map", "counts", io::Error::from_raw_os_error(libc::ENOMEM));
         assert_eq!(error.to_string(), "create map `counts`: Cannot allocate memory");
         assert_eq!(error.errno(), libc::ENOMEM);
     }

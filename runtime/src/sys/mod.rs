@@ -14,9 +14,9 @@ mod memory;
 mod perf_event;
 mod process;
 mod program;
-mod tracefs;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tracefs;
 
 pub use batch::{Entries, delete_batch, lookup_and_delete_batch, lookup_batch};
 pub(crate) use error::error_text;
@@ -24,7 +24,8 @@ pub use error::{Capability, Result, SysError, missing_capabilities};
 pub use info::{ProgramInfo, enable_run_time_statistics, program_info};
 pub use link::{link_perf_event, link_tracing, open_raw_tracepoint};
 pub use map::{
-    MapSpec, create_map, delete_element, freeze_map, lookup_element, next_key, update_element, value_stride,
+    MapSpec, create_map, delete_element, freeze_map, lookup_element, next_key, update_element,
+    value_stride,
 };
 pub use memory::Mapping;
 pub(crate) use memory::lift_locked_memory_limit;

@@ -28,8 +28,7 @@ pub enum PollResult {
 
 /// Waits until a descriptor is readable; `None` waits for ever.
 pub fn poll_readable(descriptor: BorrowedFd<'_>, timeout_ms: Option<u32>) -> Result<PollResult> {
-    let mut entry =
-        libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut entry = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let timeout = timeout_ms.map_or(-1, |ms| i32::try_from(ms).unwrap_or(i32::MAX));
     // SAFETY: one entry, as the count says.
     match unsafe { libc::poll(&raw mut entry, 1, timeout) } {

@@ -44,9 +44,8 @@ pub fn read_tracefs(path: &str) -> Result<String> {
 fn read_below(root: &OwnedFd, path: &str) -> io::Result<String> {
     let path = CString::new(path)?;
     // SAFETY: the path ends with a zero byte and outlives the call.
-    let descriptor = unsafe {
-        libc::openat(root.as_raw_fd(), path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC)
-    };
+    let descriptor =
+        unsafe { libc::openat(root.as_raw_fd(), path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -81,7 +80,5 @@ fn mount_privately() -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: no address is passed.
-    descriptor(unsafe {
-        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, 0)
-    })
+    descriptor(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, 0) })
 }

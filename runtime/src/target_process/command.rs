@@ -135,8 +135,8 @@ fn split(line: &str) -> Option<Vec<String>> {
     words.extend(word);
     // What only a shell can do: words it acts on itself when no program has their name.
     const SHELL_WORDS: [&str; 14] = [
-        "if", "while", "until", "for", "case", "exec", "eval", "cd", "exit", "ulimit", "export", "trap",
-        "umask", "set",
+        "if", "while", "until", "for", "case", "exec", "eval", "cd", "exit", "ulimit", "export",
+        "trap", "umask", "set",
     ];
     match words.first() {
         Some(first) if SHELL_WORDS.contains(&first.as_str()) => None,
