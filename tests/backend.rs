@@ -1,1 +1,0 @@
-//! The eBPF back end.
