@@ -53,6 +53,12 @@ codes! {
         "`%{ ... %}` holds C code for a kernel module. ntap compiles to eBPF and has no C compiler; use kernel structure access (`$arg->member`, `@cast`) or a library function instead.";
     FORMAT = "E0108", "malformed format string",
         "A conversion is `%`, one flag of `0 + - space #`, a width or `*`, a precision or `.*`, an optional `l`, and one of `d i u o x X p s c b m M`.";
+    TOO_DEEP = "E0109", "nested too deeply",
+        "Brackets, statements without braces and operators in one expression may be nested 200 levels deep in total. Split a long expression into several statements, or move a part of it into a function.";
+    TARGET = "E0110", "cannot be changed or deleted",
+        "The left side of an assignment and the operand of `++`, `--` and `delete` must be a variable, an array element, or a context variable and its members.";
+    MISPLACED = "E0111", "statement or operand out of place",
+        "`return` stands only in functions, `break` and `continue` only in loops, and `*` as an index only in `delete`, `in` and the slice of a `foreach`.";
 
     UNKNOWN_PROBE = "E0201", "unknown probe point",
         "No probe family has a point of this form. `ntap list` shows the families; the help names what could stand here.";

@@ -1,3 +1,64 @@
-//! From text to tree.
+//! From the text of a script to its syntax tree.
+//!
+//! ```text
+//! text --preprocess--> tokens --items--> one top-level item each --grammar--> pairs --build--> ast
+//! ```
+//!
+//! The language pastes tokens (script arguments, macros, conditionals), so a hand-written tokenizer
+//! runs first; what it yields is plain text again, with a table that leads every token back to the
+//! place in the user's text it came from. That text is cut into top-level items and each is parsed by
+//! the pest grammar in `grammar/ntap.pest` on its own, so an error in one does not hide those in the
+//! next. All spans of the tree point into the user's text. Nothing is resolved here.
 
 pub mod ast;
+mod build;
+mod expected;
+mod items;
+mod nesting;
+mod parser;
+mod preprocess;
+mod print;
+mod words;
+
+pub use print::print;
+
+use crate::{
+    diagnostic::Diagnostics,
+    facts::Facts,
+    source::{FileId, SourceMap},
+};
+
+/// What a script is parsed against.
+pub struct ParseOptions<'a> {
+    /// The words after the script on the command line: `$1`, `@1` and so on.
+    pub arguments: &'a [String],
+    /// The machine that conditionals such as `kernel_v` and `CONFIG_x` ask about.
+    pub facts: &'a dyn Facts,
+    /// What `guru_mode` is in conditionals.
+    pub guru: bool,
+}
+
+/// Parsing stops after this many errors: what follows is seldom a help.
+const MOST_ERRORS: usize = 20;
+
+/// Parses one file. Errors are reported; the result is what could be parsed.
+pub fn parse(
+    file: FileId,
+    sources: &SourceMap,
+    options: &ParseOptions<'_>,
+    diagnostics: &mut Diagnostics,
+) -> ast::Script {
+    let text = &sources.file(file).text;
+    let expanded = preprocess::preprocess(file, text, options, diagnostics);
+    let mut script = ast::Script::default();
+    let before = diagnostics.len();
+    for item in items::split(&expanded) {
+        if diagnostics.len() - before >= MOST_ERRORS {
+            break;
+        }
+        if items::check(&expanded, &item, diagnostics) {
+            parser::parse_item(&expanded, item, diagnostics, &mut script);
+        }
+    }
+    script
+}

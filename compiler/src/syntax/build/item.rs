@@ -1,0 +1,194 @@
+//! Globals, functions, probes and aliases.
+
+use pest::iterators::Pair;
+
+use super::{Builder, parts};
+use crate::{
+    diagnostic::codes,
+    syntax::{
+        ast::{
+            AliasDeclaration, DeclaredType, Expression, ExpressionKind, FunctionDeclaration,
+            GlobalDeclaration, Item, Literal, LiteralValue, Name, ProbeDeclaration,
+        },
+        parser::Rule,
+    },
+};
+
+/// SystemTap's bounds for the declared size of an array.
+const SIZES: std::ops::RangeInclusive<i64> = 1..=1_000_000;
+
+impl Builder<'_, '_> {
+    /// Adds what an item declares.
+    pub(crate) fn item(&self, pair: Pair<'_, Rule>, items: &mut Vec<Item>) {
+        match pair.as_rule() {
+            Rule::global_declaration => self.globals(pair, items),
+            Rule::function_declaration => items.extend(self.function(pair).map(Item::Function)),
+            Rule::probe_declaration => items.extend(self.probe(pair)),
+            Rule::embedded => self.refuse_embedded(&pair),
+            _ => {}
+        }
+    }
+
+    /// `global_declaration = { (private_word ~ global_word? | global_word) ~ global_name ~ (comma ~ global_name)* }`
+    fn globals(&self, pair: Pair<'_, Rule>, items: &mut Vec<Item>) {
+        let mut private = false;
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::private_word => private = true,
+                Rule::global_name => items.extend(self.global(part, private).map(Item::Global)),
+                _ => {}
+            }
+        }
+    }
+
+    /// `global_name = { identifier ~ wrap_mark? ~ global_size? ~ wrap_mark? ~ (assign_sign ~ signed_literal)? }`
+    fn global(&self, pair: Pair<'_, Rule>, private: bool) -> Option<GlobalDeclaration> {
+        let span = self.span(&pair);
+        let mut inner = parts(pair);
+        let name = self.name(&inner.next()?);
+        let (mut size, mut wrap, mut initial) = (None, None, None);
+        for part in inner {
+            match part.as_rule() {
+                Rule::wrap_mark => wrap = wrap.or(Some(self.span(&part))),
+                Rule::global_size => {
+                    size = parts(part).next().map(|literal| self.size(literal));
+                }
+                _ => initial = Some(expression(self.signed_literal(part))),
+            }
+        }
+        if let (Some(size), Some(initial)) = (&size, &initial) {
+            self.error(codes::SYNTAX, initial.span, "only scalars can be initialised", |error| {
+                error.label("a value for an array").also(size.span, "the size makes it an array");
+            });
+        }
+        Some(GlobalDeclaration { private, name, size, wrap, initial, span })
+    }
+
+    /// The size of an array, checked.
+    fn size(&self, pair: Pair<'_, Rule>) -> Expression {
+        let size = self.signed_literal(pair);
+        let (message, label) = match size.value {
+            LiteralValue::Number(number) if SIZES.contains(&number) => return expression(size),
+            LiteralValue::Number(_) => ("array size out of range", "must be from 1 to 1000000"),
+            LiteralValue::String(_) => ("the size of an array is a number", "found a string"),
+        };
+        self.error(codes::SYNTAX, size.span, message, |error| {
+            error.label(label);
+        });
+        expression(Literal { value: LiteralValue::Number(1), span: size.span })
+    }
+
+    /// `function_declaration = { private_word? ~ function_word ~ identifier ~ type_mark? ~ "(" ~ parameters ~ ")" ~ priority? ~ body }`
+    fn function(&self, pair: Pair<'_, Rule>) -> Option<FunctionDeclaration> {
+        let span = self.span(&pair);
+        let (mut private, mut name, mut result) = (false, None, None);
+        let (mut parameters, mut priority, mut body) = (vec![], None, None);
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::private_word => private = true,
+                Rule::identifier => name = Some(self.name(&part)),
+                Rule::type_mark => result = declared_type(part),
+                Rule::parameter => parameters.extend(self.parameter(part)),
+                Rule::priority => priority = parts(part).next().map(|part| self.priority(part)),
+                _ => {
+                    self.in_function.set(true);
+                    body = Some(self.body(part));
+                    self.in_function.set(false);
+                }
+            }
+        }
+        for (at, (parameter, _)) in parameters.iter().enumerate() {
+            if let Some((first, _)) = parameters[..at].iter().find(|p| p.0.text == parameter.text) {
+                let message = format!("duplicate parameter `{}`", parameter.text);
+                self.error(codes::SYNTAX, parameter.span, message, |error| {
+                    error.also(first.span, "first named here");
+                });
+            }
+        }
+        Some(FunctionDeclaration {
+            private,
+            name: name?,
+            result,
+            parameters,
+            priority,
+            body: body?,
+            span,
+        })
+    }
+
+    fn parameter(&self, pair: Pair<'_, Rule>) -> Option<(Name, Option<DeclaredType>)> {
+        let mut inner = parts(pair);
+        let name = self.name(&inner.next()?);
+        Some((name, inner.next().and_then(declared_type)))
+    }
+
+    fn priority(&self, pair: Pair<'_, Rule>) -> i64 {
+        let literal = self.signed_literal(pair);
+        match literal.value {
+            LiteralValue::Number(number) => number,
+            LiteralValue::String(_) => {
+                let message = "the priority of a function is a number";
+                self.error(codes::SYNTAX, literal.span, message, |_| {});
+                0
+            }
+        }
+    }
+
+    /// `probe_declaration = { probe_word ~ probe_points ~ (alias_sign ~ probe_points)? ~ body ~ (comma ~ body)? }`
+    fn probe(&self, pair: Pair<'_, Rule>) -> Option<Item> {
+        let span = self.span(&pair);
+        let mut points = vec![];
+        let mut bodies = vec![];
+        let mut sign = None;
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::probe_points => points.push((self.span(&part), self.probe_points(part))),
+                Rule::alias_sign => sign = Some(part),
+                _ => bodies.push(self.body(part)),
+            }
+        }
+        let mut points = points.into_iter();
+        let mut bodies = bodies.into_iter();
+        let (first_span, mut first) = points.next()?;
+        let body = bodies.next()?;
+        let second_body = bodies.next();
+        let Some(sign) = sign else {
+            if let Some(second) = second_body {
+                self.error(codes::SYNTAX, second.span, "a probe has one handler", |error| {
+                    error.label("only an alias has a second block, its epilogue");
+                });
+            }
+            return Some(Item::Probe(ProbeDeclaration { points: first, body, span }));
+        };
+        let plain = |point: &crate::syntax::ast::ProbePoint| {
+            point.condition.is_none() && !point.optional && !point.sufficient
+        };
+        if first.len() != 1 || !first.iter().all(plain) {
+            self.error(codes::SYNTAX, first_span, "an alias has one name", |error| {
+                error.label("before the `=` stands one name, such as `my.alias`");
+            });
+        }
+        let epilogue_only = sign.as_str() == "+=" && second_body.is_none();
+        let (prologue, epilogue) =
+            if epilogue_only { (None, Some(body)) } else { (Some(body), second_body) };
+        Some(Item::Alias(AliasDeclaration {
+            alias: first.swap_remove(0),
+            points: points.next()?.1,
+            prologue,
+            epilogue,
+            span,
+        }))
+    }
+}
+
+fn expression(literal: Literal) -> Expression {
+    Expression { kind: ExpressionKind::Literal(literal.value), span: literal.span }
+}
+
+/// `type_mark = { ":" ~ declared_type }`
+fn declared_type(pair: Pair<'_, Rule>) -> Option<DeclaredType> {
+    match parts(pair).next()?.as_str() {
+        "long" => Some(DeclaredType::Long),
+        _ => Some(DeclaredType::String),
+    }
+}

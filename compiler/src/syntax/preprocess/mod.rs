@@ -1,0 +1,153 @@
+//! From the text a user wrote to the text the grammar parses.
+//!
+//! Steps, each on the tokens of the step before:
+//! 1. [`lexer`]: characters to tokens; `$1`, `@1`, `$#`, `@#` are replaced by the script's arguments.
+//! 2. [`macros`]: `@define` and the use of macros, in both branches of every conditional.
+//! 3. [`conditional`]: `%( condition %? tokens %: tokens %)` leaves one branch.
+//!
+//! What is left and is not a token is reported now, not earlier: a branch that is left out may hold
+//! anything. Most scripts need none of this; their text is passed on as it is.
+
+mod condition;
+mod conditional;
+mod cursor;
+mod expanded;
+mod lexer;
+mod macros;
+mod strings;
+mod token;
+mod version;
+
+use self::token::Token;
+use super::{ParseOptions, words};
+use crate::{
+    diagnostic::{Diagnostics, codes},
+    source::FileId,
+};
+
+pub(super) use self::{
+    expanded::{Expanded, Piece},
+    strings::{BadEscape, unescape},
+    token::{Junk, TokenKind},
+};
+
+/// Preprocesses one file.
+pub(super) fn preprocess<'a>(
+    file: FileId,
+    text: &'a str,
+    options: &ParseOptions<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Expanded<'a> {
+    let lexed = lexer::lex(file, text, options.arguments);
+    if lexed.plain {
+        report_junk(&lexed.tokens, options, diagnostics);
+        return Expanded::plain(text, &lexed.tokens);
+    }
+    let tokens = macros::expand(lexed.tokens, diagnostics);
+    let mut tokens = conditional::choose(tokens, options, diagnostics);
+    report_junk(&tokens, options, diagnostics);
+    report_unknown_macros(&mut tokens, diagnostics);
+    Expanded::joined(&tokens)
+}
+
+/// Reports what is not a token; the items around it are not parsed.
+fn report_junk(tokens: &[Token<'_>], options: &ParseOptions<'_>, diagnostics: &mut Diagnostics) {
+    let junk = tokens.iter().filter_map(|token| match token.kind {
+        TokenKind::Junk(junk) => Some((token, junk)),
+        _ => None,
+    });
+    for (token, junk) in junk.take(super::MOST_ERRORS) {
+        report_one(token, junk, options, diagnostics);
+    }
+}
+
+fn report_one(
+    token: &Token<'_>,
+    junk: Junk,
+    options: &ParseOptions<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    let (text, span) = (&token.text, token.span);
+    match junk {
+        Junk::String => diagnostics
+            .error(codes::UNTERMINATED, span, "this string has no closing quote on its line")
+            .label("begins here")
+            .help("end it with `\"`; write `\\n` for a line break, `\\\"` for a quote inside it"),
+        Junk::Comment => diagnostics
+            .error(codes::UNTERMINATED, span, "this comment is never closed")
+            .label("begins here")
+            .help("end it with `*/`"),
+        Junk::Embedded => diagnostics
+            .error(codes::UNTERMINATED, span, "this embedded C code is never closed")
+            .label("begins here")
+            .help("ntap does not support embedded C code; remove it"),
+        Junk::Character => report_character(text, span, diagnostics),
+        Junk::Argument => {
+            let given = match options.arguments.len() {
+                0 => "none was given".to_string(),
+                1 => "1 was given".to_string(),
+                more => format!("{more} were given"),
+            };
+            diagnostics
+                .error(
+                    codes::ARGUMENT_RANGE,
+                    span,
+                    format!("command line argument `{text}` out of range: {given}"),
+                )
+                .label("stands for a word after the script on the command line")
+        }
+        Junk::NestedArgument => diagnostics
+            .error(
+                codes::ARGUMENT_RANGE,
+                span,
+                format!("a script argument holds `{text}`, itself a script argument"),
+            )
+            .label("the text of this argument is not searched for arguments again"),
+    };
+}
+
+fn report_character<'d>(
+    text: &str,
+    span: crate::source::Span,
+    diagnostics: &'d mut Diagnostics,
+) -> &'d mut crate::diagnostic::Diagnostic {
+    let first = text.chars().next().unwrap_or('\u{fffd}');
+    let shown = match first {
+        '\0' => "a NUL byte".to_string(),
+        c if c.is_control() => format!("a control character (U+{:04X})", c as u32),
+        c if c.is_whitespace() => format!("an unusual space (U+{:04X})", c as u32),
+        '\u{feff}' | '\u{200b}'..='\u{200f}' => {
+            format!("an invisible character (U+{:04X})", first as u32)
+        }
+        c => format!("`{c}`"),
+    };
+    let diagnostic = diagnostics
+        .error(codes::SYNTAX, span, format!("{shown} has no meaning in a script"))
+        .label("outside of a string or comment");
+    match first {
+        '\'' => diagnostic.help("strings and characters are written with double quotes"),
+        '\u{201c}' | '\u{201d}' | '\u{201e}' => diagnostic.help("use plain double quotes: `\"`"),
+        '\\' => diagnostic.help("a line break is white space; lines need no continuation mark"),
+        _ => diagnostic,
+    }
+}
+
+/// Reports `@name` that is neither an operator nor a macro, and makes it a plain name so that the
+/// code around it can still be parsed.
+fn report_unknown_macros(tokens: &mut [Token<'_>], diagnostics: &mut Diagnostics) {
+    for token in tokens {
+        let is_macro = token.kind == TokenKind::Word
+            && token.text.starts_with('@')
+            && words::OPERATORS.binary_search(&&*token.text).is_err();
+        if is_macro {
+            let candidates = words::OPERATORS.iter().copied().chain(macros::library_names());
+            diagnostics
+                .error(codes::MACRO, token.span, format!("unknown macro `{}`", token.text))
+                .label("neither an operator nor defined in this script or the library")
+                .suggest(&token.text, candidates);
+            let name = token.text.trim_start_matches('@');
+            let name = if name.is_empty() || words::is_keyword(name) { "unknown" } else { name };
+            token.text = name.to_string().into();
+        }
+    }
+}
