@@ -39,7 +39,7 @@ macro_rules! runtime_functions {
 
             /// How many words it takes after the context.
             pub fn arity(self) -> usize {
-                match self { $(RuntimeFunction::$name => [$(stringify!($parameter)),*].len(),)* }
+                match self { $(RuntimeFunction::$name => <[&str]>::len(&[$(stringify!($parameter)),*]),)* }
             }
 
             /// Whether it can fail.

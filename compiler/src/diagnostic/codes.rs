@@ -78,7 +78,7 @@ codes! {
         "The function takes another number of arguments.";
     DUPLICATE = "E0209", "duplicate declaration",
         "Two globals have the same name.";
-    MISPLACED = "E0210", "construct in the wrong place",
+    WRONG_PLACE = "E0210", "construct in the wrong place",
         "The construct means nothing here: `break` outside of a loop, `return` outside of a function, an assignment to something that is no variable, a change of an array inside a loop over it.";
     NO_BTF = "E0211", "kernel type information is missing",
         "Arguments of kernel probes are typed by BTF, which kernels built with CONFIG_DEBUG_INFO_BTF offer in /sys/kernel/btf/vmlinux.";

@@ -196,7 +196,11 @@ impl<'f> Emitter<'f> {
 
     /// Whether the current block already ends in a jump, branch or return.
     pub fn is_terminated(&self) -> bool {
-        self.builder.is_filled()
+        let current = self.builder.current_block();
+        current.is_some_and(|block| {
+            let last = self.builder.func.layout.last_inst(block);
+            last.is_some_and(|inst| self.builder.func.dfg.insts[inst].opcode().is_terminator())
+        })
     }
 
     /// Jumps to `block` unless the current block has ended.

@@ -84,13 +84,14 @@ impl Deferring<'_> {
                 StmtKind::Loop { condition, step, body: self.statements(body) }
             }
             StmtKind::Foreach(foreach) => {
+                let point = self.point().to_string();
                 self.diagnostics
                     .error(
                         codes::KERNEL_ONLY_PART,
                         span,
                         "`foreach` cannot run in a kernel probe yet",
                     )
-                    .label(format!("this handler runs at `{}`", self.point()))
+                    .label(format!("this handler runs at `{point}`"))
                     .help("move the loop into a `timer` or `end` probe");
                 StmtKind::Foreach(foreach)
             }
@@ -106,6 +107,19 @@ impl Deferring<'_> {
                             "deleting a whole array cannot be done in a kernel probe yet",
                         )
                         .help("delete its elements by key, or the array in a `timer` probe");
+                }
+                if let PlaceKind::Global(id) = place.kind
+                    && self.types.globals[id].value == Type::Stats
+                    && !matches!(self.script.globals[id].shape, Shape::Array(..))
+                {
+                    self.diagnostics
+                        .error(
+                            codes::KERNEL_ONLY_PART,
+                            span,
+                            "an aggregate cannot be emptied in a kernel probe yet",
+                        )
+                        .note("each CPU has its own part of it, and a handler reaches only one")
+                        .help("delete it in a `timer` or `end` probe");
                 }
                 StmtKind::Delete(place)
             }

@@ -132,7 +132,7 @@ impl Resolver<'_> {
             }
             ExpressionKind::Wildcard => {
                 self.diagnostics
-                    .error(codes::MISPLACED, span, "`*` cannot be a key here")
+                    .error(codes::WRONG_PLACE, span, "`*` cannot be a key here")
                     .label("a wildcard has no value");
                 return None;
             }
@@ -192,13 +192,13 @@ impl Resolver<'_> {
             }
             ExpressionKind::Context(name) => {
                 self.diagnostics
-                    .error(codes::MISPLACED, span, format!("`{name}` cannot be written"))
+                    .error(codes::WRONG_PLACE, span, format!("`{name}` cannot be written"))
                     .note("programs that the kernel verifies cannot change its data");
                 return None;
             }
             _ => {
                 self.diagnostics
-                    .error(codes::MISPLACED, span, "expecting a variable")
+                    .error(codes::WRONG_PLACE, span, "expecting a variable")
                     .label("cannot be assigned to");
                 return None;
             }
@@ -248,7 +248,7 @@ impl Resolver<'_> {
             ast::AssignOperator::Set => AssignOperator::Set,
             ast::AssignOperator::Aggregate => {
                 self.diagnostics
-                    .error(codes::MISPLACED, operator_span, "`<<<` gives no value")
+                    .error(codes::WRONG_PLACE, operator_span, "`<<<` gives no value")
                     .help("make it a statement of its own");
                 return None;
             }

@@ -99,7 +99,7 @@ impl Resolver<'_> {
             StatementKind::Next => Some(StmtKind::Next),
             StatementKind::Return(_) => {
                 self.diagnostics
-                    .error(codes::MISPLACED, statement.span, "found `return` not in a function")
+                    .error(codes::WRONG_PLACE, statement.span, "found `return` not in a function")
                     .help("`next` leaves a probe handler");
                 None
             }
@@ -124,7 +124,7 @@ impl Resolver<'_> {
     ) -> Option<StmtKind> {
         if scope.loops == 0 {
             self.diagnostics
-                .error(codes::MISPLACED, span, format!("found `{word}` outside of a loop"));
+                .error(codes::WRONG_PLACE, span, format!("found `{word}` outside of a loop"));
             return None;
         }
         Some(kind)
@@ -193,7 +193,7 @@ impl Resolver<'_> {
         }
         if let [(_, first), (_, second), ..] = sorts[..] {
             self.diagnostics
-                .error(codes::MISPLACED, second, "more than one sort mark in `foreach`")
+                .error(codes::WRONG_PLACE, second, "more than one sort mark in `foreach`")
                 .also(first, "the first is here");
         }
         let limit = foreach.limit.as_ref().map(|l| self.expression(scope, l));
@@ -218,7 +218,7 @@ impl Resolver<'_> {
             let declared = self.script.globals[global].span;
             self.diagnostics
                 .error(
-                    codes::MISPLACED,
+                    codes::WRONG_PLACE,
                     name.span,
                     format!("global `{}` cannot be a loop variable", name.text),
                 )
@@ -240,7 +240,7 @@ impl Resolver<'_> {
             ExpressionKind::Element { .. } => self.target(scope, target)?,
             _ => {
                 self.diagnostics
-                    .error(codes::MISPLACED, target.span, "invalid operand of delete")
+                    .error(codes::WRONG_PLACE, target.span, "invalid operand of delete")
                     .label("not an array, element or variable");
                 return None;
             }
@@ -261,7 +261,7 @@ impl Resolver<'_> {
             let name = self.script.globals[id].name.clone();
             self.diagnostics
                 .error(
-                    codes::MISPLACED,
+                    codes::WRONG_PLACE,
                     span,
                     format!("variable `{name}` modified during `foreach` iteration"),
                 )

@@ -27,7 +27,7 @@ impl Base {
 }
 
 /// A type variable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Var(u32);
 entity_impl!(Var, "t");
 
