@@ -161,6 +161,7 @@ pub struct Statement {
 
 /// The kinds of statements.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The fields are shown in the form each variant quotes.
 pub enum StatementKind {
     /// `{ ... }`.
     Block(Vec<Statement>),
@@ -269,6 +270,7 @@ pub struct Expression {
 
 /// The kinds of expressions.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The fields are shown in the form each variant quotes.
 pub enum ExpressionKind {
     /// A number or string.
     Literal(LiteralValue),
@@ -336,6 +338,7 @@ pub enum ExpressionKind {
 
 /// One step of a member chain.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The fields are shown in the form each variant quotes.
 pub enum Access {
     /// `->name`.
     Field(Name),

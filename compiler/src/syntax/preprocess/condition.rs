@@ -75,11 +75,7 @@ enum Value {
 }
 
 /// `left operator right`.
-fn compare(
-    tokens: &[Token<'_>],
-    place: Span,
-    options: &ParseOptions<'_>,
-) -> Result<bool, Problem> {
+fn compare(tokens: &[Token<'_>], place: Span, options: &ParseOptions<'_>) -> Result<bool, Problem> {
     let [left, operator, right] = tokens else {
         let span = match tokens {
             [first, .., last] => first.span.to(last.span),

@@ -224,8 +224,11 @@ impl<'a> Expander<'a, '_> {
             return behind;
         }
         if self.depth >= DEEPEST {
-            self.diagnostics
-                .error(codes::MACRO, span, format!("macros nested more than {DEEPEST} deep"));
+            self.diagnostics.error(
+                codes::MACRO,
+                span,
+                format!("macros nested more than {DEEPEST} deep"),
+            );
             self.budget = 0;
             return behind;
         }

@@ -27,7 +27,7 @@ use crate::{
 
 pub(super) use self::{
     expanded::{Expanded, Piece},
-    strings::{BadEscape, unescape},
+    strings::unescape,
     token::{Junk, TokenKind},
 };
 
