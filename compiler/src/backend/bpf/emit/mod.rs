@@ -167,11 +167,18 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// Notes a change of location. The kernel wants at most one record for an instruction, and not
+    /// all instructions of ours become code.
     fn line(&mut self, machine: &Machine, location: u32) {
         let has_code = !matches!(machine, Machine::Parameters(_) | Machine::Copy { .. });
-        if has_code && location != 0 && location != self.location {
-            self.code.lines.push((self.code.instructions.len(), location));
-            self.location = location;
+        if !has_code || location == 0 || location == self.location {
+            return;
+        }
+        self.location = location;
+        let slot = self.code.instructions.len();
+        match self.code.lines.last_mut() {
+            Some(last) if last.0 == slot => last.1 = location,
+            _ => self.code.lines.push((slot, location)),
         }
     }
 
