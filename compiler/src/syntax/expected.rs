@@ -97,13 +97,17 @@ fn describe(meanings: &[Meaning]) -> String {
         Meaning::Expression => vec!["an expression"],
         Meaning::Named(_) | Meaning::Operator | Meaning::Silent => vec![],
     };
-    // Where a statement may begin, names of what it begins with say nothing more.
-    let narrow = matches!(wide, Meaning::Declaration | Meaning::Statement);
-    list.extend(meanings.iter().filter_map(|meaning| match meaning {
-        Meaning::Named(name) if !narrow || *name == "`}`" => Some(*name),
+    // What a statement or an expression begins with, and what continues an operand, is clear.
+    let behind_operand = meanings.contains(&Meaning::Operator);
+    list.extend(meanings.iter().filter_map(|meaning| match (wide, meaning) {
+        (Meaning::Declaration, _) => None,
+        (Meaning::Statement, Meaning::Named(name)) => Some(*name).filter(|name| *name == "`}`"),
+        (Meaning::Expression, Meaning::Named("`(`" | "`[`" | "a name" | "a string")) => None,
+        (_, Meaning::Named("`(`" | "`[`" | "`in`" | "a string")) if behind_operand => None,
+        (_, Meaning::Named(name)) => Some(*name),
         _ => None,
     }));
-    if !narrow && wide != Meaning::Expression && meanings.contains(&Meaning::Operator) {
+    if behind_operand && matches!(wide, Meaning::Named(_) | Meaning::Operator) {
         list.push("an operator");
     }
     match list.as_slice() {
