@@ -21,14 +21,13 @@ pub(super) fn split(expanded: &Expanded<'_>) -> Vec<Item> {
     let mut items = vec![];
     let mut start = 0;
     let mut depth = 0usize;
-    for at in 0..pieces.len() {
-        let word = text(at);
+    for (at, piece) in pieces.iter().enumerate() {
         if at > start && begins_item(&text, at) && !continues(&text, start, at) {
             items.push(start..at);
             start = at;
             depth = 0;
         }
-        match (pieces[at].kind, word) {
+        match (piece.kind, text(at)) {
             (TokenKind::Punctuation, "{") => depth += 1,
             (TokenKind::Punctuation, "}") => {
                 depth = depth.saturating_sub(1);
