@@ -23,6 +23,7 @@ pub struct Script {
 
 /// A top-level declaration.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // A script has few of them.
 pub enum Item {
     /// `global a, b = 1, c[100], d%`; one item for each name.
     Global(GlobalDeclaration),
@@ -161,6 +162,7 @@ pub struct Statement {
 
 /// The kinds of statements.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The fields are shown in the form each variant quotes.
 pub enum StatementKind {
     /// `{ ... }`.
     Block(Vec<Statement>),
@@ -269,6 +271,7 @@ pub struct Expression {
 
 /// The kinds of expressions.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The fields are shown in the form each variant quotes.
 pub enum ExpressionKind {
     /// A number or string.
     Literal(LiteralValue),
@@ -336,6 +339,7 @@ pub enum ExpressionKind {
 
 /// One step of a member chain.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The fields are shown in the form each variant quotes.
 pub enum Access {
     /// `->name`.
     Field(Name),

@@ -2,13 +2,7 @@
 
 use pest::Parser as _;
 
-use super::{
-    ast::Script,
-    build::Builder,
-    expected,
-    items::Item,
-    preprocess::Expanded,
-};
+use super::{ast::Script, build::Builder, expected, items::Item, preprocess::Expanded};
 use crate::diagnostic::Diagnostics;
 
 pub(super) use self::generated::Rule;

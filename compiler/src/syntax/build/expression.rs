@@ -234,7 +234,8 @@ impl Builder<'_, '_> {
                     target.kind,
                     ExpressionKind::Unary { operator: UnaryOperator::Not, .. }
                 );
-                if operator == "=" && (negated || matches!(target.kind, ExpressionKind::Binary { .. }))
+                if operator == "="
+                    && (negated || matches!(target.kind, ExpressionKind::Binary { .. }))
                 {
                     error.help("`==` compares, `=` assigns");
                 }

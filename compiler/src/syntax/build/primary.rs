@@ -93,9 +93,7 @@ impl Builder<'_, '_> {
     /// `indices = { "[" ~ index ~ (comma ~ index)* ~ "]" }`, where an index may be `*`.
     pub(super) fn indices(&self, pair: Pair<'_, Rule>) -> Vec<Expression> {
         let index = |part: Pair<'_, Rule>| match part.as_rule() {
-            Rule::wildcard => {
-                Expression { kind: ExpressionKind::Wildcard, span: self.span(&part) }
-            }
+            Rule::wildcard => Expression { kind: ExpressionKind::Wildcard, span: self.span(&part) },
             _ => self.expression(part),
         };
         parts(pair).map(index).collect()
@@ -103,7 +101,8 @@ impl Builder<'_, '_> {
 
     /// Reports `*` where an index must be a value.
     pub(super) fn no_wildcards(&self, indices: &[Expression]) {
-        if let Some(wildcard) = indices.iter().find(|i| matches!(i.kind, ExpressionKind::Wildcard)) {
+        if let Some(wildcard) = indices.iter().find(|i| matches!(i.kind, ExpressionKind::Wildcard))
+        {
             let message = "`*` as an index does not stand for one element";
             self.error(codes::MISPLACED, wildcard.span, message, |error| {
                 error.label("allowed in `delete`, before `in` and in the slice of a `foreach`");
@@ -124,9 +123,9 @@ impl Builder<'_, '_> {
         let mut arguments = inner.next().map_or(vec![], |p| self.arguments(p)).into_iter();
         let aggregate = aggregate_of(word);
         let (fewest, most, form) = match aggregate {
-            Aggregate::Variance => (1, 2, "aggregate, or aggregate and shift"),
-            Aggregate::HistLinear => (4, 4, "aggregate, low, high and step"),
-            _ => (1, 1, "aggregate"),
+            Aggregate::Variance => (1, 2, "an aggregate and perhaps a shift"),
+            Aggregate::HistLinear => (4, 4, "an aggregate, low, high and step"),
+            _ => (1, 1, "an aggregate"),
         };
         if !(fewest..=most).contains(&arguments.len()) {
             let message = format!("wrong number of arguments for `{word}`");

@@ -30,7 +30,10 @@ impl Builder<'_, '_> {
             Rule::while_statement => {
                 let mut inner = parts(pair);
                 let condition = self.required(inner.next(), span);
-                StatementKind::While { condition, body: Box::new(self.inside_loop(inner.next(), span)) }
+                StatementKind::While {
+                    condition,
+                    body: Box::new(self.inside_loop(inner.next(), span)),
+                }
             }
             Rule::for_statement => {
                 let mut inner = parts(pair);
@@ -149,12 +152,8 @@ impl Builder<'_, '_> {
         let (mut value, mut keys, mut limit) = (None, vec![], None);
         let mut body = None;
         let empty = Name { text: String::new(), span };
-        let mut over = ForeachOver::Array {
-            array: empty,
-            slice: vec![],
-            aggregate: None,
-            direction: None,
-        };
+        let mut over =
+            ForeachOver::Array { array: empty, slice: vec![], aggregate: None, direction: None };
         let mut marks = vec![];
         for part in parts(pair) {
             match part.as_rule() {
@@ -204,10 +203,7 @@ impl Builder<'_, '_> {
         let histogram = self.aggregate(pair);
         if !matches!(
             histogram.kind,
-            ExpressionKind::Aggregate {
-                aggregate: Aggregate::HistLog | Aggregate::HistLinear,
-                ..
-            }
+            ExpressionKind::Aggregate { aggregate: Aggregate::HistLog | Aggregate::HistLinear, .. }
         ) {
             self.error(codes::SYNTAX, span, "only histograms have buckets to iterate", |error| {
                 error.help("use `@hist_log(x)` or `@hist_linear(x, low, high, step)`");

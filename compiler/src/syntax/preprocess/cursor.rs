@@ -29,7 +29,14 @@ pub(super) struct Mark {
 impl<'a> Cursor<'a> {
     /// A cursor at the first byte of `source`.
     pub(super) fn new(file: FileId, source: &'a str) -> Cursor<'a> {
-        Cursor { file, source, position: 0, pasted: vec![], pasted_position: 0, pasted_range: (0, 0) }
+        Cursor {
+            file,
+            source,
+            position: 0,
+            pasted: vec![],
+            pasted_position: 0,
+            pasted_range: (0, 0),
+        }
     }
 
     /// The byte `ahead` bytes from here; `None` behind the end.

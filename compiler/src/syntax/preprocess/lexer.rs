@@ -28,7 +28,8 @@ const OPERATORS: &[&str] = &[
 
 /// Cuts a text into tokens.
 pub(super) fn lex<'a>(file: FileId, text: &'a str, arguments: &[String]) -> Lexed<'a> {
-    let mut lexer = Lexer { cursor: Cursor::new(file, text), arguments, tokens: vec![], plain: true };
+    let mut lexer =
+        Lexer { cursor: Cursor::new(file, text), arguments, tokens: vec![], plain: true };
     if text.starts_with('\u{feff}') {
         lexer.cursor.skip('\u{feff}'.len_utf8());
     }
@@ -64,7 +65,8 @@ impl Lexer<'_, '_> {
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | b'@' => {
                 cursor.take(&mut mark, 1);
-                cursor.take_while(&mut mark, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$');
+                cursor
+                    .take_while(&mut mark, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$');
                 TokenKind::Word
             }
             b'/' if second == b'*' => {

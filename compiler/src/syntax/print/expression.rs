@@ -46,7 +46,9 @@ pub(super) fn top(out: &mut String, expression: &Expression) {
             match operator {
                 AssignOperator::Set => out.push_str(" = "),
                 AssignOperator::Aggregate => out.push_str(" <<< "),
-                AssignOperator::With(operator) => out.push_str(&format!(" {}= ", binary(*operator))),
+                AssignOperator::With(operator) => {
+                    out.push_str(&format!(" {}= ", binary(*operator)))
+                }
             }
             operand(out, value);
         }

@@ -43,7 +43,11 @@ pub(super) fn statement(out: &mut String, one: &Statement, depth: usize) {
             }
             if let Some(otherwise) = otherwise {
                 let is_block = matches!(then.kind, StatementKind::Block(_)) || guard;
-                if is_block { out.push(' ') } else { line(out, depth) }
+                if is_block {
+                    out.push(' ')
+                } else {
+                    line(out, depth)
+                }
                 out.push_str("else");
                 if let StatementKind::If { .. } = otherwise.kind {
                     out.push(' ');
@@ -88,7 +92,11 @@ pub(super) fn statement(out: &mut String, one: &Statement, depth: usize) {
             out.push_str("try");
             body(out, inner, depth);
             let is_block = matches!(inner.kind, StatementKind::Block(_));
-            if is_block { out.push(' ') } else { line(out, depth) }
+            if is_block {
+                out.push(' ')
+            } else {
+                line(out, depth)
+            }
             out.push_str("catch");
             if let Some(variable) = variable {
                 out.push_str(&format!(" ({})", variable.text));
