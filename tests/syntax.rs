@@ -12,7 +12,11 @@ use ntap_compiler::{
     diagnostic::{Diagnostics, RenderOptions, render},
     facts::{Architecture, CpuVersion, Facts, NoBtf},
     source::SourceMap,
-    syntax::{ParseOptions, ast::Script, parse, print},
+    syntax::{
+        ParseOptions,
+        ast::{ExpressionKind, Item, Script, StatementKind},
+        parse, print,
+    },
 };
 
 /// A machine that is the same everywhere.
@@ -157,8 +161,11 @@ fn trees() {
     for path in scripts("syntax", "") {
         let text = fs::read_to_string(&path).expect("a readable script");
         let parsed = parse_text(&name_of(&path), &text, &arguments(&text));
-        let shown = if parsed.errors.is_empty() { &parsed.printed } else { &parsed.errors };
-        compare(&path, "ast", shown, &mut failures);
+        if !parsed.errors.is_empty() {
+            failures.push(format!("{}: has errors\n{}", path.display(), parsed.errors));
+            continue;
+        }
+        compare(&path, "ast", &parsed.printed, &mut failures);
         // What is printed is a script with the same tree.
         let again = parse_text("printed", &parsed.printed, &[]);
         if !again.errors.is_empty()
@@ -244,7 +251,19 @@ fn hostile_inputs() {
     }
     doubling.push_str("probe begin { @m39 }");
     let repeated = "probe begin { x = $1 }\n".repeat(3000);
+    let subscripts = format!("probe begin {{ x = {}1 : 2{} }}", "a[".repeat(80), "]".repeat(80));
+    let calls = format!("probe begin {{ x = {}1 : 2{} }}", "f(".repeat(80), ")".repeat(80));
+    let tuples = format!("probe begin {{ {}1 : 2{} }}", "- ([".repeat(50), "] in a)".repeat(50));
+    let branches = format!(
+        "probe begin {{ {} 1 : 2 {} }}",
+        "if (a) b else if (c) { ".repeat(40),
+        "}".repeat(40)
+    );
     for (text, arguments) in [
+        (subscripts.as_str(), vec![]),
+        (calls.as_str(), vec![]),
+        (tuples.as_str(), vec![]),
+        (branches.as_str(), vec![]),
         ("", vec![]),
         ("\0\0\0", vec![]),
         ("\u{feff}probe begin {}", vec![]),
@@ -277,6 +296,41 @@ fn hostile_inputs() {
     );
     let comment = parse_text("comment", "$1 */ probe begin {}", &["/*".to_string()]);
     assert!(comment.errors.is_empty() && comment.script.items.len() == 1, "{}", comment.errors);
+}
+
+/// Places in the tree are places in the text the user wrote.
+#[test]
+fn places() {
+    let text = "# ä\n@define m(a) %( f(@a, own) %)\n\
+                probe %( 1 == 1 %? a.b %: c %).$1 if (e) { x = $2 + @m(y) }\n";
+    let mut sources = SourceMap::default();
+    let file = sources.add("places", text);
+    let mut diagnostics = Diagnostics::default();
+    let arguments = ["d".to_string(), "3 * 4".to_string()];
+    let options = ParseOptions { arguments: &arguments, facts: &TestMachine, guru: false };
+    let script = parse(file, &sources, &options, &mut diagnostics);
+    assert!(diagnostics.is_empty());
+    let Some(Item::Probe(probe)) = script.items.first() else { panic!("{script:?}") };
+    let components: Vec<_> =
+        probe.points[0].components.iter().map(|c| (&*c.name.text, sources.text(c.span))).collect();
+    assert_eq!(components, [("a", "a"), ("b", "b"), ("d", "$1")]);
+    let StatementKind::Block(statements) = &probe.body.kind else { panic!("{:?}", probe.body) };
+    assert_eq!(sources.text(statements[0].span), "x = $2 + @m(y)");
+    let StatementKind::Expression(assignment) = &statements[0].kind else {
+        panic!("no expression")
+    };
+    let ExpressionKind::Assign { value, .. } = &assignment.kind else { panic!("no assignment") };
+    assert_eq!(sources.text(value.span), "$2 + @m(y)");
+    let ExpressionKind::Binary { left, operator_span, right, .. } = &value.kind else {
+        panic!("no sum")
+    };
+    assert_eq!(sources.text(left.span), "$2");
+    assert_eq!(sources.text(*operator_span), "+");
+    let ExpressionKind::Call { function, arguments } = &right.kind else { panic!("no call") };
+    assert_eq!(sources.text(function.span), "@m(y)");
+    assert_eq!(sources.text(arguments[0].span), "y");
+    assert_eq!(sources.text(arguments[1].span), "@m(y)");
+    assert_eq!(sources.locate(arguments[0].span), "places:3:56");
 }
 
 /// A small generator of pseudo-random numbers, the same on every run.

@@ -1,7 +1,11 @@
-//! The ntap runtime: loads, attaches and drains what the compiler made.
+//! The ntap runtime: loads, attaches and drains what the compiler made, and runs the user half of a
+//! script. Everything that touches the machine is here.
 
 pub mod attach;
+mod block;
 pub mod kernel;
 pub mod load;
+mod native;
+pub mod session;
 pub mod sys;
 pub mod target_process;

@@ -128,6 +128,10 @@ pub(crate) fn load(kind: u32, code: &BpfCode, maps: &[OwnedFd]) -> Result<OwnedF
             .u64(16, LICENSE.as_ptr() as u64)
     };
     attributes().call_for_fd(PROGRAM_LOAD).map_err(|error| {
+        if error.raw_os_error() == Some(libc::E2BIG) {
+            // Too complex; a log of that would take seconds.
+            return LoadError { error, reason: String::new() };
+        }
         let mut log = vec![0_u8; LOG_BYTES];
         // The error of the second attempt is that of the first, or that the log is too long.
         let _ = attributes()

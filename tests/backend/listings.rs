@@ -24,7 +24,7 @@ fn listings() {
     let mut wrong = 0;
     for path in &paths {
         let text = std::fs::read_to_string(path).expect("a case");
-        let listing = listing(&text);
+        let listing = listing(&text, path);
         let expected_path = path.with_extension("bpf");
         if std::env::var_os("NTAP_BLESS").is_some() {
             std::fs::write(&expected_path, &listing).expect("the expected text is writable");
@@ -40,15 +40,13 @@ fn listings() {
     println!("{} listings", paths.len());
 }
 
-fn listing(text: &str) -> String {
+fn listing(text: &str, path: &Path) -> String {
     let has_option = |option: &str| {
         text.lines().take_while(|line| line.starts_with(';')).any(|line| line[1..].trim() == option)
     };
     let cpu = if has_option("cpu v3") { CpuVersion::V3 } else { CpuVersion::V4 };
-    let functions = match cranelift_reader::parse_functions(text) {
-        Ok(functions) => functions,
-        Err(error) => return format!("{error}\n"),
-    };
+    let functions = cranelift_reader::parse_functions(text)
+        .unwrap_or_else(|error| panic!("{}:{error}", path.display()));
     let mut listing = String::new();
     for mut function in functions {
         if !listing.is_empty() {

@@ -144,6 +144,11 @@ impl Diagnostics {
         self.list.iter()
     }
 
+    /// The last one reported, to add to it.
+    pub fn last_mut(&mut self) -> Option<&mut Diagnostic> {
+        self.list.last_mut()
+    }
+
     /// How many were reported.
     pub fn len(&self) -> usize {
         self.list.len()

@@ -18,7 +18,7 @@ pub struct RenderOptions {
 }
 
 /// Lines longer than this are not drawn.
-const LONGEST_LINE: usize = 1000;
+const LONGEST_LINE: usize = 400;
 
 /// All diagnostics as text for a terminal, with an empty line between them.
 pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, options: RenderOptions) -> String {
@@ -72,11 +72,12 @@ fn report(
             (true, Severity::Warning) => ariadne::Color::Yellow,
             (false, _) => ariadne::Color::Cyan,
         };
-        let mut drawn =
-            Label::new(texts.place(label.span)).with_color(color).with_order(order as i32);
-        if !label.text.is_empty() {
-            drawn = drawn.with_message(&label.text);
-        }
+        // ariadne does not draw a label without words.
+        let text = if label.text.is_empty() { "here" } else { &label.text };
+        let drawn = Label::new(texts.place(label.span))
+            .with_color(color)
+            .with_order(order as i32)
+            .with_message(text);
         builder = builder.with_label(drawn);
     }
     for help in &diagnostic.help {
@@ -207,7 +208,7 @@ mod tests {
    │
  3 │ probe begin { x = \"äöü\" y }
    │                   ──┬── ┬
-   │                     ╰──────── there
+   │                     ╰────── there
    │                         │
    │                         ╰── here
    │
@@ -229,7 +230,7 @@ mod tests {
    │
  1 │ # größer
    │ ┬
-   │ ╰─
+   │ ╰── here
 ───╯
 ";
         assert_eq!(out, expected, "\n{out}");

@@ -25,7 +25,8 @@ pub use describe::describe;
 
 /// Everything an object holds.
 ///
-/// The indices in the code's relocations are positions in these lists.
+/// The indices in the code's relocations are positions in these lists. Names are C identifiers, or
+/// the kernel refuses the BTF.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectInput {
     /// Maps, by the index of `names::MAP`.

@@ -12,7 +12,7 @@ use object::{
 
 use super::btf::{Btf, Linkage, Placed, TypeId};
 use super::btf_ext::BtfExt;
-use super::{MapDefinition, ObjectError, ObjectInput};
+use super::{Location, MapDefinition, ObjectError, ObjectInput};
 use crate::backend::bpf::instruction::PSEUDO_FUNC;
 use crate::backend::bpf::{BpfCode, Relocation as CodeRelocation, RelocationKind};
 
@@ -215,15 +215,24 @@ impl<'a> Writer<'a> {
     }
 
     /// Function, line and CO-RE records. The kernel wants a line record at the first instruction of
-    /// each function.
+    /// each function, so the first location is drawn there and a function without any gets an empty
+    /// one.
     fn info(&mut self, section: &str, offset: u64, function: TypeId, code: &BpfCode) {
         let input = self.input;
         let place = |slot: usize| (offset + slot as u64 * INSTRUCTION_BYTES) as u32;
         self.btf_ext.function(section, place(0), function);
-        for (index, (slot, location)) in code.lines.iter().enumerate() {
-            let slot = if index == 0 { 0 } else { *slot };
-            let Some(location) = input.locations.get(*location as usize) else { continue };
-            let strings = [self.btf.string(&location.file), self.btf.string(&location.text)];
+        let known = |&(slot, location): &(usize, u32)| {
+            input.locations.get(location as usize).map(|location| (slot, location))
+        };
+        let nowhere = Location::default();
+        let mut lines: Vec<(usize, &Location)> = code.lines.iter().filter_map(known).collect();
+        match lines.first_mut() {
+            Some(first) => first.0 = 0,
+            None => lines.push((0, &nowhere)),
+        }
+        for (slot, location) in lines {
+            let text = location.text.trim();
+            let strings = [self.btf.string(&location.file), self.btf.string(text)];
             self.btf_ext.line(section, place(slot), strings, location.line, location.column);
         }
         for CodeRelocation { at, kind } in &code.relocations {

@@ -23,6 +23,7 @@ pub struct Script {
 
 /// A top-level declaration.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // A script has few of them.
 pub enum Item {
     /// `global a, b = 1, c[100], d%`; one item for each name.
     Global(GlobalDeclaration),

@@ -49,6 +49,13 @@ pub(super) fn report(
         diagnostics.error(codes::TOO_DEEP, span, "nested too deeply");
         return;
     };
+    if let Some(brace) = missing_probe_point(expanded, &item) {
+        diagnostics
+            .error(codes::SYNTAX, brace, "expected a probe point, found `{`")
+            .label("expected a probe point before this")
+            .help("say when the handler runs, such as `probe begin {`");
+        return;
+    }
     let mut meanings: Vec<Meaning> = positives.iter().map(|&rule| meaning(rule)).collect();
     meanings.sort();
     meanings.dedup();
@@ -77,7 +84,12 @@ pub(super) fn report(
     let before = at.checked_sub(1).filter(|before| *before >= item.start);
     let before = before.map_or("", |before| expanded.piece_text(&expanded.pieces[before]));
     let wants_name = meanings.contains(&Meaning::Named("a name"));
-    if piece.kind == TokenKind::Word && words::is_keyword(text) && wants_name {
+    let wants_any = wants_name
+        || meanings.contains(&Meaning::Statement)
+        || meanings.contains(&Meaning::Expression);
+    if piece.kind == TokenKind::Word && text == "else" {
+        error.help("`else` belongs directly behind the statement of an `if`");
+    } else if piece.kind == TokenKind::Word && words::is_keyword(text) && wants_any {
         error.help(format!("`{text}` is a reserved word; choose another name"));
     } else if meanings.contains(&Meaning::Declaration) {
         error.help("statements stand in the braces of a probe or function");
@@ -86,6 +98,24 @@ pub(super) fn report(
     } else if wants_name && text.starts_with('$') {
         error.help("names with `$` are parts of the probed context and cannot be declared");
     }
+}
+
+/// The brace of `probe { ... }`, which the grammar takes for braces of a probe point.
+fn missing_probe_point(expanded: &Expanded<'_>, item: &Item) -> Option<crate::source::Span> {
+    let text = |at: usize| expanded.pieces.get(at).map_or("", |piece| expanded.piece_text(piece));
+    if text(item.start) != "probe" || text(item.start + 1) != "{" {
+        return None;
+    }
+    let mut depth = 0usize;
+    let closing = (item.start + 1..item.end).find(|&at| {
+        match text(at) {
+            "{" => depth += 1,
+            "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    });
+    (closing? + 1 == item.end).then(|| expanded.pieces[item.start + 1].origin)
 }
 
 /// The groups as a list in words.
@@ -97,13 +127,23 @@ fn describe(meanings: &[Meaning]) -> String {
         Meaning::Expression => vec!["an expression"],
         Meaning::Named(_) | Meaning::Operator | Meaning::Silent => vec![],
     };
-    // Where a statement may begin, names of what it begins with say nothing more.
-    let narrow = matches!(wide, Meaning::Declaration | Meaning::Statement);
-    list.extend(meanings.iter().filter_map(|meaning| match meaning {
-        Meaning::Named(name) if !narrow || *name == "`}`" => Some(*name),
+    // A probe point can go on in many ways, but what is missing behind it is the handler.
+    let in_probe_point =
+        meanings.contains(&Meaning::Named("`{`")) && meanings.contains(&Meaning::Named("`.`"));
+    if in_probe_point {
+        return "`,` or `{`".to_string();
+    }
+    // What a statement or an expression begins with, and what continues an operand, is clear.
+    let behind_operand = meanings.contains(&Meaning::Operator);
+    list.extend(meanings.iter().filter_map(|meaning| match (wide, meaning) {
+        (Meaning::Declaration, _) => None,
+        (Meaning::Statement, Meaning::Named(name)) => Some(*name).filter(|name| *name == "`}`"),
+        (Meaning::Expression, Meaning::Named("`(`" | "`[`" | "a name" | "a string")) => None,
+        (_, Meaning::Named("`(`" | "`[`" | "`in`" | "a string")) if behind_operand => None,
+        (_, Meaning::Named(name)) => Some(*name),
         _ => None,
     }));
-    if !narrow && wide != Meaning::Expression && meanings.contains(&Meaning::Operator) {
+    if behind_operand && matches!(wide, Meaning::Named(_) | Meaning::Operator) {
         list.push("an operator");
     }
     match list.as_slice() {

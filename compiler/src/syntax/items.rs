@@ -21,14 +21,13 @@ pub(super) fn split(expanded: &Expanded<'_>) -> Vec<Item> {
     let mut items = vec![];
     let mut start = 0;
     let mut depth = 0usize;
-    for at in 0..pieces.len() {
-        let word = text(at);
+    for (at, piece) in pieces.iter().enumerate() {
         if at > start && begins_item(&text, at) && !continues(&text, start, at) {
             items.push(start..at);
             start = at;
             depth = 0;
         }
-        match (pieces[at].kind, word) {
+        match (piece.kind, text(at)) {
             (TokenKind::Punctuation, "{") => depth += 1,
             (TokenKind::Punctuation, "}") => {
                 depth = depth.saturating_sub(1);
@@ -46,11 +45,13 @@ pub(super) fn split(expanded: &Expanded<'_>) -> Vec<Item> {
     items
 }
 
-/// Whether the word at `at` begins an item rather than being a part of a probe point or a member.
+/// Whether the word at `at` begins an item rather than being a part of a probe point or a member. What
+/// follows tells: the name of something declared, or in a probe point `.`, `(` or the like.
 fn begins_item<'e>(text: &impl Fn(usize) -> &'e str, at: usize) -> bool {
     words::starts_item(text(at))
         && !matches!(at.checked_sub(1).map(text), Some("." | "->" | "probe"))
-        && !matches!(text(at + 1), "." | "*")
+        && !matches!(text(at + 1), "." | "(" | "," | "}" | "?" | "!")
+        && (text(at) == "probe" || text(at + 1) != "*")
 }
 
 /// Whether the item that began at `start` goes on at `at`: the second word of `private global`.
@@ -82,6 +83,7 @@ pub(super) fn check(expanded: &Expanded<'_>, item: &Item, diagnostics: &mut Diag
 
 fn brackets_match(expanded: &Expanded<'_>, item: &Item, diagnostics: &mut Diagnostics) -> bool {
     let mut open: Vec<(&Piece, &str)> = vec![];
+    let mut suspect = None;
     for piece in &expanded.pieces[item.clone()] {
         if piece.kind != TokenKind::Punctuation {
             continue;
@@ -92,7 +94,10 @@ fn brackets_match(expanded: &Expanded<'_>, item: &Item, diagnostics: &mut Diagno
             "[" => "]",
             "{" => "}",
             ")" | "]" | "}" => match open.last() {
-                Some((_, wanted)) if *wanted == text => {
+                Some((opening, wanted)) if *wanted == text => {
+                    if text == "}" && outdented(expanded, opening, piece) {
+                        suspect = suspect.or(Some((*opening, piece)));
+                    }
                     open.pop();
                     continue;
                 }
@@ -127,5 +132,22 @@ fn brackets_match(expanded: &Expanded<'_>, item: &Item, diagnostics: &mut Diagno
         let word = expanded.piece_text(next);
         error.also(next.origin, format!("`{word}` begins the next declaration"));
     }
+    if let Some((opening, closing)) = suspect.filter(|_| text == "{") {
+        error
+            .also(opening.origin, "perhaps meant to be closed earlier")
+            .also(closing.origin, "than here, where the indentation is another");
+    }
     false
+}
+
+/// Whether a closing brace stands first on its line and further left than the line of its opening one.
+fn outdented(expanded: &Expanded<'_>, opening: &Piece, closing: &Piece) -> bool {
+    // The blank start of a line and whether only blank precedes the token.
+    let indent = |piece: &Piece| {
+        let before = expanded.text.get(..piece.start as usize).unwrap_or("");
+        let line = before.rsplit('\n').next().unwrap_or("");
+        (line.len() - line.trim_start().len(), line.trim().is_empty())
+    };
+    let ((opened, _), (closed, is_first)) = (indent(opening), indent(closing));
+    is_first && closed < opened && expanded.text.contains('\n')
 }

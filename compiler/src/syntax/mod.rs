@@ -54,6 +54,9 @@ pub fn parse(
     let before = diagnostics.len();
     for item in items::split(&expanded) {
         if diagnostics.len() - before >= MOST_ERRORS {
+            if let Some(last) = diagnostics.last_mut() {
+                last.note("further errors are not shown");
+            }
             break;
         }
         if items::check(&expanded, &item, diagnostics) {

@@ -123,9 +123,9 @@ impl Builder<'_, '_> {
         let mut arguments = inner.next().map_or(vec![], |p| self.arguments(p)).into_iter();
         let aggregate = aggregate_of(word);
         let (fewest, most, form) = match aggregate {
-            Aggregate::Variance => (1, 2, "aggregate, or aggregate and shift"),
-            Aggregate::HistLinear => (4, 4, "aggregate, low, high and step"),
-            _ => (1, 1, "aggregate"),
+            Aggregate::Variance => (1, 2, "an aggregate and perhaps a shift"),
+            Aggregate::HistLinear => (4, 4, "an aggregate, low, high and step"),
+            _ => (1, 1, "an aggregate"),
         };
         if !(fewest..=most).contains(&arguments.len()) {
             let message = format!("wrong number of arguments for `{word}`");

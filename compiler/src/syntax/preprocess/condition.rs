@@ -82,6 +82,16 @@ fn compare(tokens: &[Token<'_>], place: Span, options: &ParseOptions<'_>) -> Res
             [one] => one.span,
             [] => place,
         };
+        let unquoted = matches!(tokens, [left, _, right, ..]
+            if matches!(&*left.text, "kernel_v" | "kernel_vr" | "systemtap_v")
+                && right.kind == TokenKind::Number);
+        if unquoted {
+            return Err(Problem {
+                span,
+                message: "a version is compared with a string".to_string(),
+                help: "write it in double quotes, such as \"6.1\"",
+            });
+        }
         return Err(Problem {
             span,
             message: "expected a comparison such as `kernel_v >= \"6.1\"`".to_string(),
@@ -117,7 +127,7 @@ fn compare(tokens: &[Token<'_>], place: Span, options: &ParseOptions<'_>) -> Res
             version::matches(&pattern, &left) != negated
         }
         (Value::Version(left), Value::String(right)) => test(version::compare(&left, &right)),
-        (Value::Version(_), _) => return Err(mismatch("a string")),
+        (Value::Version(_), _) => return Err(mismatch("a string such as \"6.1\"")),
         (Value::Name(names), Value::String(pattern)) if equality => {
             names.iter().any(|name| version::matches(&pattern, name)) != negated
         }

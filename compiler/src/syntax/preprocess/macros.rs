@@ -13,6 +13,7 @@ use super::{
 use crate::{
     diagnostic::{Diagnostics, codes},
     source::{FileId, Span},
+    syntax::words,
 };
 
 /// The macros every script may use: name, parameters, body.
@@ -122,7 +123,7 @@ impl<'a> Expander<'a, '_> {
         let span = |at: usize| site.or(tokens.get(at).map(|t| t.span)).unwrap_or(start);
         let Some(name) = tokens.get(at + 1).filter(|token| is_name(token)) else {
             self.malformed(span(at), "`@define` needs a name");
-            return at + 1;
+            return behind_body(tokens, at + 1);
         };
         let mut next = at + 2;
         let mut parameters = None;
@@ -139,14 +140,14 @@ impl<'a> Expander<'a, '_> {
             }
             if !tokens.get(next).is_some_and(|token| token.is(")")) {
                 self.malformed(span(next), "the parameters of a macro are names with `,` between");
-                return next;
+                return behind_body(tokens, next);
             }
             next += 1;
             parameters = Some(names);
         }
         if !tokens.get(next).is_some_and(|token| token.is("%(")) {
             self.malformed(span(next), "the body of a macro begins with `%(`");
-            return next;
+            return behind_body(tokens, next);
         }
         let body = next + 1;
         let mut depth = 1;
@@ -215,12 +216,14 @@ impl<'a> Expander<'a, '_> {
         }
         if given.len() != parameters.len() {
             self.report_count(found, &name.text, given.len(), span);
+            out.push(placeholder(span));
             return behind;
         }
         if self.active.iter().any(|active| *active == name.text) {
             self.diagnostics
                 .error(codes::MACRO, span, format!("macro `{}` uses itself", name.text))
                 .label("would never end");
+            out.push(placeholder(span));
             return behind;
         }
         if self.depth >= DEEPEST {
@@ -259,6 +262,35 @@ impl<'a> Expander<'a, '_> {
 
 fn is_name(token: &Token<'_>) -> bool {
     token.kind == TokenKind::Word && !token.text.starts_with(['@', '$'])
+}
+
+/// What stands for a macro that cannot be expanded, so that the code around it is still code.
+fn placeholder(span: Span) -> Token<'static> {
+    Token { kind: TokenKind::Number, text: "0".into(), span, glued: false }
+}
+
+/// Goes on behind the body of a malformed definition, or at the next line that is none.
+fn behind_body(tokens: &[Token<'_>], from: usize) -> usize {
+    let stops = |token: &Token<'_>| {
+        token.is("%(")
+            || token.is("@define")
+            || token.kind == TokenKind::Word && words::starts_item(&token.text)
+    };
+    let Some(at) = tokens.iter().skip(from).position(stops).map(|offset| from + offset) else {
+        return tokens.len();
+    };
+    let mut depth = 0;
+    for (next, token) in tokens.iter().enumerate().skip(at) {
+        if token.is("%(") {
+            depth += 1;
+        } else if token.is("%)") {
+            depth -= 1;
+        }
+        if depth <= 0 {
+            return if next == at { at } else { next + 1 };
+        }
+    }
+    tokens.len()
 }
 
 /// Cuts the tokens behind the parenthesis at `open` at commas; returns the index of the closing one.

@@ -95,6 +95,10 @@ fn report_one(
                     format!("command line argument `{text}` out of range: {given}"),
                 )
                 .label("stands for a word after the script on the command line")
+                .help(format!(
+                    "give it a default with `%( $# >= {0} %? {text} %: 0 %)`",
+                    text[1..].parse::<usize>().unwrap_or(1).max(1)
+                ))
         }
         Junk::NestedArgument => diagnostics
             .error(

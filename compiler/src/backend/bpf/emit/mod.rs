@@ -7,17 +7,19 @@
 //!          └───────────────────┘ -frame_bytes
 //! ```
 
+mod layout;
 mod sequences;
 
-use cranelift_codegen::entity::SecondaryMap;
-use cranelift_codegen::ir::{self, StackSlot};
+use layout::{Frame, Threaded};
+
+use cranelift_codegen::ir;
 use regalloc2::{Allocation, Block, Edit, InstOrEdit};
 
 use super::allocate::Allocated;
 use super::instruction::{Condition, FRAME_POINTER, Instruction, Source, Width};
 use super::instruction::{PSEUDO_CALL, PSEUDO_KFUNC_CALL};
 use super::machine::{Address, Base, Callee, Machine};
-use super::{BackendError, BpfCode, Relocation, RelocationKind, STACK_BYTES};
+use super::{BackendError, BpfCode, Relocation, RelocationKind};
 use crate::facts::CpuVersion;
 
 /// Emits an allocated function.
@@ -45,78 +47,6 @@ pub(super) fn emit(
     emitter.code.frame_bytes = emitter.frame.bytes;
     emitter.run()?;
     Ok(emitter.code)
-}
-
-/// Where slots and spills lie below the frame pointer.
-struct Frame {
-    slots: SecondaryMap<StackSlot, i32>,
-    first_spill: i32,
-    bytes: u32,
-}
-
-impl Frame {
-    fn new(function: &ir::Function, spill_slots: usize) -> Result<Self, BackendError> {
-        let mut slots = SecondaryMap::new();
-        let mut bytes: u32 = 0;
-        for (slot, data) in function.sized_stack_slots.iter() {
-            let alignment = 1_u32.checked_shl(data.align_shift.into()).unwrap_or(u32::MAX).max(8);
-            bytes = bytes
-                .checked_add(data.size)
-                .and_then(|bytes| bytes.checked_next_multiple_of(alignment))
-                .filter(|&bytes| i32::try_from(bytes).is_ok())
-                .ok_or(BackendError::FrameTooLarge { bytes: u32::MAX })?;
-            slots[slot] = -(bytes as i32);
-        }
-        let first_spill = -(bytes as i32);
-        let bytes = bytes.saturating_add(8 * spill_slots as u32);
-        if bytes > STACK_BYTES {
-            return Err(BackendError::FrameTooLarge { bytes });
-        }
-        Ok(Frame { slots, first_spill, bytes })
-    }
-
-    fn spill(&self, index: usize) -> i16 {
-        (self.first_spill - 8 * (index as i32 + 1)) as i16
-    }
-}
-
-/// Jump threading: blocks that only jump are left out, and branches go to where they lead.
-struct Threaded {
-    target: Vec<Block>,
-    kept: Vec<Block>,
-}
-
-impl Threaded {
-    fn new(allocated: &Allocated) -> Self {
-        let Allocated { function, output } = allocated;
-        let count = function.blocks.len();
-        let only_jumps: Vec<bool> = (0..count)
-            .map(|index| {
-                let mut parts = output.block_insts_and_edits(function, Block::new(index));
-                parts.all(|part| match part {
-                    InstOrEdit::Inst(inst) => {
-                        matches!(function.instructions[inst.index()].0, Machine::Jump)
-                    }
-                    InstOrEdit::Edit(Edit::Move { from, to }) => from == to,
-                })
-            })
-            .collect();
-        let follow = |start: usize| {
-            let mut block = start;
-            for _ in 0..count {
-                if !only_jumps[block] {
-                    return block;
-                }
-                block = function.blocks[block].successors[0].index();
-            }
-            // An endless loop of empty blocks: one of them has to stay.
-            start
-        };
-        let target: Vec<Block> = (0..count).map(|index| Block::new(follow(index))).collect();
-        let kept =
-            (0..count).filter(|&index| target[index].index() == index).map(Block::new).collect();
-        Threaded { target, kept }
-    }
 }
 
 struct Emitter<'a> {
@@ -167,11 +97,18 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// Notes a change of location. The kernel wants at most one record for an instruction, and not
+    /// all instructions of ours become code.
     fn line(&mut self, machine: &Machine, location: u32) {
         let has_code = !matches!(machine, Machine::Parameters(_) | Machine::Copy { .. });
-        if has_code && location != 0 && location != self.location {
-            self.code.lines.push((self.code.instructions.len(), location));
-            self.location = location;
+        if !has_code || location == 0 || location == self.location {
+            return;
+        }
+        self.location = location;
+        let slot = self.code.instructions.len();
+        match self.code.lines.last_mut() {
+            Some(last) if last.0 == slot => last.1 = location,
+            _ => self.code.lines.push((slot, location)),
         }
     }
 

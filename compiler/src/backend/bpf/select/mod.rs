@@ -88,11 +88,13 @@ impl<'a> Selector<'a> {
     fn block(&mut self, block: Block, index: BlockIndex) -> Result<Vec<BlockIndex>, BackendError> {
         let function = self.function;
         let mut edges = Vec::new();
+        // What has no location takes that of the next instruction, which usually is its use; the
+        // end of the block that of the last one before.
+        let located = |inst| self.location_of(inst);
+        self.location =
+            function.layout.block_insts(block).rev().find_map(located).unwrap_or_default();
         for inst in function.layout.block_insts(block).rev() {
-            let location = function.srcloc(inst);
-            if !location.is_default() && location.bits() != 0 {
-                self.location = location.bits();
-            }
+            self.location = self.location_of(inst).unwrap_or(self.location);
             if self.data(inst).opcode().is_branch() {
                 edges = self.branch(inst, index)?;
             } else if self.is_needed(inst) {
@@ -105,12 +107,17 @@ impl<'a> Selector<'a> {
             parameters.into_iter().map(|parameter| self.register_of(parameter)).collect();
         if Some(block) == function.layout.entry_block() {
             self.pending.push(Machine::Parameters(registers));
-            self.location = 0;
             self.flush(index);
         } else {
             self.blocks[index].parameters = registers;
         }
         Ok(edges)
+    }
+
+    /// The location the front end gave an instruction; 0 and CLIF's default stand for none.
+    fn location_of(&self, inst: Inst) -> Option<u32> {
+        let location = self.function.srcloc(inst);
+        (!location.is_default() && location.bits() != 0).then(|| location.bits())
     }
 
     /// Whether an instruction has an effect or a used result. Loads and divisions without use are

@@ -1,0 +1,262 @@
+//! Arrays in ntap's memory, and the copies of those that kernel code shares.
+//!
+//! An array that kernel code uses lives in a map. When a block first touches it, the map is read as
+//! a whole, and the block works on that copy, so that a loop sees one state; what the block changes is
+//! written to the map as well. Aggregates are kept apart: what user blocks record stays here and is
+//! added to what the map holds, so that nobody writes to the parts of the CPUs but they themselves.
+
+use std::collections::HashMap;
+
+use cranelift_codegen::entity::PrimaryMap;
+use ntap_compiler::hir::Aggregate;
+use ntap_compiler::layout::{Array, ArrayId, ArrayValue, Layout};
+
+use super::kernel_array::KernelArray;
+use super::stats::Stats;
+use super::values::{Key, Value, Word, c_string};
+use crate::sys::SysError;
+
+/// An element.
+#[derive(Clone, Debug)]
+pub struct Element {
+    /// Its place in the order of insertion.
+    pub stamp: u64,
+    /// What it holds.
+    pub value: Value,
+}
+
+/// The elements of an array.
+pub type Elements = HashMap<Key, Element>;
+
+/// The arrays of a script.
+pub struct Arrays {
+    arrays: PrimaryMap<ArrayId, ArrayState>,
+    /// The stamp of the next new element of arrays that only user blocks use.
+    next_stamp: u64,
+}
+
+struct ArrayState {
+    layout: Array,
+    /// All elements of an array of our own; the copy of a kernel array while a block runs.
+    elements: Elements,
+    /// What user blocks recorded in a kernel array of aggregates.
+    own: Elements,
+    kernel: Option<KernelArray>,
+    /// Whether `elements` is the copy for the running block.
+    current: bool,
+}
+
+/// Why an element could not be added.
+pub enum StoreError {
+    /// The array is full.
+    Full,
+    /// The kernel refused.
+    Kernel(SysError),
+}
+
+impl Arrays {
+    /// The arrays of a layout, each empty or with its initial value.
+    pub fn new(layout: &Layout) -> Arrays {
+        let mut arrays = Arrays { arrays: PrimaryMap::new(), next_stamp: 0 };
+        for array in layout.arrays.values() {
+            let mut elements = Elements::new();
+            if array.keys.is_empty() && array.map.is_none() {
+                elements.insert(Key::from([]), Element { stamp: 0, value: initial(array) });
+            }
+            arrays.arrays.push(ArrayState {
+                layout: array.clone(),
+                elements,
+                own: Elements::new(),
+                kernel: None,
+                current: false,
+            });
+        }
+        arrays
+    }
+
+    /// Connects an array with its map, and writes its initial value there.
+    pub fn connect(&mut self, id: ArrayId, kernel: KernelArray) -> Result<(), SysError> {
+        let state = &mut self.arrays[id];
+        if let Some(text) = &state.layout.initial {
+            let value = Value::Word(Word::Text(c_string(text.as_bytes()).into()));
+            kernel.store(&Key::from([]), &value)?;
+        }
+        state.kernel = Some(kernel);
+        Ok(())
+    }
+
+    /// Drops the copies of kernel arrays: the next block reads them anew.
+    pub fn forget_snapshots(&mut self) {
+        for state in self.arrays.values_mut() {
+            if state.kernel.is_some() {
+                state.current = false;
+            }
+        }
+    }
+
+    /// The layout of an array.
+    pub fn layout(&self, id: ArrayId) -> &Array {
+        &self.arrays[id].layout
+    }
+
+    /// The elements of an array, as they are for the running block.
+    pub fn elements(&mut self, id: ArrayId) -> Result<&Elements, SysError> {
+        self.arrays[id].refresh()?;
+        Ok(&self.arrays[id].elements)
+    }
+
+    /// The value of an element.
+    pub fn get(&mut self, id: ArrayId, key: &Key) -> Result<Option<&Value>, SysError> {
+        Ok(self.elements(id)?.get(key).map(|e| &e.value))
+    }
+
+    /// Sets an element.
+    pub fn set(&mut self, id: ArrayId, key: Key, value: Value) -> Result<(), StoreError> {
+        self.room(id, &key)?;
+        let state = &mut self.arrays[id];
+        if let Some(kernel) = &state.kernel {
+            kernel.store(&key, &value).map_err(store_error)?;
+        }
+        self.put(id, key, value);
+        Ok(())
+    }
+
+    /// Adds a value to an aggregate.
+    pub fn record(&mut self, id: ArrayId, key: Key, value: i64) -> Result<(), StoreError> {
+        self.room(id, &key)?;
+        let mut one = Stats::default();
+        one.record(value);
+        let stamp = self.stamp(id, &key);
+        let state = &mut self.arrays[id];
+        if state.kernel.is_some() {
+            merge(&mut state.own, key.clone(), stamp, &one);
+        }
+        merge(&mut state.elements, key, stamp, &one);
+        Ok(())
+    }
+
+    /// A property of an aggregate; `None` when it is empty and the property has no value then.
+    pub fn extract(
+        &mut self,
+        id: ArrayId,
+        key: &Key,
+        aggregate: Aggregate,
+    ) -> Result<Option<i64>, SysError> {
+        let stats = match self.get(id, key)? {
+            Some(Value::Stats(stats)) => *stats,
+            Some(Value::Word(_)) | None => Stats::default(),
+        };
+        Ok(stats.extract(aggregate))
+    }
+
+    /// Deletes an element; an absent one is no error.
+    pub fn delete(&mut self, id: ArrayId, key: &Key) -> Result<(), SysError> {
+        let state = &mut self.arrays[id];
+        if let Some(kernel) = &state.kernel {
+            kernel.delete(key)?;
+        }
+        state.own.remove(key);
+        state.elements.remove(key);
+        Ok(())
+    }
+
+    /// Deletes all elements; a global without keys gets 0 or the empty string.
+    pub fn clear(&mut self, id: ArrayId) -> Result<(), SysError> {
+        let state = &mut self.arrays[id];
+        state.refresh()?;
+        if let Some(kernel) = &state.kernel {
+            kernel.clear(state.elements.keys())?;
+        }
+        state.own.clear();
+        state.elements.clear();
+        if state.layout.keys.is_empty() {
+            let value = empty(&state.layout);
+            state.elements.insert(Key::from([]), Element { stamp: 0, value });
+        }
+        Ok(())
+    }
+
+    /// Makes sure there is room for an element.
+    fn room(&mut self, id: ArrayId, key: &Key) -> Result<(), StoreError> {
+        self.arrays[id].refresh().map_err(StoreError::Kernel)?;
+        let state = &mut self.arrays[id];
+        let full = state.elements.len() >= state.layout.capacity as usize;
+        if !full || state.elements.contains_key(key) {
+            return Ok(());
+        }
+        if !state.layout.wrap {
+            return Err(StoreError::Full);
+        }
+        let oldest = state.elements.iter().min_by_key(|(_, e)| e.stamp).map(|(k, _)| k.clone());
+        match oldest {
+            Some(oldest) => self.delete(id, &oldest).map_err(StoreError::Kernel),
+            None => Err(StoreError::Full),
+        }
+    }
+
+    fn stamp(&mut self, id: ArrayId, key: &Key) -> u64 {
+        let state = &self.arrays[id];
+        if let Some(element) = state.elements.get(key) {
+            return element.stamp;
+        }
+        match &state.kernel {
+            Some(kernel) => kernel.next_stamp(),
+            None => {
+                self.next_stamp += 1;
+                self.next_stamp
+            }
+        }
+    }
+
+    fn put(&mut self, id: ArrayId, key: Key, value: Value) {
+        let stamp = self.stamp(id, &key);
+        self.arrays[id].elements.insert(key, Element { stamp, value });
+    }
+}
+
+impl ArrayState {
+    /// Reads the kernel's elements unless the running block has done so.
+    fn refresh(&mut self) -> Result<(), SysError> {
+        let Some(kernel) = &self.kernel else { return Ok(()) };
+        if self.current {
+            return Ok(());
+        }
+        self.elements = kernel.read()?;
+        for (key, element) in &self.own {
+            if let Value::Stats(stats) = &element.value {
+                merge(&mut self.elements, key.clone(), element.stamp, stats);
+            }
+        }
+        self.current = true;
+        Ok(())
+    }
+}
+
+/// Adds an aggregate to that of an element, which is made when missing.
+fn merge(elements: &mut Elements, key: Key, stamp: u64, stats: &Stats) {
+    let new = Element { stamp, value: Value::Stats(Stats::default()) };
+    let element = elements.entry(key).or_insert(new);
+    if let Value::Stats(into) = &mut element.value {
+        into.merge(stats);
+    }
+}
+
+fn store_error(error: SysError) -> StoreError {
+    if error.errno() == libc::E2BIG { StoreError::Full } else { StoreError::Kernel(error) }
+}
+
+/// 0, the empty string or the empty aggregate.
+fn empty(array: &Array) -> Value {
+    match array.value {
+        ArrayValue::Long => Value::Word(Word::Long(0)),
+        ArrayValue::Text(_) => Value::Word(Word::Text(c"".into())),
+        ArrayValue::Stats(_) => Value::Stats(Stats::default()),
+    }
+}
+
+fn initial(array: &Array) -> Value {
+    match &array.initial {
+        Some(text) => Value::Word(Word::Text(c_string(text.as_bytes()).into())),
+        None => empty(array),
+    }
+}

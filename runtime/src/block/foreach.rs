@@ -1,0 +1,87 @@
+//! `foreach`: which elements, in which order.
+
+use std::cmp::Ordering;
+
+use ntap_compiler::hir::{Sort, SortBy, SortDirection};
+use ntap_compiler::layout::ArrayId;
+use ntap_compiler::hir::Aggregate;
+
+use super::arrays::{Arrays, Element};
+use super::values::{Key, Value, Word};
+use crate::sys::SysError;
+
+/// A loop over an array: the keys it will visit, in order.
+pub struct Loop {
+    /// The array.
+    pub array: ArrayId,
+    keys: Vec<Key>,
+    /// One past the current element.
+    at: usize,
+}
+
+impl Loop {
+    /// Decides what a loop visits.
+    pub fn new(
+        arrays: &mut Arrays,
+        array: ArrayId,
+        sort: Option<Sort>,
+        limit: i64,
+    ) -> Result<Loop, SysError> {
+        let limit = usize::try_from(limit).unwrap_or(0);
+        let mut elements: Vec<(&Key, &Element)> = arrays.elements(array)?.iter().collect();
+        elements.sort_unstable_by_key(|(_, e)| e.stamp);
+        if let Some(sort) = sort {
+            // Stable, so that equal elements stay in the order of insertion.
+            elements.sort_by(|a, b| {
+                let order = compare(sort.by, a, b);
+                match sort.direction {
+                    SortDirection::Ascending => order,
+                    SortDirection::Descending => order.reverse(),
+                }
+            });
+        }
+        let keys = elements.into_iter().take(limit).map(|(key, _)| key.clone()).collect();
+        Ok(Loop { array, keys, at: 0 })
+    }
+
+    /// Goes to the next element; false at the end.
+    pub fn advance(&mut self) -> bool {
+        self.at += 1;
+        self.at <= self.keys.len()
+    }
+
+    /// The keys of the current element.
+    pub fn key(&self) -> Option<&Key> {
+        self.keys.get(self.at.checked_sub(1)?)
+    }
+}
+
+fn compare(by: SortBy, a: &(&Key, &Element), b: &(&Key, &Element)) -> Ordering {
+    match by {
+        SortBy::Key(index) => a.0.get(index).cmp(&b.0.get(index)),
+        SortBy::Value => value_order(&a.1.value, &b.1.value, Aggregate::Count),
+        SortBy::Aggregate(aggregate) => value_order(&a.1.value, &b.1.value, aggregate),
+    }
+}
+
+fn value_order(a: &Value, b: &Value, aggregate: Aggregate) -> Ordering {
+    match (a, b) {
+        (Value::Stats(a), Value::Stats(b)) => {
+            // By anything but these, aggregates sort by their count.
+            let by = match aggregate {
+                Aggregate::Sum | Aggregate::Min | Aggregate::Max | Aggregate::Avg => aggregate,
+                Aggregate::Count
+                | Aggregate::Variance
+                | Aggregate::HistLog
+                | Aggregate::HistLinear => Aggregate::Count,
+            };
+            a.extract(by).cmp(&b.extract(by))
+        }
+        (Value::Word(a), Value::Word(b)) => word_order(a, b),
+        (Value::Stats(_), Value::Word(_)) | (Value::Word(_), Value::Stats(_)) => Ordering::Equal,
+    }
+}
+
+fn word_order(a: &Word, b: &Word) -> Ordering {
+    a.cmp(b)
+}

@@ -1,0 +1,438 @@
+//! The runtime functions that compiled user blocks call; one for each row of
+//! `ntap_compiler::runtime_functions`.
+//!
+//! All take the context, then 64-bit words. Strings come in as addresses of NUL-terminated bytes that
+//! live until the block ends (literals, captured values, results of other functions), and go out the
+//! same way. Nothing here may panic: there is only machine code to unwind into.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cranelift_codegen::entity::EntityRef;
+use ntap_compiler::layout::{ArrayId, ArrayValue};
+use ntap_compiler::runtime_functions::{RuntimeFunction, decode_aggregate, decode_sort};
+use ntap_compiler::types::Type;
+
+use super::arrays::StoreError;
+use super::foreach::Loop;
+use super::format::{self, Argument};
+use super::values::{Key, Value, Word, key, text_at, word};
+use super::{BlockContext, date};
+use crate::sys::SysError;
+
+/// MAXACTION of user blocks, which can be interrupted: the most rounds of loops in one run of a block.
+const MAX_ROUNDS: u64 = 10_000_000;
+
+type Context<'a> = &'a mut BlockContext;
+
+/// The address of a runtime function.
+pub fn address(function: RuntimeFunction) -> *const u8 {
+    use RuntimeFunction as F;
+    match function {
+        F::Raise => raise as *const u8,
+        F::Round => round as *const u8,
+        F::Exit => exit as *const u8,
+        F::Error => error as *const u8,
+        F::Log => log as *const u8,
+        F::Warn => warn as *const u8,
+        F::ArrayGet => array_get as *const u8,
+        F::ArraySet => array_set as *const u8,
+        F::ArrayAdd => array_add as *const u8,
+        F::ArrayContains => array_contains as *const u8,
+        F::ArrayDelete => array_delete as *const u8,
+        F::ArrayClear => array_clear as *const u8,
+        F::StatsRecord => stats_record as *const u8,
+        F::StatsExtract => stats_extract as *const u8,
+        F::ForeachBegin => foreach_begin as *const u8,
+        F::ForeachNext => foreach_next as *const u8,
+        F::ForeachKey => foreach_key as *const u8,
+        F::ForeachValue => foreach_value as *const u8,
+        F::TextCompare => text_compare as *const u8,
+        F::TextConcatenate => text_concatenate as *const u8,
+        F::Print => print as *const u8,
+        F::Sprint => sprint as *const u8,
+        F::Pid => pid as *const u8,
+        F::Tid => tid as *const u8,
+        F::Uid => uid as *const u8,
+        F::Gid => gid as *const u8,
+        F::Cpu => cpu as *const u8,
+        F::Execname => execname as *const u8,
+        F::Target => target as *const u8,
+        F::RealTimeNs => real_time_ns as *const u8,
+        F::MonotonicNs => monotonic_ns as *const u8,
+        F::Ctime => ctime as *const u8,
+        F::TzCtime => tz_ctime as *const u8,
+        F::SymbolName => symbol_name as *const u8,
+        F::SymbolData => symbol_data as *const u8,
+        F::TextLength => text_length as *const u8,
+    }
+}
+
+extern "C" fn raise(context: Context<'_>, site: i64) -> i64 {
+    context.raise(site, None);
+    0
+}
+
+extern "C" fn round(context: Context<'_>, site: i64) -> i64 {
+    context.state.rounds += 1;
+    if context.state.rounds > MAX_ROUNDS || crate::session::interrupted_twice() {
+        context.raise(site, None);
+    }
+    0
+}
+
+extern "C" fn exit(context: Context<'_>) -> i64 {
+    context.state.exiting = true;
+    0
+}
+
+extern "C" fn error(context: Context<'_>, text: i64, site: i64) -> i64 {
+    // SAFETY: strings of compiled code, see the module documentation.
+    let message = unsafe { text_at(text) }.to_string_lossy().into_owned();
+    context.raise(site, Some(message));
+    0
+}
+
+extern "C" fn log(context: Context<'_>, text: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let message = unsafe { text_at(text) }.to_string_lossy();
+    crate::session::write_message(&mut context.state.output, &format!("{message}\n"));
+    0
+}
+
+extern "C" fn warn(context: Context<'_>, text: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let message = unsafe { text_at(text) }.to_string_lossy();
+    crate::session::write_message(&mut context.state.output, &format!("WARNING: {message}\n"));
+    0
+}
+
+fn array_id(word: i64) -> ArrayId {
+    ArrayId::new(word as usize)
+}
+
+/// The keys of an element of an array.
+fn element_key(context: &BlockContext, array: ArrayId, keys: i64) -> Key {
+    let types = &context.state.layout.arrays[array].keys;
+    // SAFETY: compiled code gives as many words as the array has keys.
+    unsafe { key(keys, types) }
+}
+
+/// Reports a system call that failed under a runtime function: raised as an error of the block.
+fn system_error(context: Context<'_>, array: ArrayId, error: &SysError) {
+    let name = context.state.array_name(array).to_string();
+    let span = context.state.layout.arrays[array].span;
+    context.error = 1;
+    context.state.raised = Some(super::RaisedError {
+        message: format!("reading array {name}: {error}"),
+        site: ntap_compiler::lower::ErrorSite {
+            kind: ntap_compiler::lower::ErrorKind::ReadFault,
+            span,
+            near: format!("identifier '{name}'"),
+        },
+    });
+}
+
+fn store_error(context: Context<'_>, array: ArrayId, site: i64, error: &StoreError) {
+    match error {
+        StoreError::Full => context.raise(site, None),
+        StoreError::Kernel(error) => system_error(context, array, error),
+    }
+}
+
+extern "C" fn array_get(context: Context<'_>, array: i64, keys: i64) -> i64 {
+    let array = array_id(array);
+    let key = element_key(context, array, keys);
+    let found = context.state.arrays.get(array, &key).map(|v| v.cloned());
+    match found {
+        Ok(Some(Value::Word(word))) => word_out(context, word),
+        Ok(Some(Value::Stats(_))) => 0,
+        Ok(None) => match context.state.layout.arrays[array].value {
+            ArrayValue::Text(_) => word_out(context, Word::Text(c"".into())),
+            ArrayValue::Long | ArrayValue::Stats(_) => 0,
+        },
+        Err(error) => {
+            system_error(context, array, &error);
+            0
+        }
+    }
+}
+
+fn word_out(context: Context<'_>, word: Word) -> i64 {
+    match word {
+        Word::Long(n) => n,
+        Word::Text(text) => context.state.keep(text),
+    }
+}
+
+extern "C" fn array_set(context: Context<'_>, array: i64, keys: i64, value: i64, site: i64) -> i64 {
+    let array = array_id(array);
+    let key = element_key(context, array, keys);
+    let ty = match context.state.layout.arrays[array].value {
+        ArrayValue::Text(width) => Type::Text(width),
+        ArrayValue::Long | ArrayValue::Stats(_) => Type::Long,
+    };
+    // SAFETY: as in `error`.
+    let value = Value::Word(unsafe { word(value, ty) });
+    if let Err(error) = context.state.arrays.set(array, key, value) {
+        store_error(context, array, site, &error);
+    }
+    0
+}
+
+extern "C" fn array_add(context: Context<'_>, array: i64, keys: i64, delta: i64, site: i64) -> i64 {
+    let array = array_id(array);
+    let key = element_key(context, array, keys);
+    let old = match context.state.arrays.get(array, &key) {
+        Ok(found) => found.map_or(0, Value::long),
+        Err(error) => {
+            system_error(context, array, &error);
+            return 0;
+        }
+    };
+    let new = Value::Word(Word::Long(old.wrapping_add(delta)));
+    if let Err(error) = context.state.arrays.set(array, key, new) {
+        store_error(context, array, site, &error);
+    }
+    old
+}
+
+extern "C" fn array_contains(context: Context<'_>, array: i64, keys: i64) -> i64 {
+    let array = array_id(array);
+    let key = element_key(context, array, keys);
+    match context.state.arrays.get(array, &key).map(|v| v.is_some()) {
+        Ok(found) => i64::from(found),
+        Err(error) => {
+            system_error(context, array, &error);
+            0
+        }
+    }
+}
+
+extern "C" fn array_delete(context: Context<'_>, array: i64, keys: i64) -> i64 {
+    let array = array_id(array);
+    let key = element_key(context, array, keys);
+    if let Err(error) = context.state.arrays.delete(array, &key) {
+        system_error(context, array, &error);
+    }
+    0
+}
+
+extern "C" fn array_clear(context: Context<'_>, array: i64) -> i64 {
+    let array = array_id(array);
+    if let Err(error) = context.state.arrays.clear(array) {
+        system_error(context, array, &error);
+    }
+    0
+}
+
+extern "C" fn stats_record(
+    context: Context<'_>,
+    array: i64,
+    keys: i64,
+    value: i64,
+    site: i64,
+) -> i64 {
+    let array = array_id(array);
+    let key = element_key(context, array, keys);
+    if let Err(error) = context.state.arrays.record(array, key, value) {
+        store_error(context, array, site, &error);
+    }
+    0
+}
+
+extern "C" fn stats_extract(
+    context: Context<'_>,
+    array: i64,
+    keys: i64,
+    aggregate: i64,
+    site: i64,
+) -> i64 {
+    let array = array_id(array);
+    let key = element_key(context, array, keys);
+    let Some(aggregate) = decode_aggregate(aggregate) else { return 0 };
+    match context.state.arrays.extract(array, &key, aggregate) {
+        Ok(Some(value)) => value,
+        Ok(None) => {
+            context.raise(site, None);
+            0
+        }
+        Err(error) => {
+            system_error(context, array, &error);
+            0
+        }
+    }
+}
+
+extern "C" fn foreach_begin(context: Context<'_>, array: i64, sort: i64, limit: i64) -> i64 {
+    let array = array_id(array);
+    match Loop::new(&mut context.state.arrays, array, decode_sort(sort), limit) {
+        Ok(new) => {
+            context.state.loops.push(Some(new));
+            context.state.loops.len() as i64 - 1
+        }
+        Err(error) => {
+            system_error(context, array, &error);
+            -1
+        }
+    }
+}
+
+fn current_loop<'a>(context: &'a mut BlockContext, handle: i64) -> Option<&'a mut Loop> {
+    context.state.loops.get_mut(usize::try_from(handle).ok()?)?.as_mut()
+}
+
+extern "C" fn foreach_next(context: Context<'_>, handle: i64) -> i64 {
+    let more = current_loop(context, handle).is_some_and(Loop::advance);
+    if !more
+        && let Ok(at) = usize::try_from(handle)
+        && let Some(done) = context.state.loops.get_mut(at)
+    {
+        *done = None;
+    }
+    i64::from(more)
+}
+
+extern "C" fn foreach_key(context: Context<'_>, handle: i64, index: i64) -> i64 {
+    let word = current_loop(context, handle)
+        .and_then(|l| l.key()?.get(usize::try_from(index).ok()?).cloned());
+    word.map_or(0, |word| word_out(context, word))
+}
+
+extern "C" fn foreach_value(context: Context<'_>, handle: i64) -> i64 {
+    let Some((array, key)) =
+        current_loop(context, handle).and_then(|l| Some((l.array, l.key()?.clone())))
+    else {
+        return 0;
+    };
+    match context.state.arrays.get(array, &key) {
+        Ok(Some(Value::Word(word))) => {
+            let word = word.clone();
+            word_out(context, word)
+        }
+        Ok(_) | Err(_) => 0,
+    }
+}
+
+extern "C" fn text_compare(_: Context<'_>, left: i64, right: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let (left, right) = unsafe { (text_at(left), text_at(right)) };
+    left.to_bytes().cmp(right.to_bytes()) as i64
+}
+
+extern "C" fn text_concatenate(context: Context<'_>, left: i64, right: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let (left, right) = unsafe { (text_at(left), text_at(right)) };
+    let joined = [left.to_bytes(), right.to_bytes()].concat();
+    context.state.keep_bytes(&joined)
+}
+
+extern "C" fn text_length(_: Context<'_>, text: i64) -> i64 {
+    // SAFETY: as in `error`.
+    unsafe { text_at(text) }.to_bytes().len() as i64
+}
+
+/// Writes what a print site prints to `out`.
+fn write_print(context: &BlockContext, site: i64, arguments: i64, out: &mut Vec<u8>) {
+    let Some(site) = context.state.tables.prints.get(site as usize) else { return };
+    let words = arguments as *const i64;
+    let arguments: Vec<Argument<'_>> = site
+        .texts
+        .iter()
+        .enumerate()
+        .map(|(at, &is_text)| {
+            // SAFETY: compiled code gives as many words as the site has values.
+            let word = unsafe { *words.add(at) };
+            if is_text {
+                // SAFETY: as in `error`.
+                Argument::Text(unsafe { text_at(word) }.to_bytes())
+            } else {
+                Argument::Long(word)
+            }
+        })
+        .collect();
+    format::print(site, &arguments, out);
+}
+
+extern "C" fn print(context: Context<'_>, site: i64, arguments: i64) -> i64 {
+    let mut output = std::mem::take(&mut context.state.output);
+    write_print(context, site, arguments, &mut output);
+    context.state.output = output;
+    0
+}
+
+extern "C" fn sprint(context: Context<'_>, site: i64, arguments: i64) -> i64 {
+    let mut text = vec![];
+    write_print(context, site, arguments, &mut text);
+    context.state.keep_bytes(&text)
+}
+
+extern "C" fn pid(_: Context<'_>) -> i64 {
+    i64::from(std::process::id())
+}
+
+extern "C" fn tid(_: Context<'_>) -> i64 {
+    // SAFETY: takes nothing and cannot fail.
+    i64::from(unsafe { libc::gettid() })
+}
+
+extern "C" fn uid(_: Context<'_>) -> i64 {
+    // SAFETY: takes nothing and cannot fail.
+    i64::from(unsafe { libc::getuid() })
+}
+
+extern "C" fn gid(_: Context<'_>) -> i64 {
+    // SAFETY: takes nothing and cannot fail.
+    i64::from(unsafe { libc::getgid() })
+}
+
+extern "C" fn cpu(_: Context<'_>) -> i64 {
+    // SAFETY: takes nothing; fails only on kernels without the call, with -1.
+    i64::from(unsafe { libc::sched_getcpu() })
+}
+
+extern "C" fn execname(context: Context<'_>) -> i64 {
+    let name = std::fs::read("/proc/self/comm").unwrap_or_default();
+    context.state.keep_bytes(name.trim_ascii_end())
+}
+
+extern "C" fn target(context: Context<'_>) -> i64 {
+    context.state.target
+}
+
+extern "C" fn real_time_ns(_: Context<'_>) -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
+}
+
+extern "C" fn monotonic_ns(_: Context<'_>) -> i64 {
+    crate::session::monotonic_ns()
+}
+
+extern "C" fn ctime(context: Context<'_>, seconds: i64) -> i64 {
+    context.state.keep_bytes(date::ctime(seconds).as_bytes())
+}
+
+extern "C" fn tz_ctime(context: Context<'_>, seconds: i64) -> i64 {
+    context.state.keep_bytes(date::local_ctime(seconds).as_bytes())
+}
+
+extern "C" fn symbol_name(context: Context<'_>, address: i64) -> i64 {
+    let text = match context.state.kernel.kallsyms().lookup(address as u64) {
+        Some(symbol) => symbol.name.to_string(),
+        None => format!("0x{address:x}"),
+    };
+    context.state.keep_bytes(text.as_bytes())
+}
+
+extern "C" fn symbol_data(context: Context<'_>, address: i64) -> i64 {
+    let text = match context.state.kernel.kallsyms().lookup(address as u64) {
+        Some(symbol) => format!(
+            "{}+{:#x}/{:#x} [{}]",
+            symbol.name,
+            (address as u64).wrapping_sub(symbol.start),
+            symbol.size,
+            symbol.module.unwrap_or("kernel"),
+        ),
+        None => format!("0x{address:x}"),
+    };
+    context.state.keep_bytes(text.as_bytes())
+}

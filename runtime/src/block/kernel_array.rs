@@ -1,0 +1,195 @@
+//! An array in a kernel map: its bytes as keys and values.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use aya::maps::MapData;
+use ntap_compiler::layout::{Array, ArrayValue, KernelMap, control};
+use ntap_compiler::types::Type;
+
+use super::arrays::{Element, Elements};
+use super::stats::{Stats, read_word};
+use super::values::{Key, Value, Word, c_string};
+use crate::load::GlobalsMapping;
+use crate::sys::{self, SysError};
+
+/// `BPF_ANY`: make or replace an element.
+const ANY: u64 = 0;
+
+/// A kernel map with the layout of the array it holds.
+pub struct KernelArray {
+    map: MapData,
+    layout: KernelMap,
+    keys: Vec<Type>,
+    value: ArrayValue,
+    /// The CPUs that have values of their own.
+    cpus: usize,
+    globals: Rc<GlobalsMapping>,
+}
+
+impl KernelArray {
+    /// The array of a layout in its map.
+    pub fn new(
+        map: MapData,
+        array: &Array,
+        layout: KernelMap,
+        cpus: usize,
+        globals: Rc<GlobalsMapping>,
+    ) -> KernelArray {
+        let cpus = if layout.per_cpu { cpus } else { 1 };
+        KernelArray { map, layout, keys: array.keys.clone(), value: array.value, cpus, globals }
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.map.fd().as_fd()
+    }
+
+    fn is_scalar(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Bytes of one value, and of what the system calls exchange for an element.
+    fn value_bytes(&self) -> (usize, usize) {
+        let bytes = self.layout.value_bytes as usize;
+        if self.layout.per_cpu {
+            let stride = sys::value_stride(bytes);
+            return (stride, stride * self.cpus);
+        }
+        (bytes, bytes)
+    }
+
+    /// All elements.
+    pub fn read(&self) -> Result<Elements, SysError> {
+        let (stride, bytes) = self.value_bytes();
+        let mut elements = Elements::new();
+        if self.is_scalar() {
+            let mut value = vec![0; bytes];
+            // SAFETY: arrays have 4-byte keys, and the value has the size the map gives.
+            unsafe { sys::lookup_element(self.descriptor(), &0u32.to_ne_bytes(), &mut value)? };
+            elements.insert(Key::from([]), self.element(&value, stride));
+            return Ok(elements);
+        }
+        let key_bytes = self.layout.key_bytes as usize;
+        // SAFETY: the sizes are those the map was made with.
+        let entries = unsafe { sys::lookup_batch(self.descriptor(), key_bytes, bytes)? };
+        for (key, value) in entries.iter() {
+            elements.insert(self.decode_key(key), self.element(value, stride));
+        }
+        Ok(elements)
+    }
+
+    fn element(&self, bytes: &[u8], stride: usize) -> Element {
+        let value = match self.value {
+            ArrayValue::Long => Value::Word(Word::Long(read_word(bytes, 0))),
+            ArrayValue::Text(width) => {
+                let text = c_string(&bytes[..(width as usize).min(bytes.len())]);
+                Value::Word(Word::Text(text.into()))
+            }
+            ArrayValue::Stats(layout) => {
+                let mut stats = Stats::default();
+                for part in bytes.chunks_exact(stride) {
+                    stats.merge(&Stats::decode(part, &layout));
+                }
+                Value::Stats(stats)
+            }
+        };
+        // Only the CPU that inserted the element has its stamp; the others have 0.
+        let stamp = self.layout.stamp.map_or(0, |offset| {
+            bytes.chunks_exact(stride).map(|p| read_word(p, offset as usize) as u64).max().unwrap_or(0)
+        });
+        Element { stamp, value }
+    }
+
+    fn decode_key(&self, bytes: &[u8]) -> Key {
+        let mut offset = 0;
+        self.keys
+            .iter()
+            .map(|ty| {
+                let at = offset;
+                offset += ty.bytes() as usize;
+                match ty {
+                    Type::Text(_) => Word::Text(c_string(&bytes[at..offset]).into()),
+                    Type::Long | Type::Stats => Word::Long(read_word(bytes, at)),
+                }
+            })
+            .collect()
+    }
+
+    fn encode_key(&self, key: &Key) -> Vec<u8> {
+        if self.is_scalar() {
+            return vec![0; self.layout.key_bytes as usize];
+        }
+        let mut bytes = Vec::with_capacity(self.layout.key_bytes as usize);
+        for (word, ty) in key.iter().zip(&self.keys) {
+            encode_word(word, ty.bytes() as usize, &mut bytes);
+        }
+        bytes
+    }
+
+    /// Sets an element that is not an aggregate.
+    pub fn store(&self, key: &Key, value: &Value) -> Result<(), SysError> {
+        let Value::Word(word) = value else { return Ok(()) };
+        let key = self.encode_key(key);
+        let width = match self.value {
+            ArrayValue::Text(width) => width as usize,
+            ArrayValue::Long | ArrayValue::Stats(_) => 8,
+        };
+        let (_, bytes) = self.value_bytes();
+        let mut value = Vec::with_capacity(bytes);
+        encode_word(word, width, &mut value);
+        if self.layout.stamp.is_some() {
+            let mut old = vec![0; bytes];
+            // SAFETY: key and value have the sizes the map was made with.
+            let exists = unsafe { sys::lookup_element(self.descriptor(), &key, &mut old)? };
+            let stamp = if exists { read_word(&old, width) as u64 } else { self.next_stamp() };
+            value.extend_from_slice(&stamp.to_ne_bytes());
+        }
+        // SAFETY: as above.
+        unsafe { sys::update_element(self.descriptor(), &key, &value, ANY) }
+    }
+
+    /// Deletes an element.
+    pub fn delete(&self, key: &Key) -> Result<(), SysError> {
+        if self.is_scalar() {
+            return self.zero();
+        }
+        // SAFETY: the key has the size the map was made with.
+        unsafe { sys::delete_element(self.descriptor(), &self.encode_key(key)).map(|_| ()) }
+    }
+
+    /// Deletes the elements of these keys.
+    pub fn clear<'k>(&self, keys: impl Iterator<Item = &'k Key>) -> Result<(), SysError> {
+        if self.is_scalar() {
+            return self.zero();
+        }
+        for key in keys {
+            self.delete(key)?;
+        }
+        Ok(())
+    }
+
+    fn zero(&self) -> Result<(), SysError> {
+        let (_, bytes) = self.value_bytes();
+        // SAFETY: arrays have 4-byte keys, and the value has the size the map takes.
+        unsafe { sys::update_element(self.descriptor(), &0u32.to_ne_bytes(), &vec![0; bytes], ANY) }
+    }
+
+    /// The stamp for a new element, from the counter that kernel code takes them from.
+    pub fn next_stamp(&self) -> u64 {
+        self.globals.u64_at(control::STAMP as usize).fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Appends a word: 8 bytes, or a string padded with zeros to its width and always terminated.
+fn encode_word(word: &Word, width: usize, out: &mut Vec<u8>) {
+    match word {
+        Word::Long(n) => out.extend_from_slice(&n.to_ne_bytes()),
+        Word::Text(text) => {
+            let bytes = text.to_bytes();
+            let end = out.len() + width;
+            out.extend_from_slice(&bytes[..bytes.len().min(width.saturating_sub(1))]);
+            out.resize(end, 0);
+        }
+    }
+}

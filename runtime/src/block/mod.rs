@@ -1,0 +1,158 @@
+//! What user blocks run on: their context, and the functions they call.
+
+mod arrays;
+mod date;
+mod foreach;
+pub mod functions;
+mod format;
+mod kernel_array;
+mod stats;
+mod values;
+
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use ntap_compiler::layout::{ArrayId, Layout};
+use ntap_compiler::lower::{ErrorSite, Tables};
+
+pub use arrays::Arrays;
+pub use kernel_array::KernelArray;
+
+use crate::kernel::LiveKernel;
+use foreach::Loop;
+
+/// The context of a user block. The first words are read by compiled code, by the offsets in
+/// `ntap_compiler::runtime_functions::context`.
+#[repr(C)]
+pub struct BlockContext {
+    error: i64,
+    record: *const u8,
+    literals: *const *const u8,
+    cells: *mut i64,
+    shared: *mut u8,
+    /// What the runtime functions work on.
+    pub state: State,
+}
+
+/// What the runtime functions work on.
+pub struct State {
+    /// Output of the script that has not been written yet.
+    pub output: Vec<u8>,
+    /// Whether `exit()` was called.
+    pub exiting: bool,
+    /// What `target()` gives.
+    pub target: i64,
+    /// The arrays.
+    pub arrays: Arrays,
+    layout: Rc<Layout>,
+    tables: Rc<Tables>,
+    kernel: Rc<LiveKernel>,
+    raised: Option<RaisedError>,
+    /// Strings that live until the block ends.
+    texts: Vec<Rc<CStr>>,
+    loops: Vec<Option<Loop>>,
+    rounds: u64,
+    /// Owners of what the first words point to.
+    _literals: (Vec<std::ffi::CString>, Vec<*const u8>),
+    _cells: Vec<i64>,
+}
+
+/// An error a block has raised.
+#[derive(Clone, Debug)]
+pub struct RaisedError {
+    /// What went wrong.
+    pub message: String,
+    /// Where.
+    pub site: ErrorSite,
+}
+
+impl BlockContext {
+    /// A context for the blocks of one script. `shared` is the address of the mapped `.bss`; null when
+    /// there is none.
+    pub fn new(
+        layout: Rc<Layout>,
+        tables: Rc<Tables>,
+        kernel: Rc<LiveKernel>,
+        shared: *mut u8,
+    ) -> Box<BlockContext> {
+        let literals: Vec<_> = tables.literals.iter().map(|t| values::c_string(t.as_bytes())).collect();
+        let pointers: Vec<*const u8> = literals.iter().map(|l| l.as_ptr().cast()).collect();
+        let mut cells = layout.cells.clone();
+        let arrays = Arrays::new(&layout);
+        Box::new(BlockContext {
+            error: 0,
+            record: std::ptr::null(),
+            literals: pointers.as_ptr(),
+            cells: cells.as_mut_ptr(),
+            shared,
+            state: State {
+                output: vec![],
+                exiting: false,
+                target: 0,
+                arrays,
+                layout,
+                tables,
+                kernel,
+                raised: None,
+                texts: vec![],
+                loops: vec![],
+                rounds: 0,
+                _literals: (literals, pointers),
+                _cells: cells,
+            },
+        })
+    }
+
+    /// Prepares for a block; `record` is the payload it continues, if it does.
+    pub fn begin(&mut self, record: Option<&[u8]>) {
+        self.error = 0;
+        self.record = record.map_or(std::ptr::null(), <[u8]>::as_ptr);
+        self.state.rounds = 0;
+    }
+
+    /// Cleans up after a block; gives the error it raised.
+    pub fn finish(&mut self) -> Option<RaisedError> {
+        self.record = std::ptr::null();
+        self.state.texts.clear();
+        self.state.loops.clear();
+        self.state.arrays.forget_snapshots();
+        self.state.raised.take()
+    }
+
+    /// The error a kernel handler raised at a site of the error table.
+    pub fn error_of_site(&self, site: u64) -> Option<RaisedError> {
+        let site = self.state.tables.errors.get(usize::try_from(site).ok()?)?;
+        Some(RaisedError { message: site.kind.to_string(), site: site.clone() })
+    }
+
+    /// Raises the error of a site.
+    fn raise(&mut self, site: i64, message: Option<String>) {
+        let sites = &self.state.tables.errors;
+        if let Some(site) = usize::try_from(site).ok().and_then(|at| sites.get(at)) {
+            let message = message.unwrap_or_else(|| site.kind.to_string());
+            self.error = 1;
+            self.state.raised = Some(RaisedError { message, site: site.clone() });
+        }
+    }
+}
+
+impl State {
+    /// Keeps a string until the block ends; gives its address.
+    fn keep(&mut self, text: Rc<CStr>) -> i64 {
+        let address = text.as_ptr() as i64;
+        self.texts.push(text);
+        address
+    }
+
+    /// Keeps a new string until the block ends, cut to the longest that scripts can have; gives its
+    /// address.
+    fn keep_bytes(&mut self, bytes: &[u8]) -> i64 {
+        let most = ntap_compiler::types::MAX_STRING as usize - 1;
+        let text = values::c_string(&bytes[..bytes.len().min(most)]);
+        self.keep(text.into())
+    }
+
+    fn array_name(&self, id: ArrayId) -> &str {
+        &self.layout.arrays[id].name
+    }
+}

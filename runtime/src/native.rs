@@ -1,0 +1,134 @@
+//! User blocks as machine code.
+//!
+//! In: the CLIF of user blocks. Out: functions that can be called. The runtime functions they call are
+//! linked by address; the code lives as long as the [`NativeCode`].
+
+use std::collections::HashMap;
+
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::{AbiParam, Function, Signature, UserExternalName, types::I64};
+use cranelift_codegen::isa::CallConv;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{FuncId, Linkage, Module};
+use ntap_compiler::backend::names;
+use ntap_compiler::lower::{Role, UserFunction};
+use ntap_compiler::runtime_functions::RuntimeFunction;
+
+use crate::block::{BlockContext, functions};
+
+/// A compiled user block.
+type Block = unsafe extern "C" fn(*mut BlockContext) -> i64;
+
+/// The machine code of a script's user blocks.
+pub struct NativeCode {
+    blocks: HashMap<Role, Block>,
+    /// Owns the memory the blocks are in; freed by [`Drop`].
+    module: Option<JITModule>,
+}
+
+impl NativeCode {
+    /// Compiles user blocks. An error is a bug in ntap.
+    pub fn compile(functions: Vec<UserFunction>) -> Result<NativeCode, String> {
+        if functions.is_empty() {
+            return Ok(NativeCode { blocks: HashMap::new(), module: None });
+        }
+        let mut module = JITModule::new(builder()?);
+        let mut imports = HashMap::new();
+        let mut ids = vec![];
+        let mut context = Context::new();
+        for user in functions {
+            context.func = user.function;
+            link(&mut context.func, &mut module, &mut imports)?;
+            let id = module
+                .declare_anonymous_function(&context.func.signature)
+                .map_err(|e| e.to_string())?;
+            module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
+            module.clear_context(&mut context);
+            ids.push((user.role, id));
+        }
+        module.finalize_definitions().map_err(|e| e.to_string())?;
+        let blocks = ids
+            .into_iter()
+            .map(|(role, id)| {
+                let code = module.get_finalized_function(id);
+                // SAFETY: the function was compiled with this signature, and its code stays until the
+                // module is freed, which `Drop` does after the last use.
+                (role, unsafe { std::mem::transmute::<*const u8, Block>(code) })
+            })
+            .collect();
+        Ok(NativeCode { blocks, module: Some(module) })
+    }
+
+    /// Runs a block. Whether it raised an error is in the context.
+    pub fn run(&self, role: Role, context: &mut BlockContext) {
+        if let Some(block) = self.blocks.get(&role) {
+            // SAFETY: compiled code accesses the context by the layout both crates share, and calls
+            // runtime functions that get the same pointer back.
+            unsafe { block(context) };
+        }
+    }
+}
+
+impl Drop for NativeCode {
+    fn drop(&mut self) {
+        if let Some(module) = self.module.take() {
+            // SAFETY: nothing runs the blocks any more; they are only reachable through `self`.
+            unsafe { module.free_memory() };
+        }
+    }
+}
+
+fn builder() -> Result<JITBuilder, String> {
+    let mut flags = settings::builder();
+    let verify = if cfg!(debug_assertions) { "true" } else { "false" };
+    for (name, value) in [("opt_level", "none"), ("is_pic", "false"), ("enable_verifier", verify)] {
+        flags.set(name, value).map_err(|e| e.to_string())?;
+    }
+    let isa = cranelift_native::builder()?
+        .finish(settings::Flags::new(flags))
+        .map_err(|e| e.to_string())?;
+    let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
+    for &function in RuntimeFunction::ALL {
+        builder.symbol(function.name(), functions::address(function));
+    }
+    Ok(builder)
+}
+
+/// Gives the runtime functions that a function calls the names the module knows them by.
+fn link(
+    function: &mut Function,
+    module: &mut JITModule,
+    imports: &mut HashMap<u32, FuncId>,
+) -> Result<(), String> {
+    let used: Vec<_> =
+        function.params.user_named_funcs().iter().map(|(key, name)| (key, name.clone())).collect();
+    for (key, name) in used {
+        if name.namespace != names::RUNTIME {
+            return Err(format!("a user block refers to {name}"));
+        }
+        let id = match imports.get(&name.index) {
+            Some(&id) => id,
+            None => {
+                let id = declare(module, name.index)?;
+                imports.insert(name.index, id);
+                id
+            }
+        };
+        // Namespace 0 is where the module keeps functions.
+        function.params.reset_user_func_name(key, UserExternalName::new(0, id.as_u32()));
+    }
+    Ok(())
+}
+
+fn declare(module: &mut JITModule, index: u32) -> Result<FuncId, String> {
+    let function = RuntimeFunction::ALL
+        .get(index as usize)
+        .ok_or_else(|| format!("there is no runtime function {index}"))?;
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params = vec![AbiParam::new(I64); function.arity() + 1];
+    signature.returns.push(AbiParam::new(I64));
+    module
+        .declare_function(function.name(), Linkage::Import, &signature)
+        .map_err(|e| e.to_string())
+}

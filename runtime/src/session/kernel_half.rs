@@ -1,0 +1,243 @@
+//! The kernel half of a session: programs, maps, records.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aya::maps::{Map, MapData, RingBuf};
+use ntap_compiler::hir::{Attach, Point, ProbeId, Script};
+use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record};
+use ntap_compiler::object::{self, ObjectInput};
+use ntap_compiler::pipeline::{RING_BUFFER, program_name};
+
+use super::errors::SessionError;
+use super::events::monotonic_ns;
+use super::SessionOptions;
+use crate::attach::{self, AttachPoint, Link};
+use crate::block::KernelArray;
+use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
+use crate::sys;
+
+/// Everything of a script that is in the kernel.
+pub(super) struct KernelHalf {
+    loaded: Loaded,
+    globals: Rc<GlobalsMapping>,
+    ring: RingBuf<MapData>,
+    links: Vec<Link>,
+    /// The names of the maps by their index.
+    map_names: Vec<String>,
+}
+
+/// A record of a kernel handler.
+pub(super) enum Record {
+    /// The payload of an event.
+    Event(u32, Vec<u8>),
+    /// An error at a site of the error table.
+    Error(u64),
+    /// `exit()`.
+    Exit,
+}
+
+impl KernelHalf {
+    /// Loads the programs; their handlers do nothing yet.
+    pub(super) fn load(
+        object: &ObjectInput,
+        script: &Script,
+        layout: &Layout,
+        target: u32,
+        options: &SessionOptions,
+    ) -> Result<KernelHalf, SessionError> {
+        let bytes = object::write(object).map_err(|e| SessionError::Object(e.to_string()))?;
+        let programs = script
+            .probes
+            .iter()
+            .filter_map(|(id, probe)| {
+                let kind = program_kind(&probe.point.attach)?;
+                Some(ProgramPlan { name: program_name(id), kind })
+            })
+            .collect();
+        let mut loaded = load::load(&bytes, &LoadPlan { programs, map_sizes: vec![] })?;
+        let globals = loaded
+            .take_globals()
+            .ok_or_else(|| SessionError::Object("the object has no variables".to_string()))?;
+        let ring = loaded.take_ring_buffer(RING_BUFFER)?;
+        let half = KernelHalf {
+            globals: Rc::new(globals),
+            ring,
+            links: vec![],
+            map_names: object.maps.iter().map(|m| m.name.clone()).collect(),
+            loaded,
+        };
+        half.globals.u32_at(control::STOPPED as usize).store(1, Ordering::SeqCst);
+        half.globals
+            .u64_at(control::TARGET as usize)
+            .store(u64::from(target), Ordering::Relaxed);
+        half.set_clock();
+        for (at, &initial) in layout.shared.iter().enumerate() {
+            let offset = layout.shared_offset(at as u32) as usize;
+            half.globals.u64_at(offset).store(initial as u64, Ordering::Relaxed);
+        }
+        if options.verbose {
+            for program in half.loaded.programs() {
+                if let Ok(info) = program.info() {
+                    eprintln!(
+                        "ntap: loaded {}: {} instructions verified, {} bytes of machine code",
+                        program.name, info.verified_instructions, info.machine_code_bytes
+                    );
+                }
+            }
+        }
+        Ok(half)
+    }
+
+    /// Tells kernel code what to add to the monotonic clock for the time of day.
+    pub(super) fn set_clock(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
+        let offset = now.wrapping_sub(monotonic_ns());
+        self.globals
+            .u64_at(control::REAL_TIME_OFFSET_NS as usize)
+            .store(offset as u64, Ordering::Relaxed);
+    }
+
+    /// The address of `.bss` in ntap's memory.
+    pub(super) fn shared_address(&self) -> *mut u8 {
+        self.globals.as_ptr()
+    }
+
+    /// The map of an array.
+    pub(super) fn take_array(
+        &mut self,
+        array: &Array,
+        map: KernelMap,
+        cpus: usize,
+    ) -> Result<KernelArray, SessionError> {
+        let missing = || SessionError::Object(format!("the map of `{}` is missing", array.name));
+        let name = self.map_names.get(map.index as usize).ok_or_else(missing)?;
+        let data = match self.loaded.take_map(name).ok_or_else(missing)? {
+            Map::HashMap(data)
+            | Map::PerCpuHashMap(data)
+            | Map::Array(data)
+            | Map::PerCpuArray(data) => data,
+            _ => return Err(missing()),
+        };
+        Ok(KernelArray::new(data, array, map, cpus, self.globals.clone()))
+    }
+
+    /// Attaches all programs; their handlers still do nothing.
+    pub(super) fn attach(&mut self, points: &HashMap<ProbeId, Point>) -> Result<(), SessionError> {
+        let mut probes: Vec<_> = points.iter().collect();
+        probes.sort_by_key(|(id, _)| **id);
+        for (&id, point) in probes {
+            let Some(attach_point) = attach_point(&point.attach) else { continue };
+            if let Some(program) = self.loaded.program(&program_name(id)) {
+                self.links.push(attach::attach(program.as_fd(), &attach_point)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets all handlers go live at once.
+    pub(super) fn go_live(&self) {
+        self.set_clock();
+        self.globals.u32_at(control::STOPPED as usize).store(0, Ordering::SeqCst);
+    }
+
+    /// Stops all handlers and detaches. When records may be read or globals used afterwards
+    /// (`must_settle`), waits until the handlers that are running have finished.
+    pub(super) fn stop(&mut self, must_settle: bool) {
+        self.globals.u32_at(control::STOPPED as usize).store(1, Ordering::SeqCst);
+        self.links.clear();
+        if must_settle {
+            // Waits for a grace period: no handler that saw the session running is left. When the
+            // kernel lacks the call the handlers have long finished anyway, in all likelihood.
+            let _ = sys::membarrier_global();
+        }
+    }
+
+    /// The descriptor that becomes readable when a handler wakes the reader.
+    pub(super) fn ring_descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is the ring buffer's, and is borrowed from it.
+        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
+    }
+
+    /// Asks the next record's handler for a wake-up.
+    pub(super) fn request_wake_up(&self) {
+        self.globals.u32_at(control::WAKE as usize).store(1, Ordering::SeqCst);
+    }
+
+    /// Whether a wake-up that was asked for has not been sent.
+    pub(super) fn cancel_wake_up(&self) {
+        self.globals.u32_at(control::WAKE as usize).store(0, Ordering::SeqCst);
+    }
+
+    /// The oldest record.
+    pub(super) fn next_record(&mut self) -> Option<Record> {
+        loop {
+            let item = self.ring.next()?;
+            let (header, payload) = item.split_at_checked(record::HEADER as usize)?;
+            let event = u32::from_ne_bytes(header[..4].try_into().ok()?);
+            return Some(match event {
+                record::ERROR => {
+                    Record::Error(u64::from_ne_bytes(payload.get(..8)?.try_into().ok()?))
+                }
+                record::EXIT => Record::Exit,
+                event => Record::Event(event, payload.to_vec()),
+            });
+        }
+    }
+
+    /// The site of an error whose record was lost, once.
+    pub(super) fn take_lost_error(&self) -> Option<u64> {
+        let word = self.globals.u64_at(control::LAST_LOST_ERROR as usize);
+        word.swap(0, Ordering::SeqCst).checked_sub(1)
+    }
+
+    /// Whether kernel code called `exit()`.
+    pub(super) fn exit_called(&self) -> bool {
+        self.globals.u64_at(control::EXIT as usize).load(Ordering::SeqCst) != 0
+    }
+
+    /// How many records a probe lost because the ring buffer was full.
+    pub(super) fn lost_records(&self, layout: &Layout, probe: ProbeId) -> u64 {
+        let offset = layout.counters_offset(probe) + counters::LOST_RECORDS;
+        self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
+    }
+
+    /// How often a probe was hit while its handler was running on the same CPU (kernel 5.12).
+    pub(super) fn recursion_misses(&self, probe: ProbeId) -> u64 {
+        let program = self.loaded.program(&program_name(probe));
+        program.and_then(|p| p.info().ok()).map_or(0, |info| info.recursion_misses)
+    }
+}
+
+fn program_kind(attach: &Attach) -> Option<ProgramKind> {
+    match attach {
+        Attach::Tracepoint { btf_typedef: Some(btf_id), .. } => {
+            Some(ProgramKind::TpBtf { btf_id: *btf_id })
+        }
+        Attach::Tracepoint { btf_typedef: None, .. } => Some(ProgramKind::RawTracepoint),
+        Attach::Begin(_)
+        | Attach::End(_)
+        | Attach::Error(_)
+        | Attach::Never
+        | Attach::Timer { .. } => None,
+    }
+}
+
+fn attach_point(attach: &Attach) -> Option<AttachPoint> {
+    match attach {
+        Attach::Tracepoint { name, btf_typedef: Some(_) } => {
+            Some(AttachPoint::TpBtf { name: name.clone() })
+        }
+        Attach::Tracepoint { name, btf_typedef: None } => {
+            Some(AttachPoint::RawTracepoint { name: name.clone() })
+        }
+        Attach::Begin(_)
+        | Attach::End(_)
+        | Attach::Error(_)
+        | Attach::Never
+        | Attach::Timer { .. } => None,
+    }
+}

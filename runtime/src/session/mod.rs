@@ -1,0 +1,341 @@
+//! A session: from a compiled script to its last line of output.
+//!
+//! Load, run `begin`, attach, let the handlers go live all at once, wait for events, and at the end
+//! detach, handle what is still queued, and run `end` (or `error`). One thread does all of it: user
+//! blocks never run at the same time, and the records older than a block are handled before it.
+
+mod errors;
+mod events;
+mod kernel_half;
+mod losses;
+mod output;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use cranelift_codegen::entity::EntityRef;
+use ntap_compiler::hir::{Attach, EventId, ProbeId};
+use ntap_compiler::layout::Storage;
+use ntap_compiler::lower::Role;
+use ntap_compiler::pipeline::{Analyzed, Compiled};
+use ntap_compiler::source::SourceMap;
+
+pub use errors::SessionError;
+pub use events::{interrupted_twice, monotonic_ns};
+pub use output::write_message;
+
+use crate::block::{BlockContext, RaisedError};
+use crate::kernel::LiveKernel;
+use crate::native::NativeCode;
+use crate::target_process::{self, TargetProcess};
+use events::{Event, Events};
+use kernel_half::{KernelHalf, Record};
+use output::Output;
+
+/// What a session is to do besides the script.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    /// `-c`: a command to run and trace; the session ends when it does.
+    pub command: Option<String>,
+    /// `-x`: a process to trace; the session ends when it does.
+    pub process: Option<u32>,
+    /// `-T`: end after this time.
+    pub time_limit: Option<Duration>,
+    /// `-p4`: load, do not attach.
+    pub load_only: bool,
+    /// Say on standard error what is done.
+    pub verbose: bool,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Errors raised by handlers.
+    pub errors: u64,
+    /// The status of the traced command, when it is not 0.
+    pub command_status: Option<i32>,
+}
+
+/// Runs a compiled script.
+pub fn run(
+    compiled: Compiled,
+    sources: &SourceMap,
+    kernel: Rc<LiveKernel>,
+    options: &SessionOptions,
+) -> Result<Outcome, SessionError> {
+    let Compiled { analyzed, lowered, object } = compiled;
+    let mut target = match &options.command {
+        Some(command) => Some(TargetProcess::spawn(command)?),
+        None => None,
+    };
+    let watched = match options.process {
+        Some(pid) => Some(target_process::watch(pid)?),
+        None => None,
+    };
+    let target_pid = target.as_ref().map(TargetProcess::pid).or(options.process).unwrap_or(0);
+    let Analyzed { script, layout, .. } = analyzed;
+    let layout = Rc::new(layout);
+    let kernel_half = match &object {
+        Some(object) => Some(KernelHalf::load(object, &script, &layout, target_pid, options)?),
+        None => None,
+    };
+    if options.load_only {
+        return Ok(Outcome::default());
+    }
+    let native = NativeCode::compile(lowered.user).map_err(SessionError::Native)?;
+    let shared = kernel_half.as_ref().map_or(std::ptr::null_mut(), KernelHalf::shared_address);
+    let mut context =
+        BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared);
+    context.state.target = i64::from(target_pid);
+    let mut session = Session {
+        points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
+        layout,
+        native,
+        context,
+        kernel_half,
+        sources,
+        output: Output::new(),
+        ending: false,
+        outcome: Outcome::default(),
+        verbose: options.verbose,
+    };
+    session.connect_arrays(&kernel)?;
+    session.run_to_end(&mut target, watched, options)?;
+    if let Some(target) = &mut target {
+        session.outcome.command_status = target
+            .try_wait()
+            .ok()
+            .flatten()
+            .and_then(|status| status.code().or(Some(128)))
+            .filter(|&code| code != 0);
+    }
+    Ok(session.outcome)
+}
+
+/// A running session.
+struct Session<'a> {
+    points: HashMap<ProbeId, ntap_compiler::hir::Point>,
+    layout: Rc<ntap_compiler::layout::Layout>,
+    native: NativeCode,
+    context: Box<BlockContext>,
+    kernel_half: Option<KernelHalf>,
+    sources: &'a SourceMap,
+    output: Output,
+    /// Whether the session is to end.
+    ending: bool,
+    outcome: Outcome,
+    verbose: bool,
+}
+
+impl Session<'_> {
+    fn connect_arrays(&mut self, kernel: &LiveKernel) -> Result<(), SessionError> {
+        let Some(half) = &mut self.kernel_half else { return Ok(()) };
+        for storage in self.layout.storage.values() {
+            if let Storage::Array(id) = *storage {
+                let array = &self.layout.arrays[id];
+                if let Some(map) = array.map {
+                    let kernel_array = half.take_array(array, map, kernel.possible_cpus())?;
+                    self.context.state.arrays.connect(id, kernel_array)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run_to_end(
+        &mut self,
+        target: &mut Option<TargetProcess>,
+        watched: Option<std::os::fd::OwnedFd>,
+        options: &SessionOptions,
+    ) -> Result<(), SessionError> {
+        // From here on signals are events, so that an interrupt in a block waits for its end.
+        let mut events = Events::new()?;
+        self.run_probes(|attach| match attach {
+            Attach::Begin(sequence) => Some(*sequence),
+            _ => None,
+        });
+        if !self.ending {
+            if let Some(half) = &mut self.kernel_half {
+                half.attach(&self.points)?;
+                events.watch_records(half.ring_descriptor())?;
+            }
+            self.start_timers(&mut events, options)?;
+            if let Some(target) = target {
+                events.watch_target(target.pidfd())?;
+            }
+            if let Some(watched) = &watched {
+                use std::os::fd::AsFd;
+                events.watch_target(watched.as_fd())?;
+            }
+            if let Some(half) = &self.kernel_half {
+                half.go_live();
+            }
+            if self.verbose {
+                eprintln!("ntap: {} probes are live", self.points.len());
+            }
+            if let Some(target) = target {
+                target.release()?;
+            }
+            self.wait(&mut events)?;
+        }
+        self.shut_down()?;
+        Ok(())
+    }
+
+    fn start_timers(
+        &mut self,
+        events: &mut Events,
+        options: &SessionOptions,
+    ) -> Result<(), SessionError> {
+        let mut timers: Vec<_> = self
+            .points
+            .iter()
+            .filter_map(|(&id, point)| match point.attach {
+                Attach::Timer { period_ns, randomize_ns } => Some((id, period_ns, randomize_ns)),
+                _ => None,
+            })
+            .collect();
+        timers.sort();
+        for (id, period_ns, randomize_ns) in timers {
+            events.add_timer(id, period_ns, randomize_ns)?;
+        }
+        if let Some(limit) = options.time_limit {
+            events.limit_time(limit)?;
+        }
+        Ok(())
+    }
+
+    /// Handles events until the session is to end.
+    fn wait(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        while !self.ending {
+            self.handle_records();
+            if self.ending {
+                break;
+            }
+            for event in events.next(self.kernel_half.as_ref())? {
+                match event {
+                    Event::Records => {}
+                    Event::Timer(probe) => {
+                        // What happened before the timer fired is handled before its block runs.
+                        self.handle_records();
+                        if !self.ending {
+                            self.run_block(Role::Probe(probe), None);
+                        }
+                    }
+                    Event::Interrupt | Event::TimeLimit | Event::TargetEnded => self.ending = true,
+                }
+                if self.ending {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn shut_down(&mut self) -> Result<(), SessionError> {
+        if let Some(half) = &mut self.kernel_half {
+            let must_settle = !self.layout.events.is_empty()
+                || self.points.values().any(|p| {
+                    matches!(p.attach, Attach::End(_) | Attach::Error(_))
+                });
+            half.stop(must_settle);
+        }
+        self.handle_records();
+        let failed = self.outcome.errors > 0;
+        self.run_probes(|attach| match attach {
+            Attach::End(sequence) if !failed => Some(*sequence),
+            Attach::Error(sequence) if failed => Some(*sequence),
+            _ => None,
+        });
+        self.output.flush(&mut self.context.state.output);
+        if let Some(half) = &self.kernel_half {
+            for line in losses::report(half, &self.points, &self.layout) {
+                eprintln!("WARNING: {line}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the user blocks that `select` gives a sequence number, in ascending order.
+    fn run_probes(&mut self, select: impl Fn(&Attach) -> Option<i64>) {
+        let mut probes: Vec<(i64, ProbeId)> = self
+            .points
+            .iter()
+            .filter_map(|(&id, point)| Some((select(&point.attach)?, id)))
+            .collect();
+        probes.sort();
+        for (_, id) in probes {
+            self.run_block(Role::Probe(id), None);
+        }
+    }
+
+    /// Handles all records that are in the ring buffer.
+    fn handle_records(&mut self) {
+        let Some(mut half) = self.kernel_half.take() else { return };
+        let mut handled = 0u32;
+        while let Some(record) = half.next_record() {
+            match record {
+                Record::Event(event, payload) => {
+                    let role = Role::Event(EventId::new(event as usize));
+                    self.run_quietly(role, Some(&payload));
+                }
+                Record::Error(site) => self.kernel_error(site),
+                Record::Exit => self.ending = true,
+            }
+            handled += 1;
+            if handled.is_multiple_of(256) {
+                self.output.flush_if_large(&mut self.context.state.output);
+            }
+        }
+        if let Some(site) = half.take_lost_error() {
+            self.kernel_error(site);
+        }
+        if half.exit_called() {
+            self.ending = true;
+        }
+        self.kernel_half = Some(half);
+        self.output.flush(&mut self.context.state.output);
+        self.note_closed_output();
+    }
+
+    fn note_closed_output(&mut self) {
+        if self.output.closed() {
+            self.ending = true;
+        }
+    }
+
+    /// Runs a block and writes its output.
+    fn run_block(&mut self, role: Role, payload: Option<&[u8]>) {
+        self.run_quietly(role, payload);
+        self.output.flush(&mut self.context.state.output);
+        self.note_closed_output();
+    }
+
+    fn run_quietly(&mut self, role: Role, payload: Option<&[u8]>) {
+        self.context.begin(payload);
+        self.native.run(role, &mut self.context);
+        if let Some(error) = self.context.finish() {
+            self.report(&error);
+        }
+        if self.context.state.exiting {
+            self.ending = true;
+        }
+    }
+
+    fn kernel_error(&mut self, site: u64) {
+        if let Some(error) = self.context.error_of_site(site) {
+            self.report(&error);
+        }
+    }
+
+    /// Prints the error of a handler; the session ends.
+    fn report(&mut self, error: &RaisedError) {
+        let place = self.sources.locate(error.site.span);
+        let message = format!("ERROR: {} near {} at {place}\n", error.message, error.site.near);
+        self.output.flush(&mut self.context.state.output);
+        write_message(&mut self.context.state.output, &message);
+        self.outcome.errors += 1;
+        self.ending = true;
+    }
+}
