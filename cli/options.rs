@@ -69,7 +69,7 @@ struct Source {
     script_text: Option<String>,
 
     /// The script file (`-` is standard input), then its arguments `$1`, `@1` ...
-    #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true)]
     words: Vec<String>,
 }
 
