@@ -1,1 +1,89 @@
-fn main() {}
+//! The `ntap` command.
+
+mod compile;
+mod emit;
+mod errors;
+mod options;
+
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ntap_compiler::facts::Facts as _;
+use ntap_compiler::object;
+use ntap_runtime::kernel::LiveKernel;
+use ntap_runtime::session::{self, SessionOptions};
+
+use compile::Compilation;
+use errors::Failure;
+use options::{Action, Options};
+
+fn main() -> ExitCode {
+    // A reader that goes away is an error of the write, not the end of the process.
+    let options = Options::parse();
+    match act(&options) {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.print(options.color());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(options: &Options) -> Result<ExitCode, Failure> {
+    let kernel = Rc::new(LiveKernel::new());
+    let mut compilation = Compilation::new(options, kernel.as_ref())?;
+    match &options.action {
+        Action::Emit(stage) => emit::emit(*stage, &mut compilation),
+        Action::Build(output) => build(&mut compilation, output),
+        Action::Run => run(options, compilation, kernel.clone()),
+    }
+}
+
+fn build(compilation: &mut Compilation<'_>, output: &std::path::Path) -> Result<ExitCode, Failure> {
+    let compiled = compilation.compile()?;
+    let Some(input) = compiled.object else {
+        return Err(Failure::message(
+            "this script has no kernel half: there is nothing to build",
+            Some("every probe of it runs in userspace"),
+        ));
+    };
+    let bytes =
+        object::write(&input).map_err(|e| Failure::bug(format!("writing the object: {e}")))?;
+    std::fs::write(output, bytes)
+        .map_err(|e| Failure::message(format!("cannot write {}: {e}", output.display()), None))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the script, or stops after the pass `-p` names.
+fn run(
+    options: &Options,
+    mut compilation: Compilation<'_>,
+    kernel: Rc<LiveKernel>,
+) -> Result<ExitCode, Failure> {
+    match options.last_pass {
+        1 => return emit::emit(emit::Stage::Ast, &mut compilation),
+        2 => return emit::emit(emit::Stage::Types, &mut compilation),
+        3 => return emit::emit(emit::Stage::Bpf, &mut compilation),
+        _ => {}
+    }
+    let compiled = compilation.compile()?;
+    let session_options = SessionOptions {
+        command: options.command.clone(),
+        process: options.process,
+        time_limit: options.time_limit.map(Duration::from_secs_f64),
+        load_only: options.last_pass == 4,
+        verbose: options.verbose > 0,
+    };
+    let sources = compilation.into_sources();
+    let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
+        .map_err(|e| Failure::session(e, kernel.kernel_release()))?;
+    if let Some(status) = outcome.command_status {
+        eprintln!("WARNING: Child process exited with status {status}");
+    }
+    let failed = outcome.errors > 0 || outcome.command_status.is_some();
+    if outcome.errors > 0 {
+        eprintln!("WARNING: Number of errors: {}, skipped probes: 0", outcome.errors);
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -141,7 +141,10 @@ impl Analyzed {
                 Err(BackendError::FrameTooLarge { bytes }) => {
                     diagnostics
                         .error(codes::STACK, span, "this handler needs too much stack")
-                        .label(format!("needs {bytes} bytes; the kernel gives {}", bpf::STACK_BYTES))
+                        .label(format!(
+                            "needs {bytes} bytes; the kernel gives {}",
+                            bpf::STACK_BYTES
+                        ))
                         .help("use fewer or shorter strings at a time");
                 }
                 Err(error) => {
@@ -308,7 +311,8 @@ pub fn disassemble(object: &ObjectInput) -> String {
 
 /// Every function of both halves as CLIF.
 pub fn clif(lowered: &Lowered) -> String {
-    let kernel = lowered.kernel.iter().map(|k| format!("; kernel {}\n{}", k.probe, k.function.display()));
+    let kernel =
+        lowered.kernel.iter().map(|k| format!("; kernel {}\n{}", k.probe, k.function.display()));
     let user = lowered.user.iter().map(|u| {
         let what = match u.role {
             lower::Role::Probe(id) => id.to_string(),

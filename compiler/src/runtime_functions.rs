@@ -159,8 +159,7 @@ pub fn decode_sort(word: i64) -> Option<Sort> {
         code @ 2..16 => SortBy::Aggregate(decode_aggregate(code - 2)?),
         code => SortBy::Key(code as usize - 16),
     };
-    let direction =
-        if word > 0 { SortDirection::Ascending } else { SortDirection::Descending };
+    let direction = if word > 0 { SortDirection::Ascending } else { SortDirection::Descending };
     Some(Sort { by, direction })
 }
 

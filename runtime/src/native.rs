@@ -128,7 +128,5 @@ fn declare(module: &mut JITModule, index: u32) -> Result<FuncId, String> {
     let mut signature = Signature::new(CallConv::SystemV);
     signature.params = vec![AbiParam::new(I64); function.arity() + 1];
     signature.returns.push(AbiParam::new(I64));
-    module
-        .declare_function(function.name(), Linkage::Import, &signature)
-        .map_err(|e| e.to_string())
+    module.declare_function(function.name(), Linkage::Import, &signature).map_err(|e| e.to_string())
 }

@@ -14,10 +14,10 @@
 mod aggregate;
 mod describe;
 mod index;
+mod scalar;
 #[cfg(test)]
 mod tests;
 mod tracepoint;
-mod scalar;
 mod types;
 
 use std::fmt;

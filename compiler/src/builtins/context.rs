@@ -78,7 +78,9 @@ pub(super) const ROWS: &[Builtin] = &[
         result: Kind::Long,
         summary: "The process id given with `-x`, or of the command started with `-c`; else 0.",
         example: "probe begin { println(target()); exit() }",
-        kernel: Kernel::Inline(|k, _| Operand::Long(k.control_word(crate::layout::control::TARGET))),
+        kernel: Kernel::Inline(|k, _| {
+            Operand::Long(k.control_word(crate::layout::control::TARGET))
+        }),
         user: User::Runtime(RuntimeFunction::Target),
     },
     Builtin {

@@ -4,8 +4,8 @@
 //! No pass knows a builtin by name; to add one, add a row (and a runtime function where the user
 //! half needs new native code).
 
-mod control;
 mod context;
+mod control;
 mod symbol;
 mod text;
 mod time;

@@ -134,6 +134,11 @@ impl Diagnostics {
         self.list.last_mut().expect("just pushed")
     }
 
+    /// Adds a diagnostic made elsewhere.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.list.push(diagnostic);
+    }
+
     /// Whether an error was reported.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)

@@ -76,11 +76,7 @@ pub fn all() -> impl Iterator<Item = &'static Family> {
 }
 
 /// Finds the points a probe point stands for; reports an error when there is none.
-pub fn resolve(
-    point: &ProbePoint,
-    facts: &dyn Facts,
-    diagnostics: &mut Diagnostics,
-) -> Vec<Point> {
+pub fn resolve(point: &ProbePoint, facts: &dyn Facts, diagnostics: &mut Diagnostics) -> Vec<Point> {
     match all().find(|f| fits(f, point)) {
         Some(family) => (family.resolve)(&Request { point, facts }, diagnostics),
         None => {

@@ -66,7 +66,11 @@ fn every(request: &Request<'_>, diagnostics: &mut Diagnostics, unit_ns: i64) -> 
     let least = (SHORTEST_NS / unit_ns).max(1);
     if !(least..=most).contains(&count) {
         diagnostics
-            .error(codes::TIMER_RANGE, span, format!("interval value out of range ({least}, {most})"))
+            .error(
+                codes::TIMER_RANGE,
+                span,
+                format!("interval value out of range ({least}, {most})"),
+            )
             .label(format!("{count} is not between {least} and {most}"));
         return vec![];
     }

@@ -63,7 +63,10 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
                 let containing: Vec<&str> =
                     names.into_iter().filter(|n| n.contains(name)).take(5).collect();
                 if !containing.is_empty() {
-                    diagnostic.help(format!("tracepoints with that in their name: {}", containing.join(", ")));
+                    diagnostic.help(format!(
+                        "tracepoints with that in their name: {}",
+                        containing.join(", ")
+                    ));
                 }
             }
             vec![]

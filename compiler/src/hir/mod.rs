@@ -229,12 +229,23 @@ pub enum StmtKind {
     /// An expression for its effect.
     Expr(Expr),
     /// `target <<< value`.
-    Record { target: Place, value: Expr },
+    Record {
+        target: Place,
+        value: Expr,
+    },
     /// Printing to the output.
     Print(Print),
-    If { condition: Expr, then: Vec<Stmt>, otherwise: Vec<Stmt> },
+    If {
+        condition: Expr,
+        then: Vec<Stmt>,
+        otherwise: Vec<Stmt>,
+    },
     /// `while` and `for`: the condition is tested before each round, `step` runs after it.
-    Loop { condition: Option<Expr>, step: Option<Expr>, body: Vec<Stmt> },
+    Loop {
+        condition: Option<Expr>,
+        step: Option<Expr>,
+        body: Vec<Stmt>,
+    },
     Foreach(Box<Foreach>),
     Break,
     Continue,
@@ -243,7 +254,10 @@ pub enum StmtKind {
     /// `delete`: an element, or all of a global when it has no keys.
     Delete(Place),
     /// Made by `partition`: send a record to the continuation of this event.
-    Emit { event: EventId, captures: Vec<Expr> },
+    Emit {
+        event: EventId,
+        captures: Vec<Expr>,
+    },
 }
 
 /// A variable that can be read and written.
@@ -343,18 +357,47 @@ pub enum ExprKind {
     Context(usize),
     /// An integer (or bit field) in kernel memory.
     Load(Box<Load>),
-    Call { builtin: &'static Builtin, arguments: Vec<Expr> },
+    Call {
+        builtin: &'static Builtin,
+        arguments: Vec<Expr>,
+    },
     /// `sprintf` and its like.
     Sprint(Print),
-    Unary { operator: Unary, operand: Box<Expr> },
-    Arithmetic { operator: Arithmetic, operator_span: Span, left: Box<Expr>, right: Box<Expr> },
-    Compare { operator: Comparison, left: Box<Expr>, right: Box<Expr> },
+    Unary {
+        operator: Unary,
+        operand: Box<Expr>,
+    },
+    Arithmetic {
+        operator: Arithmetic,
+        operator_span: Span,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
+    Compare {
+        operator: Comparison,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     /// `&&` (`or` false) and `||` (`or` true).
-    Logical { or: bool, left: Box<Expr>, right: Box<Expr> },
-    Concatenate { left: Box<Expr>, right: Box<Expr> },
-    Conditional { condition: Box<Expr>, then: Box<Expr>, otherwise: Box<Expr> },
+    Logical {
+        or: bool,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
+    Concatenate {
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
+    Conditional {
+        condition: Box<Expr>,
+        then: Box<Expr>,
+        otherwise: Box<Expr>,
+    },
     /// `[keys] in array`.
-    In { array: GlobalId, keys: Vec<Expr> },
+    In {
+        array: GlobalId,
+        keys: Vec<Expr>,
+    },
     /// Assignment: plain, with an operator, or with `.=` (`concatenate`).
     Assign {
         target: Box<Place>,
@@ -363,11 +406,21 @@ pub enum ExprKind {
         value: Box<Expr>,
     },
     /// `++` and `--`; the value is the old one unless `prefix`.
-    Increment { target: Box<Place>, prefix: bool, by: i64 },
+    Increment {
+        target: Box<Place>,
+        prefix: bool,
+        by: i64,
+    },
     /// `@count(place)` and its like.
-    Extract { aggregate: Aggregate, of: Box<Place> },
+    Extract {
+        aggregate: Aggregate,
+        of: Box<Place>,
+    },
     /// Made by `partition`: a value captured in the record being handled.
-    Captured { event: EventId, field: usize },
+    Captured {
+        event: EventId,
+        field: usize,
+    },
 }
 
 /// An integer in kernel memory at `address + offset`.

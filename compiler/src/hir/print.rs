@@ -131,7 +131,8 @@ impl Printer<'_> {
             Some(sort) if sort.by == SortBy::Value => self.out.push(mark(sort.direction)),
             Some(sort) => {
                 if let SortBy::Aggregate(aggregate) = sort.by {
-                    let _ = write!(self.out, " {}{}", aggregate_name(aggregate), mark(sort.direction));
+                    let _ =
+                        write!(self.out, " {}{}", aggregate_name(aggregate), mark(sort.direction));
                 }
             }
             None => {}

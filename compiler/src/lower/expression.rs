@@ -68,8 +68,11 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                     }
                     _ => {
                         let e = self.half.emitter();
-                        let is =
-                            e.builder.ins().icmp(condition_code(*operator), left.long(), right.long());
+                        let is = e.builder.ins().icmp(
+                            condition_code(*operator),
+                            left.long(),
+                            right.long(),
+                        );
                         e.builder.ins().uextend(I64, is)
                     }
                 })

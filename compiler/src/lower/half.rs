@@ -2,8 +2,8 @@
 
 use cranelift_codegen::ir::{Block, Value};
 
-use super::{Emitter, LocalPlace, Tables};
 use super::tables::{ErrorKind, ErrorSite};
+use super::{Emitter, LocalPlace, Tables};
 use crate::builtins::Builtin;
 use crate::hir::{Aggregate, Comparison, EventId, Load, Print, Sort};
 use crate::layout::{ArrayId, Storage};
@@ -153,4 +153,3 @@ pub trait Half<'f> {
         }
     }
 }
-

@@ -76,7 +76,8 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout) -> Lowered {
             let function = kernel::function(script, types, layout, &mut tables, id);
             kernel_functions.push(KernelFunction { probe: id, function });
         } else {
-            let function = user::function(script, types, layout, &mut tables, &probe.body, Some(id));
+            let function =
+                user::function(script, types, layout, &mut tables, &probe.body, Some(id));
             user_functions.push(UserFunction { role: Role::Probe(id), function });
         }
     }
@@ -114,9 +115,21 @@ struct LoopTargets {
 
 impl<'a, 'f, H: Half<'f>> Lower<'a, 'f, H> {
     /// Lowers a body into the half's function, from its entry to its exit.
-    fn body(half: H, types: &'a Types, layout: &'a Layout, body: &Body, probe: Option<ProbeId>) -> H {
-        let mut lower =
-            Lower { half, function: PhantomData, types, layout, locals: SecondaryMap::new(), loops: vec![] };
+    fn body(
+        half: H,
+        types: &'a Types,
+        layout: &'a Layout,
+        body: &Body,
+        probe: Option<ProbeId>,
+    ) -> H {
+        let mut lower = Lower {
+            half,
+            function: PhantomData,
+            types,
+            layout,
+            locals: SecondaryMap::new(),
+            loops: vec![],
+        };
         for id in body.locals.keys() {
             let ty = probe.map_or(Type::Long, |p| types.locals[p][id]);
             let place = lower.half.declare_local(ty);

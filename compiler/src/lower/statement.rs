@@ -1,6 +1,6 @@
 //! Statements: control flow, the same for both halves.
 
-use super::{Half, Lower, LoopTargets, Operand};
+use super::{Half, LoopTargets, Lower, Operand};
 use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind};
 use crate::layout::{ArrayId, Storage};
 

@@ -18,9 +18,7 @@ use crate::backend::names;
 use crate::builtins::{Builtin, Kind, User};
 use crate::hir::{Aggregate, Body, Comparison, EventId, Load, Print, ProbeId, Script, Sort};
 use crate::layout::{ArrayId, Layout, Storage};
-use crate::runtime_functions::{
-    NO_LIMIT, RuntimeFunction, context, encode_aggregate, encode_sort,
-};
+use crate::runtime_functions::{NO_LIMIT, RuntimeFunction, context, encode_aggregate, encode_sort};
 use crate::source::Span;
 use crate::types::{MAX_STRING, Type, Types};
 
@@ -213,11 +211,8 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     }
 
     fn count_round(&mut self, span: Span) {
-        let site = ErrorSite {
-            kind: ErrorKind::TooManyActions,
-            span,
-            near: "keyword 'loop'".to_string(),
-        };
+        let site =
+            ErrorSite { kind: ErrorKind::TooManyActions, span, near: "keyword 'loop'".to_string() };
         let site = self.site(site);
         self.call(RuntimeFunction::Round, &[site]);
     }

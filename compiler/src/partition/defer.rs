@@ -297,11 +297,9 @@ impl Deferring<'_> {
                 what: "formatted text".to_string(),
                 deferrable: true,
             }),
-            ExprKind::Concatenate { .. } => Some(Obstacle {
-                span: e.span,
-                what: "joined text".to_string(),
-                deferrable: true,
-            }),
+            ExprKind::Concatenate { .. } => {
+                Some(Obstacle { span: e.span, what: "joined text".to_string(), deferrable: true })
+            }
             ExprKind::Extract { aggregate, .. } => Some(Obstacle {
                 span: e.span,
                 what: format!("`{}`", aggregate_name(*aggregate)),

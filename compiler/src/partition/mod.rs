@@ -20,11 +20,7 @@ use crate::layout::Layout;
 use crate::types::Types;
 
 /// Splits a script; reports what kernel code cannot do.
-pub fn partition(
-    script: &mut Script,
-    types: &mut Types,
-    diagnostics: &mut Diagnostics,
-) -> Layout {
+pub fn partition(script: &mut Script, types: &mut Types, diagnostics: &mut Diagnostics) -> Layout {
     let mut layout = Layout { probes: script.probes.len() as u32, ..Layout::default() };
     let kernel: Vec<ProbeId> = script
         .probes
@@ -34,7 +30,8 @@ pub fn partition(
         .collect();
     for id in kernel {
         let statements = std::mem::take(&mut script.probes[id].body.statements);
-        let mut pass = defer::Deferring { script, types, layout: &mut layout, diagnostics, probe: id };
+        let mut pass =
+            defer::Deferring { script, types, layout: &mut layout, diagnostics, probe: id };
         let statements = pass.statements(statements);
         script.probes[id].body.statements = statements;
     }

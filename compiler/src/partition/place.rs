@@ -123,8 +123,9 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
             note(uses, foreach.array, kernel, false);
             // Equal elements of a sorted loop keep their order, so the order matters there, too;
             // a sort by a unique single key leaves nothing to it.
-            uses[foreach.array].ordered |=
-                foreach.sort.is_none_or(|s| !(matches!(s.by, SortBy::Key(_)) && foreach.keys.len() == 1));
+            uses[foreach.array].ordered |= foreach
+                .sort
+                .is_none_or(|s| !(matches!(s.by, SortBy::Key(_)) && foreach.keys.len() == 1));
             if let Some(limit) = &foreach.limit {
                 expression_uses(limit, kernel, uses);
             }

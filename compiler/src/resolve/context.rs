@@ -45,8 +45,11 @@ impl Resolver<'_> {
                 Some(self.offset(address, i64::from(offset), span))
             }
             What::Memory { bits: Some(_), .. } => {
-                self.diagnostics
-                    .error(codes::CONTEXT_TYPE, operand.span, "a bit field has no address");
+                self.diagnostics.error(
+                    codes::CONTEXT_TYPE,
+                    operand.span,
+                    "a bit field has no address",
+                );
                 None
             }
             What::Value { .. } => {
@@ -180,8 +183,7 @@ impl Resolver<'_> {
                 }
                 let trusted = matches!(base.what, What::Value { trusted: true, .. });
                 let address = self.value_of(base)?;
-                let what =
-                    What::Memory { address, offset: 0, trusted, bits: None, bytes: None };
+                let what = What::Memory { address, offset: 0, trusted, bits: None, bytes: None };
                 Some((target, what))
             }
             _ => {
@@ -274,7 +276,9 @@ impl Resolver<'_> {
                     .error(codes::CONTEXT_TYPE, span, "a structure is not a value")
                     .label(format!("this is of type `{shown}`"));
                 if let Some(first) = members.first() {
-                    diagnostic.help(format!("name a member, as in `->{first}`, or take its address with `&`"));
+                    diagnostic.help(format!(
+                        "name a member, as in `->{first}`, or take its address with `&`"
+                    ));
                 }
                 return None;
             }
@@ -282,8 +286,11 @@ impl Resolver<'_> {
         };
         let Some(mut value) = value else {
             let shown = btf.describe(ty);
-            self.diagnostics
-                .error(codes::CONTEXT_TYPE, span, format!("values of type `{shown}` cannot be read"));
+            self.diagnostics.error(
+                codes::CONTEXT_TYPE,
+                span,
+                format!("values of type `{shown}` cannot be read"),
+            );
             return None;
         };
         if let Some(bytes) = bytes {

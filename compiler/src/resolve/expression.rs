@@ -145,8 +145,11 @@ impl Resolver<'_> {
             | ExpressionKind::Constant(_)
             | ExpressionKind::EnumName(_)
             | ExpressionKind::Raw { .. } => {
-                self.diagnostics
-                    .error(codes::UNSUPPORTED, span, "this expression is not supported yet");
+                self.diagnostics.error(
+                    codes::UNSUPPORTED,
+                    span,
+                    "this expression is not supported yet",
+                );
                 return None;
             }
         };
@@ -211,8 +214,7 @@ impl Resolver<'_> {
         let place = self.target(scope, of)?;
         if let PlaceKind::Local(id) = place.kind {
             let name = scope.body.locals[id].name.clone();
-            let names: Vec<String> =
-                self.script.globals.values().map(|g| g.name.clone()).collect();
+            let names: Vec<String> = self.script.globals.values().map(|g| g.name.clone()).collect();
             self.diagnostics
                 .error(codes::UNKNOWN_NAME, of.span, format!("`{name}` is not an aggregate"))
                 .label("not a global")

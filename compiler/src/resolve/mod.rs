@@ -217,7 +217,11 @@ impl Resolver<'_> {
             }
             (Shape::Array(n, first), Shape::Array(m, _)) if n != m => {
                 self.diagnostics
-                    .error(codes::SHAPE, span, format!("inconsistent arity of `{name}` ({n} vs {m})"))
+                    .error(
+                        codes::SHAPE,
+                        span,
+                        format!("inconsistent arity of `{name}` ({n} vs {m})"),
+                    )
                     .label(format!("{m} keys"))
                     .also(first, format!("{n} keys here"));
             }

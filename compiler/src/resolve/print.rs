@@ -66,7 +66,11 @@ impl Resolver<'_> {
             };
             let ExpressionKind::Literal(LiteralValue::String(text)) = &first.kind else {
                 self.diagnostics
-                    .error(codes::FORMAT, first.span, format!("the {what} must be a literal string"))
+                    .error(
+                        codes::FORMAT,
+                        first.span,
+                        format!("the {what} must be a literal string"),
+                    )
                     .label("not a literal");
                 return None;
             };
@@ -85,8 +89,11 @@ impl Resolver<'_> {
                 }
             }
         } else if rest.is_empty() && !printer.newline {
-            self.diagnostics
-                .error(codes::FORMAT, name.span, format!("`{}` needs a value", name.text));
+            self.diagnostics.error(
+                codes::FORMAT,
+                name.span,
+                format!("`{}` needs a value", name.text),
+            );
             return None;
         }
         let arguments: Vec<_> = rest.iter().map(|a| self.expression(scope, a)).collect();
@@ -112,8 +119,11 @@ impl Resolver<'_> {
             }
         };
         if format.conversions().count() > MAX_CONVERSIONS {
-            self.diagnostics
-                .error(codes::FORMAT, span, format!("more than {MAX_CONVERSIONS} conversions"));
+            self.diagnostics.error(
+                codes::FORMAT,
+                span,
+                format!("more than {MAX_CONVERSIONS} conversions"),
+            );
             return None;
         }
         let wanted = format.argument_kinds().len();

@@ -2,9 +2,7 @@
 
 use super::{Resolver, Scope, print::PRINTERS};
 use crate::diagnostic::codes;
-use crate::hir::{
-    Foreach, GlobalId, PlaceKind, Shape, Sort, SortBy, Stmt, StmtKind,
-};
+use crate::hir::{Foreach, GlobalId, PlaceKind, Shape, Sort, SortBy, Stmt, StmtKind};
 use crate::source::Span;
 use crate::syntax::ast::{
     self, AssignOperator, Expression, ExpressionKind, ForeachOver, Statement, StatementKind,
@@ -66,8 +64,7 @@ impl Resolver<'_> {
                     None => {
                         let condition = self.expression(scope, condition);
                         let then = self.block(scope, then);
-                        let otherwise =
-                            otherwise.as_ref().map_or(vec![], |s| self.block(scope, s));
+                        let otherwise = otherwise.as_ref().map_or(vec![], |s| self.block(scope, s));
                         Some(StmtKind::If { condition: condition?, then, otherwise })
                     }
                 }
@@ -123,8 +120,11 @@ impl Resolver<'_> {
         kind: StmtKind,
     ) -> Option<StmtKind> {
         if scope.loops == 0 {
-            self.diagnostics
-                .error(codes::WRONG_PLACE, span, format!("found `{word}` outside of a loop"));
+            self.diagnostics.error(
+                codes::WRONG_PLACE,
+                span,
+                format!("found `{word}` outside of a loop"),
+            );
             return None;
         }
         Some(kind)
@@ -144,7 +144,9 @@ impl Resolver<'_> {
                     return Some(StmtKind::Print(print));
                 }
             }
-            ExpressionKind::Assign { operator: AssignOperator::Aggregate, target, value, .. } => {
+            ExpressionKind::Assign {
+                operator: AssignOperator::Aggregate, target, value, ..
+            } => {
                 let target = self.target(scope, target);
                 let value = self.expression(scope, value)?;
                 let target = target?;
@@ -272,8 +274,7 @@ impl Resolver<'_> {
     /// The array of a name with this many keys; reports an undeclared one.
     pub(super) fn array(&mut self, name: &ast::Name, arity: usize) -> Option<GlobalId> {
         let Some(&id) = self.globals.get(&name.text) else {
-            let names: Vec<String> =
-                self.script.globals.values().map(|g| g.name.clone()).collect();
+            let names: Vec<String> = self.script.globals.values().map(|g| g.name.clone()).collect();
             self.diagnostics
                 .error(
                     codes::UNKNOWN_NAME,
@@ -289,4 +290,3 @@ impl Resolver<'_> {
         Some(id)
     }
 }
-

@@ -83,8 +83,12 @@ pub(super) fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
         let keys = (0..arity).map(|_| inference.open()).collect();
         let value = inference.open();
         match &global.initial {
-            Some(Constant::Number(_)) => inference.nodes[value] = Node::Known(Base::Long, global.span),
-            Some(Constant::Text(_)) => inference.nodes[value] = Node::Known(Base::Text, global.span),
+            Some(Constant::Number(_)) => {
+                inference.nodes[value] = Node::Known(Base::Long, global.span)
+            }
+            Some(Constant::Text(_)) => {
+                inference.nodes[value] = Node::Known(Base::Text, global.span)
+            }
             None => {}
         }
         inference.globals.push(GlobalVars { keys, value });

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
+use ntap_compiler::hir::Aggregate;
 use ntap_compiler::hir::{Sort, SortBy, SortDirection};
 use ntap_compiler::layout::ArrayId;
-use ntap_compiler::hir::Aggregate;
 
 use super::arrays::{Arrays, Element};
 use super::values::{Key, Value, Word};

@@ -176,7 +176,6 @@ fn binary(spec: &Spec, value: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_le_bytes()[..size]);
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,7 +96,11 @@ impl KernelArray {
         };
         // Only the CPU that inserted the element has its stamp; the others have 0.
         let stamp = self.layout.stamp.map_or(0, |offset| {
-            bytes.chunks_exact(stride).map(|p| read_word(p, offset as usize) as u64).max().unwrap_or(0)
+            bytes
+                .chunks_exact(stride)
+                .map(|p| read_word(p, offset as usize) as u64)
+                .max()
+                .unwrap_or(0)
         });
         Element { stamp, value }
     }

@@ -3,8 +3,8 @@
 mod arrays;
 mod date;
 mod foreach;
-pub mod functions;
 mod format;
+pub mod functions;
 mod kernel_array;
 mod stats;
 mod values;
@@ -75,7 +75,8 @@ impl BlockContext {
         kernel: Rc<LiveKernel>,
         shared: *mut u8,
     ) -> Box<BlockContext> {
-        let literals: Vec<_> = tables.literals.iter().map(|t| values::c_string(t.as_bytes())).collect();
+        let literals: Vec<_> =
+            tables.literals.iter().map(|t| values::c_string(t.as_bytes())).collect();
         let pointers: Vec<*const u8> = literals.iter().map(|l| l.as_ptr().cast()).collect();
         let mut cells = layout.cells.clone();
         let arrays = Arrays::new(&layout);

@@ -64,10 +64,7 @@ impl Stats {
 
 /// The 64-bit word at an offset; 0 outside.
 pub fn read_word(bytes: &[u8], offset: usize) -> i64 {
-    bytes
-        .get(offset..offset + 8)
-        .and_then(|b| b.try_into().ok())
-        .map_or(0, i64::from_ne_bytes)
+    bytes.get(offset..offset + 8).and_then(|b| b.try_into().ok()).map_or(0, i64::from_ne_bytes)
 }
 
 #[cfg(test)]

@@ -169,7 +169,12 @@ impl Events {
         let mut ready = [libc::epoll_event { events: 0, u64: 0 }; 16];
         // SAFETY: the array is valid for the call and as long as it is said to be.
         let count = unsafe {
-            libc::epoll_wait(self.epoll.as_raw_fd(), ready.as_mut_ptr(), ready.len() as i32, timeout)
+            libc::epoll_wait(
+                self.epoll.as_raw_fd(),
+                ready.as_mut_ptr(),
+                ready.len() as i32,
+                timeout,
+            )
         };
         if count < 0 {
             let error = io::Error::last_os_error();

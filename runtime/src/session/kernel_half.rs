@@ -12,9 +12,9 @@ use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record}
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
 
+use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use super::SessionOptions;
 use crate::attach::{self, AttachPoint, Link};
 use crate::block::KernelArray;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
@@ -71,9 +71,7 @@ impl KernelHalf {
             loaded,
         };
         half.globals.u32_at(control::STOPPED as usize).store(1, Ordering::SeqCst);
-        half.globals
-            .u64_at(control::TARGET as usize)
-            .store(u64::from(target), Ordering::Relaxed);
+        half.globals.u64_at(control::TARGET as usize).store(u64::from(target), Ordering::Relaxed);
         half.set_clock();
         for (at, &initial) in layout.shared.iter().enumerate() {
             let offset = layout.shared_offset(at as u32) as usize;
@@ -172,20 +170,20 @@ impl KernelHalf {
         self.globals.u32_at(control::WAKE as usize).store(0, Ordering::SeqCst);
     }
 
+    /// Whether there are records, perhaps still being written.
+    pub(super) fn has_records(&self) -> bool {
+        matches!(sys::poll_readable(self.ring_descriptor(), Some(0)), Ok(sys::PollResult::Readable))
+    }
+
     /// The oldest record.
     pub(super) fn next_record(&mut self) -> Option<Record> {
-        loop {
-            let item = self.ring.next()?;
-            let (header, payload) = item.split_at_checked(record::HEADER as usize)?;
-            let event = u32::from_ne_bytes(header[..4].try_into().ok()?);
-            return Some(match event {
-                record::ERROR => {
-                    Record::Error(u64::from_ne_bytes(payload.get(..8)?.try_into().ok()?))
-                }
-                record::EXIT => Record::Exit,
-                event => Record::Event(event, payload.to_vec()),
-            });
-        }
+        let item = self.ring.next()?;
+        let (header, payload) = item.split_at_checked(record::HEADER as usize)?;
+        Some(match u32::from_ne_bytes(header[..4].try_into().ok()?) {
+            record::ERROR => Record::Error(u64::from_ne_bytes(payload.get(..8)?.try_into().ok()?)),
+            record::EXIT => Record::Exit,
+            event => Record::Event(event, payload.to_vec()),
+        })
     }
 
     /// The site of an error whose record was lost, once.

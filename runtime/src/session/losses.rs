@@ -19,7 +19,10 @@ pub(super) fn report(
     for (&id, point) in probes {
         let causes = [
             (half.lost_records(layout, id), "records lost: the ring buffer was full"),
-            (half.recursion_misses(id), "events missed: the handler was already running on the CPU"),
+            (
+                half.recursion_misses(id),
+                "events missed: the handler was already running on the CPU",
+            ),
         ];
         for (count, cause) in causes {
             if count > 0 {

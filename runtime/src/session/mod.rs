@@ -236,9 +236,10 @@ impl Session<'_> {
     fn shut_down(&mut self) -> Result<(), SessionError> {
         if let Some(half) = &mut self.kernel_half {
             let must_settle = !self.layout.events.is_empty()
-                || self.points.values().any(|p| {
-                    matches!(p.attach, Attach::End(_) | Attach::Error(_))
-                });
+                || self
+                    .points
+                    .values()
+                    .any(|p| matches!(p.attach, Attach::End(_) | Attach::Error(_)));
             half.stop(must_settle);
         }
         self.handle_records();

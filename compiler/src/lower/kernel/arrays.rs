@@ -233,10 +233,7 @@ impl KernelCode<'_, '_> {
 
     /// Minimum and maximum: the first value, or the better one.
     fn record_extremes(&mut self, element: Value, stats: StatsLayout, value: Value) {
-        let parts = [
-            (stats.min, IntCC::SignedLessThan),
-            (stats.max, IntCC::SignedGreaterThan),
-        ];
+        let parts = [(stats.min, IntCC::SignedLessThan), (stats.max, IntCC::SignedGreaterThan)];
         if parts.iter().all(|(offset, _)| offset.is_none()) {
             return;
         }

@@ -7,9 +7,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type as ClifType, 
 use super::{KernelCode, MAX_ROUNDS, variables};
 use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
-use crate::hir::{
-    Aggregate, Comparison, ContextSource, EventId, Load, Print, Scalar, Sort,
-};
+use crate::hir::{Aggregate, Comparison, ContextSource, EventId, Load, Print, Scalar, Sort};
 use crate::layout::{ArrayId, Storage};
 use crate::lower::{
     Emitter, ErrorKind, ErrorSite, Half, Helper, LocalPlace, Operand, Tables, Text,
@@ -26,8 +24,7 @@ impl KernelCode<'_, '_> {
         let scalar = variable.value;
         // Access to the context may be rewritten by the verifier: not even `notrap`.
         let flags = MemFlagsData::new();
-        let value =
-            self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32);
+        let value = self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32);
         self.extend(value, scalar)
     }
 
@@ -60,11 +57,8 @@ impl KernelCode<'_, '_> {
     /// The bits of a bit field, extended.
     fn bit_field(&mut self, value: Value, bits: Option<(u8, u8)>, signed: bool) -> Value {
         let Some((low, width)) = bits else { return value };
-        let up = self
-            .emitter
-            .builder
-            .ins()
-            .ishl_imm_u(value, 64 - i64::from(low) - i64::from(width));
+        let up =
+            self.emitter.builder.ins().ishl_imm_u(value, 64 - i64::from(low) - i64::from(width));
         let down = 64 - i64::from(width);
         if signed {
             self.emitter.builder.ins().sshr_imm_u(up, down)

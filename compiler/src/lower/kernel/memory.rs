@@ -13,7 +13,10 @@ fn literal_words(text: &str, width: u32) -> Vec<i64> {
     let mut bytes = text.as_bytes().to_vec();
     bytes.truncate(width as usize - 1);
     bytes.resize(width as usize, 0);
-    bytes.chunks_exact(8).map(|w| i64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]])).collect()
+    bytes
+        .chunks_exact(8)
+        .map(|w| i64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]))
+        .collect()
 }
 
 impl KernelCode<'_, '_> {
@@ -36,7 +39,8 @@ impl KernelCode<'_, '_> {
                     self.emitter.store(word, to, offset + at);
                 }
                 if *from > width {
-                    let zero = self.emitter.builder.ins().iconst(cranelift_codegen::ir::types::I8, 0);
+                    let zero =
+                        self.emitter.builder.ins().iconst(cranelift_codegen::ir::types::I8, 0);
                     self.emitter.store(zero, to, offset + width - 1);
                 }
             }

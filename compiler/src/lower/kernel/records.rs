@@ -38,7 +38,8 @@ impl KernelCode<'_, '_> {
     fn submit(&mut self, reserved: Value) {
         let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
         let wanted = self.emitter.builder.ins().load(I32, trusted(), control, control::WAKE as i32);
-        let (wake, plain, done) = (self.emitter.block(), self.emitter.block(), self.emitter.block());
+        let (wake, plain, done) =
+            (self.emitter.block(), self.emitter.block(), self.emitter.block());
         self.emitter.builder.ins().brif(wanted, wake, &[], plain, &[]);
         self.emitter.switch_to(wake);
         let zero = self.emitter.builder.ins().iconst(I32, 0);

@@ -1,0 +1,223 @@
+//! The command line.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::emit::Stage;
+
+/// What the command line asks for.
+pub(crate) struct Options {
+    pub(crate) action: Action,
+    pub(crate) script: Script,
+    /// The words after the script.
+    pub(crate) arguments: Vec<String>,
+    pub(crate) command: Option<String>,
+    pub(crate) process: Option<u32>,
+    /// Seconds.
+    pub(crate) time_limit: Option<f64>,
+    pub(crate) verbose: u8,
+    pub(crate) last_pass: u8,
+    pub(crate) no_warnings: bool,
+    pub(crate) warnings_are_errors: bool,
+    pub(crate) unoptimized: bool,
+    /// Bytes.
+    pub(crate) ring_buffer_bytes: u32,
+    color: Color,
+}
+
+/// What is to be done with the script.
+pub(crate) enum Action {
+    Run,
+    Emit(Stage),
+    Build(PathBuf),
+}
+
+/// Where the script is.
+pub(crate) enum Script {
+    File(PathBuf),
+    StandardInput,
+    Text(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Runs a tracing script: probes in the kernel and in userspace, written in the SystemTap language.
+#[derive(Parser)]
+#[command(name = "ntap", version, about, args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    subcommand: Option<Sub>,
+
+    #[command(flatten)]
+    source: Source,
+
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Args)]
+struct Source {
+    /// The script as text, instead of a file
+    #[arg(short = 'e', value_name = "SCRIPT")]
+    script_text: Option<String>,
+
+    /// The script file (`-` is standard input), then its arguments `$1`, `@1` ...
+    #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true)]
+    words: Vec<String>,
+}
+
+#[derive(Args)]
+struct Run {
+    /// Run a command and trace until it ends; `target()` is its process id
+    #[arg(short = 'c', value_name = "CMD", conflicts_with = "process")]
+    command: Option<String>,
+
+    /// Trace until this process ends; `target()` is its process id
+    #[arg(short = 'x', value_name = "PID")]
+    process: Option<u32>,
+
+    /// End after so many seconds
+    #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds)]
+    time_limit: Option<f64>,
+
+    /// Say what is done
+    #[arg(short = 'v', action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Stop after pass 1 (parse), 2 (analyse), 3 (print the code) or 4 (verify and load)
+    #[arg(short = 'p', value_name = "PASS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=5))]
+    last_pass: u8,
+
+    /// Show no warnings
+    #[arg(short = 'w')]
+    no_warnings: bool,
+
+    /// Treat warnings as errors
+    #[arg(short = 'W')]
+    warnings_are_errors: bool,
+
+    /// Do not optimise kernel code
+    #[arg(short = 'u')]
+    unoptimized: bool,
+
+    /// Megabytes of the buffer for records from kernel code (a power of two)
+    #[arg(short = 's', value_name = "MB", default_value_t = 4, value_parser = megabytes)]
+    buffer: u32,
+
+    /// Colour in messages
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: Color,
+}
+
+#[derive(Subcommand)]
+enum Sub {
+    /// Print what a stage of the compiler makes of a script
+    Emit {
+        /// The stage
+        stage: Stage,
+
+        #[command(flatten)]
+        source: Source,
+
+        /// Do not optimise kernel code
+        #[arg(short = 'u')]
+        unoptimized: bool,
+    },
+    /// Write the kernel half of a script as an ELF object
+    Build {
+        /// The script file
+        script: PathBuf,
+
+        /// The object file
+        #[arg(short = 'o', value_name = "FILE")]
+        output: PathBuf,
+
+        /// The script's arguments
+        arguments: Vec<String>,
+    },
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(s) if s > 0.0 && s <= 31_536_000.0 => Ok(s),
+        _ => Err("must be a number of seconds above 0".to_string()),
+    }
+}
+
+fn megabytes(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(mb) if mb.is_power_of_two() && mb <= 1024 => Ok(mb),
+        _ => Err("must be a power of two from 1 to 1024".to_string()),
+    }
+}
+
+impl Options {
+    /// Reads the command line; prints help or a message and exits when it asks for that.
+    pub(crate) fn parse() -> Options {
+        let line = CommandLine::parse();
+        let mut options = Options {
+            action: Action::Run,
+            script: Script::StandardInput,
+            arguments: vec![],
+            command: line.run.command,
+            process: line.run.process,
+            time_limit: line.run.time_limit,
+            verbose: line.run.verbose,
+            last_pass: line.run.last_pass,
+            no_warnings: line.run.no_warnings,
+            warnings_are_errors: line.run.warnings_are_errors,
+            unoptimized: line.run.unoptimized,
+            ring_buffer_bytes: line.run.buffer << 20,
+            color: line.run.color,
+        };
+        match line.subcommand {
+            None => options.set_source(line.source),
+            Some(Sub::Emit { stage, source, unoptimized }) => {
+                options.action = Action::Emit(stage);
+                options.unoptimized = unoptimized;
+                options.set_source(source);
+            }
+            Some(Sub::Build { script, output, arguments }) => {
+                options.action = Action::Build(output);
+                options.script = Script::File(script);
+                options.arguments = arguments;
+            }
+        }
+        options
+    }
+
+    fn set_source(&mut self, source: Source) {
+        let mut words = source.words.into_iter();
+        self.script = match source.script_text {
+            Some(text) => Script::Text(text),
+            None => match words.next() {
+                Some(dash) if dash == "-" => Script::StandardInput,
+                Some(file) => Script::File(file.into()),
+                None => {
+                    use clap::CommandFactory;
+                    let message = "a script is needed: a file, `-e SCRIPT`, or `-`";
+                    CommandLine::command()
+                        .error(clap::error::ErrorKind::MissingRequiredArgument, message)
+                        .exit()
+                }
+            },
+        };
+        self.arguments = words.collect();
+    }
+
+    /// Whether messages are coloured.
+    pub(crate) fn color(&self) -> bool {
+        match self.color {
+            Color::Auto => std::io::stderr().is_terminal(),
+            Color::Always => true,
+            Color::Never => false,
+        }
+    }
+}
