@@ -115,7 +115,7 @@ impl KernelCode<'_, '_> {
                 Operand::Long(result)
             }
             ArrayValue::Text(width) => {
-                let (slot, text) = self.text_slot(width);
+                let slot = self.emitter.slot(width.next_multiple_of(8));
                 self.emitter.switch_to(found);
                 let to = self.emitter.slot_address(slot, 0);
                 self.copy_text(&Text::Memory { address: element, width }, to, 0, width);
@@ -125,7 +125,8 @@ impl KernelCode<'_, '_> {
                 self.copy_text(&Text::Literal(String::new()), to, 0, width);
                 self.emitter.jump(join);
                 self.emitter.switch_to(join);
-                text
+                let address = self.emitter.slot_address(slot, 0);
+                Operand::Text(Text::Memory { address, width })
             }
         }
     }
