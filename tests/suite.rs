@@ -52,7 +52,11 @@ fn main() -> ExitCode {
         all.passed += outcome.passed;
         all.failed += outcome.failed;
         all.skipped += outcome.skipped;
+        all.unmet += outcome.unmet;
     }
-    println!("\nsuites: {} passed, {} failed, {} skipped", all.passed, all.failed, all.skipped);
+    println!(
+        "\nsuites: {} passed, {} failed, {} known to fail, {} skipped",
+        all.passed, all.failed, all.unmet, all.skipped
+    );
     if all.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -9,17 +9,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A script of a suite.
-pub struct Case {
+pub(crate) struct Case {
     /// Where it is.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its folder and name: `run/division`.
-    pub name: String,
+    pub(crate) name: String,
     /// Its text.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// The cases of a suite folder, by name.
-pub fn cases(stage: &str) -> Vec<Case> {
+pub(crate) fn cases(stage: &str) -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite").join(stage);
     let mut found: Vec<Case> = fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
@@ -38,12 +38,12 @@ pub fn cases(stage: &str) -> Vec<Case> {
 
 impl Case {
     /// The file name of the script.
-    pub fn file_name(&self) -> String {
+    pub(crate) fn file_name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// The value of a `# key: value` line at the top.
-    pub fn header(&self, key: &str) -> Option<&str> {
+    pub(crate) fn header(&self, key: &str) -> Option<&str> {
         self.text.lines().map_while(|line| line.strip_prefix('#')).find_map(|line| {
             let (name, value) = line.split_once(':')?;
             (name.trim() == key).then_some(value.trim())
@@ -51,7 +51,7 @@ impl Case {
     }
 
     /// The words of a header; `"quoted ones"` may hold spaces.
-    pub fn words(&self, key: &str) -> Vec<String> {
+    pub(crate) fn words(&self, key: &str) -> Vec<String> {
         let mut words = vec![];
         for (at, part) in self.header(key).unwrap_or_default().split('"').enumerate() {
             match at % 2 {
@@ -63,13 +63,13 @@ impl Case {
     }
 
     /// What is expected in the file beside the script; nothing when there is none.
-    pub fn expected(&self, extension: &str) -> String {
+    pub(crate) fn expected(&self, extension: &str) -> String {
         fs::read_to_string(self.path.with_extension(extension)).unwrap_or_default()
     }
 
     /// Compares with the file beside the script, or rewrites it. An empty text needs no file. The
     /// error is the difference.
-    pub fn compare(&self, extension: &str, actual: &str) -> Result<(), String> {
+    pub(crate) fn compare(&self, extension: &str, actual: &str) -> Result<(), String> {
         let path = self.path.with_extension(extension);
         if is_blessing() {
             let result = match actual.is_empty() {
@@ -88,12 +88,12 @@ impl Case {
 }
 
 /// Whether what is expected is rewritten.
-pub fn is_blessing() -> bool {
+pub(crate) fn is_blessing() -> bool {
     std::env::var_os("NTAP_BLESS").is_some()
 }
 
 /// The lines that differ, `-` expected, `+` actual.
-pub fn difference(expected: &str, actual: &str) -> String {
+pub(crate) fn difference(expected: &str, actual: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), actual.lines().collect());
     let head = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
     let tail = old[head..]

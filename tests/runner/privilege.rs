@@ -7,7 +7,7 @@ const MAP_CREATE: libc::c_long = 0;
 const MAP_TYPE_ARRAY: u32 = 2;
 
 /// Why kernel probes cannot run; `None` when they can.
-pub fn hindrance() -> Option<String> {
+pub(crate) fn hindrance() -> Option<String> {
     if let Err(error) = create_map() {
         return Some(format!("bpf(2) is refused here ({error}); run as root"));
     }

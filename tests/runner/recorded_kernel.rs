@@ -8,7 +8,7 @@ use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
 
 /// A recorded kernel.
-pub struct RecordedKernel {
+pub(crate) struct RecordedKernel {
     release: String,
     architecture: Architecture,
     cpu: CpuVersion,
@@ -18,7 +18,7 @@ pub struct RecordedKernel {
 
 impl RecordedKernel {
     /// Reads `tests/kernels/<name>/`.
-    pub fn read(name: &str) -> RecordedKernel {
+    pub(crate) fn read(name: &str) -> RecordedKernel {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels").join(name);
         let facts = fs::read_to_string(folder.join("facts.txt")).expect("recorded facts");
         let types = fs::read(folder.join("types.btf")).expect("recorded types");
@@ -46,13 +46,13 @@ impl RecordedKernel {
     }
 
     /// The same kernel built without type information.
-    pub fn without_types(self) -> RecordedKernel {
+    pub(crate) fn without_types(self) -> RecordedKernel {
         let reason = "/sys/kernel/btf/vmlinux does not exist".to_string();
         RecordedKernel { btf: Err(NoBtf { reason }), ..self }
     }
 
     /// The same kernel with the older instruction set.
-    pub fn with_old_cpu(self) -> RecordedKernel {
+    pub(crate) fn with_old_cpu(self) -> RecordedKernel {
         RecordedKernel { cpu: CpuVersion::V3, ..self }
     }
 }

@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// Runs a case and compares.
-pub fn run(case: &Case) -> Result<(), String> {
+pub(crate) fn run(case: &Case) -> Result<(), String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
     command.args(case.words("options"));
     if let Some(line) = case.header("command") {

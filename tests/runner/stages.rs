@@ -25,7 +25,7 @@ struct Shown {
 type Stage = fn(Analyzed, &SourceMap, &Options<'_>, &mut Diagnostics) -> Option<String>;
 
 /// `errors`: everything reported up to the split, which must hold an error.
-pub fn errors(case: &Case) -> Result<(), String> {
+pub(crate) fn errors(case: &Case) -> Result<(), String> {
     let shown = show(case, |_, _, _, _| Some(String::new()));
     if !shown.is_wrong && case.header("warnings") != Some("only") {
         return Err(format!("no error was reported\n{}", shown.reported));
@@ -34,7 +34,7 @@ pub fn errors(case: &Case) -> Result<(), String> {
 }
 
 /// `types`: the resolved script with its types.
-pub fn types(case: &Case) -> Result<(), String> {
+pub(crate) fn types(case: &Case) -> Result<(), String> {
     let kernel = kernel(case);
     let arguments = case.words("args");
     let options = options(&arguments, &kernel);
@@ -49,7 +49,7 @@ pub fn types(case: &Case) -> Result<(), String> {
 }
 
 /// `split`: what runs where, and what crosses.
-pub fn split(case: &Case) -> Result<(), String> {
+pub(crate) fn split(case: &Case) -> Result<(), String> {
     let stage: Stage = |analyzed, _, _, _| {
         Some(partition::print(&analyzed.script, &analyzed.types, &analyzed.layout))
     };
@@ -57,13 +57,13 @@ pub fn split(case: &Case) -> Result<(), String> {
 }
 
 /// `clif`: both halves, not optimized.
-pub fn clif(case: &Case) -> Result<(), String> {
+pub(crate) fn clif(case: &Case) -> Result<(), String> {
     let stage: Stage = |analyzed, _, _, _| Some(pipeline::clif(&analyzed.lower()));
     compare(case, "clif", show(case, stage))
 }
 
 /// `bpf`: the kernel half's code.
-pub fn bpf(case: &Case) -> Result<(), String> {
+pub(crate) fn bpf(case: &Case) -> Result<(), String> {
     let stage: Stage = |analyzed, sources, options, diagnostics| {
         let compiled = analyzed.compile(sources, options, diagnostics)?;
         Some(compiled.object.as_ref().map_or(String::new(), pipeline::disassemble))

@@ -21,10 +21,10 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 /// The first argument that makes the test binary a workload.
-pub const WORD: &str = "--workload";
+pub(crate) const WORD: &str = "--workload";
 
 /// Does what the words say.
-pub fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
+pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
     take_name("workload");
     let mut words = words;
     while let Some(verb) = words.next() {
