@@ -1,9 +1,7 @@
 //! How long a script takes from its command to its end, and how much memory: ntap beside bpftrace.
 //!
-//! `cargo measure --bench startup` builds ntap as it is given away, installs bpftrace when there is none,
+//! `cargo measure startup` builds ntap as it is given away, installs bpftrace when there is none,
 //! and prints Markdown. Needs root. The commands take turns, with a pause between any two.
-
-mod measure;
 
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +26,7 @@ struct Subject {
 fn main() {
     measure::need("bpftrace", "bpftrace");
     measure::mount_tracefs();
-    let ntap = Path::new(env!("CARGO_BIN_EXE_ntap"));
+    let ntap = &measure::ntap();
     let mut subjects = subjects(ntap);
     for round in 0..=measure::runs(30) {
         for subject in &mut subjects {

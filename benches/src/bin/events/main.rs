@@ -1,14 +1,11 @@
 //! What an event costs: counting by the name of the command on every system call, by the kernel's own
 //! statistics of BPF programs and by what a system call takes longer.
 //!
-//! `cargo measure --bench events` measures, taking turns: nothing attached, an empty program, the
-//! hand-written program `benches/events/count.bpf.c` (clang), ntap and bpftrace. The load is one thread
+//! `cargo measure events` measures, taking turns: nothing attached, an empty program, the
+//! hand-written program `count.bpf.c` (clang), ntap and bpftrace. The load is one thread
 //! on one CPU that calls getppid(2) without end. Needs root; installs clang and bpftrace by apt.
 
-#[path = "events/load.rs"]
 mod load;
-mod measure;
-#[path = "events/subject.rs"]
 mod subject;
 
 use std::path::Path;
@@ -31,7 +28,7 @@ fn main() {
     measure::need("clang", "clang");
     measure::need("bpftrace", "bpftrace");
     measure::mount_tracefs();
-    let ntap = Path::new(env!("CARGO_BIN_EXE_ntap"));
+    let ntap = &measure::ntap();
     let object = subject::compile_hand_written();
     // Time is measured of all programs until this is dropped.
     let _statistics = sys::enable_run_time_statistics().expect("kernel statistics (5.8, root)");

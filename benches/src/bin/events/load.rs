@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::measure;
-
 /// How long a load is watched.
 const WATCHED: Duration = Duration::from_millis(400);
 

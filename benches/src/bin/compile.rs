@@ -1,8 +1,6 @@
 //! How long the compiler takes, from text to object, stage by stage.
 //!
-//! `cargo measure --bench compile` prints Markdown. It needs the kernel's type information, not root.
-
-mod measure;
+//! `cargo measure compile` prints Markdown. It needs the kernel's type information, not root.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -13,8 +13,6 @@ use ntap_runtime::attach::{AttachPoint, Link, attach};
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::load::{LoadPlan, Loaded, ProgramKind, ProgramPlan, load};
 
-use crate::measure;
-
 const NTAP: &str = r#"global n
 probe kernel.trace("sys_enter") { n[execname()] <<< 1 }
 probe timer.s(1000) { foreach (e in n- limit 5) printf("%s %d\n", e, @count(n[e])) }"#;
@@ -127,10 +125,8 @@ fn own(object: &[u8], name: &str) -> Subject {
     let btf = kernel.btf().expect("kernel type information");
     let point = tracepoint(btf, "sys_enter").expect("the tracepoint sys_enter");
     let kind = ProgramKind::TpBtf { btf_id: point.typedef_id.0 };
-    let plan = LoadPlan {
-        programs: vec![ProgramPlan { name: name.to_owned(), kind }],
-        map_sizes: vec![],
-    };
+    let plan =
+        LoadPlan { programs: vec![ProgramPlan { name: name.to_owned(), kind }], map_sizes: vec![] };
     let loaded = load(object, &plan).unwrap_or_else(|error| panic!("{error}"));
     let point = AttachPoint::TpBtf { name: "sys_enter".to_owned() };
     let link = attach(loaded.programs()[0].as_fd(), &point).unwrap_or_else(|e| panic!("{e}"));
@@ -139,10 +135,12 @@ fn own(object: &[u8], name: &str) -> Subject {
 
 /// Compiles `count.bpf.c`; gives the object.
 pub(crate) fn compile_hand_written() -> Vec<u8> {
-    let source = measure::root().join("benches/events/count.bpf.c");
-    let object = Path::new(env!("CARGO_TARGET_TMPDIR")).join("count.bpf.o");
+    let source = measure::root().join("benches/src/bin/events/count.bpf.c");
+    let object = std::env::temp_dir().join(format!("count-{}.bpf.o", std::process::id()));
     let mut clang = Command::new("clang");
     clang.args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-c"]).arg(source);
     measure::run_aloud(clang.arg("-o").arg(&object));
-    fs::read(&object).expect("the object clang wrote")
+    let bytes = fs::read(&object).expect("the object clang wrote");
+    let _ = fs::remove_file(&object);
+    bytes
 }

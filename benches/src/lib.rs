@@ -4,27 +4,37 @@
 //! A benchmark prints a table to standard output and nothing else there; what it does in the meantime
 //! goes to standard error.
 
-#![allow(dead_code, reason = "each benchmark uses its part of this")]
-
 use std::env;
 use std::ffi::CStr;
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Between two runs: detaching the last program of a tracepoint and attaching the next one wait for
 /// RCU grace periods, which the run before must not leave to the one that is measured.
-pub(crate) const PAUSE: Duration = Duration::from_millis(150);
+pub const PAUSE: Duration = Duration::from_millis(150);
+
+/// The binary that is measured: what `NTAP` says, or what `cargo dist` builds now.
+pub fn ntap() -> PathBuf {
+    if let Some(path) = env::var_os("NTAP") {
+        return path.into();
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run_aloud(Command::new(cargo).arg("dist").current_dir(root()));
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join("x86_64-unknown-linux-gnu/release/ntap")
+}
 
 /// The directory of the workspace.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// Makes sure that a program is installed, by apt when it is not.
-pub(crate) fn need(program: &str, package: &str) {
+pub fn need(program: &str, package: &str) {
     let found = env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|p| p.join(program).is_file()));
     if !found {
@@ -35,13 +45,13 @@ pub(crate) fn need(program: &str, package: &str) {
 }
 
 /// The first line a program says of its version.
-pub(crate) fn version(program: &str) -> String {
+pub fn version(program: &str) -> String {
     let output = Command::new(program).arg("--version").output().expect("a version is printed");
     String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
 }
 
 /// Runs a command whose output is no part of the table.
-pub(crate) fn run_aloud(command: &mut Command) {
+pub fn run_aloud(command: &mut Command) {
     eprintln!("benchmark: {command:?}");
     let status = command.stdout(io::stderr()).status();
     match status {
@@ -52,20 +62,20 @@ pub(crate) fn run_aloud(command: &mut Command) {
 
 /// One run of a command from start to end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
+pub struct Run {
     /// From before fork to after wait.
-    pub(crate) wall: Duration,
+    pub wall: Duration,
     /// Processor time, user and system, of the command.
-    pub(crate) processor: Duration,
+    pub processor: Duration,
     /// From before fork to the first byte of output.
-    pub(crate) first_output: Option<Duration>,
+    pub first_output: Option<Duration>,
     /// The peak of the resident set as the kernel counts it.
-    pub(crate) peak_kib: u64,
+    pub peak_kib: u64,
 }
 
 /// Runs a command and waits for it. `stream` says which output is watched.
 #[expect(clippy::zombie_processes, reason = "wait4 waits for it")]
-pub(crate) fn run(command: &mut Command, stream: Stream) -> Run {
+pub fn run(command: &mut Command, stream: Stream) -> Run {
     let (read, write) = io::pipe().expect("a pipe");
     let (watched, other) = (Stdio::from(write), Stdio::null());
     match stream {
@@ -85,7 +95,7 @@ pub(crate) fn run(command: &mut Command, stream: Stream) -> Run {
 
 /// Which output of a command [`run`] watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
+pub enum Stream {
     /// Standard output, its first byte.
     Output,
     /// Standard error, the word "live" that `ntap -v` says when all probes are.
@@ -137,17 +147,17 @@ fn wait(child: &Child) -> Result<Run, i32> {
 
 /// The middle of some values, and how far half of them are spread around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Median {
+pub struct Median {
     /// The value in the middle.
-    pub(crate) value: f64,
+    pub value: f64,
     /// A quarter of the values is below.
-    pub(crate) lower: f64,
+    pub lower: f64,
     /// A quarter of the values is above.
-    pub(crate) upper: f64,
+    pub upper: f64,
 }
 
 /// The median and the quartiles.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Median {
+pub fn median(values: impl IntoIterator<Item = f64>) -> Median {
     let mut values: Vec<f64> = values.into_iter().collect();
     assert!(!values.is_empty(), "nothing was measured");
     values.sort_by(f64::total_cmp);
@@ -168,12 +178,12 @@ impl std::fmt::Display for Median {
 }
 
 /// Milliseconds.
-pub(crate) fn milliseconds(time: Duration) -> f64 {
+pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 /// Prints the head of a Markdown table.
-pub(crate) fn table(columns: &[&str]) {
+pub fn table(columns: &[&str]) {
     row(columns);
     let rule: Vec<&str> =
         columns.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "---:" }).collect();
@@ -181,13 +191,13 @@ pub(crate) fn table(columns: &[&str]) {
 }
 
 /// Prints a row of a Markdown table.
-pub(crate) fn row<T: AsRef<str>>(cells: &[T]) {
+pub fn row<T: AsRef<str>>(cells: &[T]) {
     let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();
     println!("| {} |", cells.join(" | "));
 }
 
 /// The machine in general terms.
-pub(crate) fn print_machine() {
+pub fn print_machine() {
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processor
         .lines()
@@ -200,12 +210,12 @@ pub(crate) fn print_machine() {
 }
 
 /// How often each command is run: `RUNS`, or this many.
-pub(crate) fn runs(usual: usize) -> usize {
+pub fn runs(usual: usize) -> usize {
     env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(usual).max(1)
 }
 
 /// Keeps the calling thread on one CPU.
-pub(crate) fn pin_to_cpu(cpu: usize) {
+pub fn pin_to_cpu(cpu: usize) {
     // SAFETY: a CPU set is plain data.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: the set is valid and as long as it is said to be.
@@ -217,7 +227,7 @@ pub(crate) fn pin_to_cpu(cpu: usize) {
 }
 
 /// Mounts what bpftrace reads, where it is not mounted, for this process and its children only.
-pub(crate) fn mount_tracefs() {
+pub fn mount_tracefs() {
     if Path::new("/sys/kernel/debug/tracing/events").exists() {
         return;
     }
