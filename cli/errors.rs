@@ -1,7 +1,7 @@
 //! Failures outside the script's text, as messages.
 
 use ntap_compiler::diagnostic::{Code, codes};
-use ntap_runtime::load::LoadError;
+use ntap_runtime::load::{LoadError, LogLocation};
 use ntap_runtime::session::SessionError;
 
 /// Why the command failed.
@@ -26,12 +26,12 @@ impl Failure {
         }
     }
 
-    /// The failure of a session, in words.
-    pub(crate) fn session(error: SessionError, release: String) -> Failure {
+    /// The failure of a session, in words; with `verbose` those of the verifier, too.
+    pub(crate) fn session(error: SessionError, release: &str, verbose: bool) -> Failure {
         let text = error.to_string();
         match error {
             SessionError::Native(_) | SessionError::Object(_) => Failure::bug(text),
-            SessionError::Load(error) => load(&error, text, &release),
+            SessionError::Load(error) => load(&error, text, release, verbose),
             SessionError::Attach(error) => {
                 let help = match error.error.errno() {
                     libc::EPERM | libc::EACCES => vec![PRIVILEGE_HELP.to_string()],
@@ -61,15 +61,32 @@ impl Failure {
 const PRIVILEGE_HELP: &str =
     "run ntap as root, or give it the capabilities: setcap cap_bpf,cap_perfmon+ep";
 
-fn load(error: &LoadError, text: String, release: &str) -> Failure {
+fn load(error: &LoadError, mut text: String, release: &str, verbose: bool) -> Failure {
     let (code, help) = match error {
         LoadError::NotPermitted { .. } => (codes::PRIVILEGE, vec![PRIVILEGE_HELP.to_string()]),
-        LoadError::Rejected { .. } => (
-            codes::REJECTED,
-            vec![format!(
-                "this is a bug in ntap, not in the script; please report it with the script, this \
-                 message and the kernel release {release}"
-            )],
+        LoadError::Rejected { program, location, log, .. } => {
+            text = format!("the kernel's verifier rejected the code of a handler ({program})");
+            if let Some(location) = location {
+                let LogLocation { file, line, text: source } = location;
+                let file = file.as_deref().unwrap_or("the script");
+                let line = line.map_or(String::new(), |line| format!(":{line}"));
+                text.push_str(&format!("\n  at {file}{line}: {source}"));
+            }
+            let mut help = vec![format!(
+                "this is a bug in ntap, not in the script; please report it with the script and the \
+                 kernel release {release}"
+            )];
+            if verbose {
+                text.push_str(&format!("\n{log}"));
+            } else {
+                help.push("`-v` shows what the verifier said".to_string());
+            }
+            (codes::REJECTED, help)
+        }
+        LoadError::TooComplex { .. } => (
+            codes::LOAD,
+            vec!["a handler does too much for the kernel's verifier: use fewer or shorter loops in it"
+                .to_string()],
         ),
         _ if error.is_bug() => {
             (codes::INTERNAL, vec!["this is a bug in ntap; please report it".to_string()])
@@ -77,4 +94,39 @@ fn load(error: &LoadError, text: String, release: &str) -> Failure {
         _ => (codes::LOAD, vec![]),
     };
     Failure::Message { code: Some(code), text, help }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(failure: Failure) -> (Option<Code>, String, Vec<String>) {
+        match failure {
+            Failure::Message { code, text, help } => (code, text, help),
+            Failure::Shown => (None, String::new(), vec![]),
+        }
+    }
+
+    #[test]
+    fn a_rejection_is_our_bug_and_cites_the_script() {
+        let rejected = || {
+            SessionError::Load(LoadError::Rejected {
+                program: "probe3".to_string(),
+                location: Some(LogLocation {
+                    text: "n[$id] <<< 1".to_string(),
+                    file: Some("count.nt".to_string()),
+                    line: Some(7),
+                }),
+                log: "R2 invalid mem access 'scalar'".to_string(),
+                errno: libc::EACCES,
+            })
+        };
+        let (code, text, help) = parts(Failure::session(rejected(), "6.1.0", false));
+        assert_eq!(code, Some(codes::REJECTED));
+        assert!(text.contains("count.nt:7: n[$id] <<< 1"), "{text}");
+        assert!(!text.contains("invalid mem access"), "no raw log unless asked for: {text}");
+        assert!(help[0].contains("bug in ntap") && help[0].contains("6.1.0"), "{help:?}");
+        let (_, text, _) = parts(Failure::session(rejected(), "6.1.0", true));
+        assert!(text.contains("invalid mem access"), "{text}");
+    }
 }

@@ -77,7 +77,7 @@ fn run(
     };
     let sources = compilation.into_sources();
     let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
-        .map_err(|e| Failure::session(e, kernel.kernel_release()))?;
+        .map_err(|e| Failure::session(e, &kernel.kernel_release(), options.verbose > 0))?;
     if let Some(status) = outcome.command_status {
         eprintln!("WARNING: Child process exited with status {status}");
     }

@@ -139,6 +139,13 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
+    /// Adds help to what was reported last.
+    pub fn help_last(&mut self, text: impl Into<String>) {
+        if let Some(last) = self.list.last_mut() {
+            last.help(text);
+        }
+    }
+
     /// Whether an error was reported.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)

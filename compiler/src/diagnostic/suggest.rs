@@ -17,13 +17,13 @@ pub fn did_you_mean<'a>(
     })
 }
 
-/// Up to `most` candidates within an edit distance of a third of the name (at least 2), nearest first.
+/// Up to `most` candidates within an edit distance of a third of the name (at least 1), nearest first.
 pub fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
     most: usize,
 ) -> Vec<&'a str> {
-    let limit = (name.chars().count() / 3).max(2);
+    let limit = (name.chars().count() / 3).max(1);
     let mut found: Vec<(usize, &str)> = candidates
         .into_iter()
         .filter(|c| c.len().abs_diff(name.len()) <= limit && *c != name)

@@ -70,7 +70,7 @@ pub trait Half<'f> {
     /// Marks the code that follows as belonging to a place in the script.
     fn locate(&mut self, span: Span);
     /// Counts a round of a loop, and raises an error after too many.
-    fn count_round(&mut self, span: Span);
+    fn count_round(&mut self, site: ErrorSite);
 
     /// A constant divisor, which kernel code hides from the optimizer.
     fn divisor(&mut self, value: i64) -> Value;

@@ -1,6 +1,6 @@
 //! Statements: control flow, the same for both halves.
 
-use super::{Half, LoopTargets, Lower, Operand};
+use super::{ErrorKind, ErrorSite, Half, LoopTargets, Lower, Operand};
 use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind};
 use crate::layout::{ArrayId, Storage};
 
@@ -65,7 +65,12 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                     None => self.half.emitter().jump(inside),
                 }
                 self.half.emitter().switch_to(inside);
-                self.half.count_round(statement.span);
+                let word = if step.is_some() || condition.is_none() { "for" } else { "while" };
+                self.half.count_round(ErrorSite {
+                    kind: ErrorKind::TooManyActions,
+                    span: statement.span,
+                    near: format!("keyword '{word}'"),
+                });
                 self.loops.push(LoopTargets { on_break: end, on_continue: next });
                 self.statements(body);
                 self.loops.pop();

@@ -210,9 +210,7 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         self.emitter.locate(SourceLoc::default());
     }
 
-    fn count_round(&mut self, span: Span) {
-        let site =
-            ErrorSite { kind: ErrorKind::TooManyActions, span, near: "keyword 'loop'".to_string() };
+    fn count_round(&mut self, site: ErrorSite) {
         let site = self.site(site);
         self.call(RuntimeFunction::Round, &[site]);
     }

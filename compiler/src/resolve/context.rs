@@ -79,6 +79,11 @@ impl Resolver<'_> {
                     }
                 }
             }
+            ExpressionKind::Cast { .. } | ExpressionKind::Var { .. } => {
+                // Reports that these are not supported yet.
+                self.expression(scope, expression);
+                None
+            }
             _ => {
                 self.diagnostics
                     .error(codes::CONTEXT_TYPE, expression.span, "not a structure")
@@ -195,9 +200,16 @@ impl Resolver<'_> {
 
     fn not_a_structure(&mut self, btf: &Btf, span: Span, ty: TypeId, name: &Name) {
         let shown = btf.describe(ty);
-        self.diagnostics
-            .error(codes::CONTEXT_TYPE, name.span, format!("no member `{}`", name.text))
-            .also(span, format!("this is of type `{shown}`"));
+        let target = btf.pointee(ty).map(|target| btf.strip(target));
+        let is_declared_only = target.and_then(|t| btf.kind(t)) == Some(Kind::Forward);
+        let diagnostic = self
+            .diagnostics
+            .error(codes::CONTEXT_TYPE, span, format!("`{shown}` has no members"))
+            .label(format!("this is of type `{shown}`"))
+            .also(name.span, "no structure to find this in");
+        if is_declared_only {
+            diagnostic.note("the kernel's type information declares the structure, no more");
+        }
     }
 
     /// `base[index]`.

@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::{Resolver, Scope, constant, print::PRINTERS};
+use super::{Resolver, Scope, constant, counted, print::PRINTERS};
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{
@@ -313,9 +313,9 @@ impl Resolver<'_> {
                     codes::ARITY,
                     span,
                     format!(
-                        "`{}` takes {} arguments, not {}",
+                        "`{}` takes {}, not {}",
                         builtin.name,
-                        takes.len(),
+                        counted(takes.len(), "argument"),
                         arguments.len()
                     ),
                 )

@@ -20,7 +20,7 @@ use crate::hir::{
     Body, Constant, Expr, ExprId, ExprKind, Global, GlobalId, Local, LocalId, Place, PlaceKind,
     Point, Probe, Script, Shape,
 };
-use crate::source::Span;
+use crate::source::{FileId, Span};
 use crate::syntax::ast;
 
 /// Resolves the declarations of all files.
@@ -53,6 +53,7 @@ pub fn resolve(
             ),
         }
     }
+    resolver.refuse_nothing_to_do(scripts);
     resolver.script
 }
 
@@ -177,6 +178,27 @@ impl Resolver<'_> {
         scope.body
     }
 
+    /// Reports a script of which nothing would ever run.
+    fn refuse_nothing_to_do(&mut self, scripts: &[ast::Script]) {
+        if !self.script.probes.is_empty() || self.diagnostics.has_errors() {
+            return;
+        }
+        let span = scripts.iter().flat_map(|s| &s.items).find_map(|item| match item {
+            ast::Item::Probe(probe) => probe.points.first().map(|point| (point.span, true)),
+            ast::Item::Global(global) => Some((global.name.span, false)),
+            ast::Item::Function(_) | ast::Item::Alias(_) => None,
+        });
+        let (span, is_probe) = span.unwrap_or((Span::new(FileId(0), 0, 0), false));
+        let diagnostic = self.diagnostics.error(codes::NO_PROBES, span, "no probes found");
+        if is_probe {
+            diagnostic.label("this machine has none of the optional probe points");
+        } else {
+            diagnostic
+                .label("the script has no probe")
+                .help("say when something is to happen: `probe begin { ... }`");
+        }
+    }
+
     fn new_id(&mut self, span: Span) -> ExprId {
         self.script.expressions.push(span)
     }
@@ -222,8 +244,8 @@ impl Resolver<'_> {
                         span,
                         format!("inconsistent arity of `{name}` ({n} vs {m})"),
                     )
-                    .label(format!("{m} keys"))
-                    .also(first, format!("{n} keys here"));
+                    .label(counted(m, "key"))
+                    .also(first, format!("{} here", counted(n, "key")));
             }
             _ => {}
         }
@@ -232,4 +254,9 @@ impl Resolver<'_> {
     fn unsupported(&mut self, span: Span, message: &str, help: &str) {
         self.diagnostics.error(codes::UNSUPPORTED, span, message).help(help);
     }
+}
+
+/// A number with its noun: `1 key`, `2 keys`.
+fn counted(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

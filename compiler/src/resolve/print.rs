@@ -1,6 +1,6 @@
 //! The printing functions: what their names mean, and their formats.
 
-use super::{Resolver, Scope};
+use super::{Resolver, Scope, counted};
 use crate::diagnostic::codes;
 use crate::format::{Format, MAX_CONVERSIONS};
 use crate::hir::Print;
@@ -113,7 +113,7 @@ impl Resolver<'_> {
             Err(bad) => {
                 self.diagnostics
                     .error(codes::FORMAT, span, "invalid or missing conversion specifier")
-                    .label(format!("`{}` is not a conversion", bad.text))
+                    .label(format!("`{}` is not a conversion", bad.text.escape_debug()))
                     .help("write `%%` for a percent sign; conversions are %d %u %x %p %s %c and so on");
                 return None;
             }
@@ -134,7 +134,7 @@ impl Resolver<'_> {
                 "wrong number of arguments to formatted print",
             );
             diagnostic
-                .label(format!("{} values given", arguments.len()))
+                .label(format!("{} given", counted(arguments.len(), "value")))
                 .also(span, format!("the format takes {wanted}"));
             return None;
         }

@@ -103,7 +103,10 @@ pub(super) fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
             inference.locals[id] = Some(var);
         }
         inference.statements(&body.statements);
-        inference.warn_never_assigned(body);
+        // What could not be resolved may have assigned it.
+        if !inference.diagnostics.has_errors() {
+            inference.warn_never_assigned(body);
+        }
         local_vars.push((probe, inference.locals.clone(), body.locals.len()));
     }
     for (_, locals, count) in local_vars {
@@ -297,7 +300,15 @@ impl Inference<'_> {
             let term = self.expression(argument);
             if let Some(kinds) = &kinds {
                 let wanted = if kinds[at] { Base::Text } else { Base::Long };
+                let reported = self.diagnostics.len();
                 self.expect(term, wanted, argument.span);
+                if self.diagnostics.len() > reported && self.base(term) != Some(Base::Stats) {
+                    let help = match wanted {
+                        Base::Text => "`%s` takes a string; print numbers with `%d`, `%x`, ...",
+                        Base::Long | Base::Stats => "print strings with `%s`",
+                    };
+                    self.diagnostics.help_last(help);
+                }
             } else if self.base(term) == Some(Base::Stats) {
                 self.mismatch(Base::Long, Base::Stats, argument.span, None);
             }

@@ -88,7 +88,10 @@ pub struct Types {
 /// Finds the types of a script, and reports what has none or two.
 pub fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
     let mut types = infer::infer(script, diagnostics);
-    width::widen(script, &mut types);
+    // The tables of a script with errors do not fit together.
+    if !diagnostics.has_errors() {
+        width::widen(script, &mut types);
+    }
     types
 }
 

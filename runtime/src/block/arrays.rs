@@ -94,11 +94,6 @@ impl Arrays {
         }
     }
 
-    /// The layout of an array.
-    pub fn layout(&self, id: ArrayId) -> &Array {
-        &self.arrays[id].layout
-    }
-
     /// The elements of an array, as they are for the running block.
     pub fn elements(&mut self, id: ArrayId) -> Result<&Elements, SysError> {
         self.arrays[id].refresh()?;

@@ -12,6 +12,7 @@ mod tests;
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
@@ -21,7 +22,12 @@ use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
 pub use kallsyms::{Kallsyms, Symbol};
 
+/// Where the kernel offers its type information.
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// Environment variable that names another file with the kernel's type information: for kernels that
+/// do not offer it themselves.
+const BTF_VARIABLE: &str = "NTAP_BTF";
 
 /// The kernel this process runs on.
 #[derive(Debug, Default)]
@@ -57,23 +63,26 @@ impl LiveKernel {
 
     fn read_btf() -> Result<Btf, NoBtf> {
         let no_btf = |reason: String| NoBtf { reason };
-        let file = File::open(BTF_PATH).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => no_btf(format!(
-                "{BTF_PATH} does not exist (the kernel is built without CONFIG_DEBUG_INFO_BTF)"
+        let named = std::env::var_os(BTF_VARIABLE).map(PathBuf::from);
+        let path = named.as_deref().unwrap_or(Path::new(BTF_PATH));
+        let shown = path.display();
+        let file = File::open(path).map_err(|e| match (e.kind(), &named) {
+            (std::io::ErrorKind::NotFound, None) => no_btf(format!(
+                "{shown} does not exist (the kernel is built without CONFIG_DEBUG_INFO_BTF)"
             )),
-            _ => no_btf(format!("{BTF_PATH}: {}", sys::error_text(&e))),
+            _ => no_btf(format!("{shown}: {}", sys::error_text(&e))),
         })?;
         let len = file.metadata().map_or(0, |metadata| metadata.len() as usize);
         // The file can be mapped since 6.16; before, a copy of it must do.
         let parsed = match Mapping::read_only(file.as_fd(), len) {
             Ok(mapping) => Btf::parse(MappedFile(mapping)),
             Err(_) => {
-                let bytes = std::fs::read(BTF_PATH)
-                    .map_err(|e| no_btf(format!("{BTF_PATH}: {}", sys::error_text(&e))))?;
+                let bytes = std::fs::read(path)
+                    .map_err(|e| no_btf(format!("{shown}: {}", sys::error_text(&e))))?;
                 Btf::parse(bytes)
             }
         };
-        parsed.map_err(|error| no_btf(format!("{BTF_PATH}: {error}")))
+        parsed.map_err(|error| no_btf(format!("{shown}: {error}")))
     }
 }
 

@@ -267,6 +267,10 @@ impl Session<'_> {
             .collect();
         probes.sort();
         for (_, id) in probes {
+            if self.ending && matches!(self.points[&id].attach, Attach::Begin(_)) {
+                // `exit()` or an error in an earlier one.
+                break;
+            }
             self.run_block(Role::Probe(id), None);
         }
     }

@@ -99,11 +99,15 @@ impl KernelCode<'_, '_> {
         let layout = self.layout;
         let definition = &layout.arrays[array];
         let key = self.key_slot(keys, &definition.keys);
+        let copy = match definition.value {
+            ArrayValue::Text(width) => Some(self.text_slot(width)),
+            ArrayValue::Long | ArrayValue::Stats(_) => None,
+        };
         let (found, missing) = (self.emitter.block(), self.emitter.block());
         let join = self.emitter.block();
         let element = self.lookup(map, key, found, missing);
-        match definition.value {
-            ArrayValue::Long | ArrayValue::Stats(_) => {
+        match copy {
+            None => {
                 let result = self.emitter.builder.append_block_param(join, I64);
                 self.emitter.switch_to(found);
                 let value = self.emitter.load(element, 0);
@@ -114,8 +118,8 @@ impl KernelCode<'_, '_> {
                 self.emitter.switch_to(join);
                 Operand::Long(result)
             }
-            ArrayValue::Text(width) => {
-                let (slot, text) = self.text_slot(width);
+            Some((slot, text)) => {
+                let width = map.stamp.unwrap_or(map.value_bytes);
                 self.emitter.switch_to(found);
                 let to = self.emitter.slot_address(slot, 0);
                 self.copy_text(&Text::Memory { address: element, width }, to, 0, width);

@@ -129,18 +129,14 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.locate(location);
     }
 
-    fn count_round(&mut self, span: Span) {
+    fn count_round(&mut self, site: ErrorSite) {
         let Some(rounds) = self.rounds else { return };
         let old = self.emitter.builder.use_var(rounds);
         let new = self.emitter.builder.ins().iadd_imm_s(old, 1);
         self.emitter.builder.def_var(rounds, new);
         let most = self.emitter.opaque(MAX_ROUNDS);
         let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, most);
-        let site = self.tables.error(ErrorSite {
-            kind: ErrorKind::TooManyActions,
-            span,
-            near: "loop".to_string(),
-        });
+        let site = self.tables.error(site);
         let failure = self.failure_block();
         let site = self.emitter.constant(i64::from(site));
         let go_on = self.emitter.block();

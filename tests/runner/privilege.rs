@@ -1,0 +1,31 @@
+//! Whether probes can be loaded here.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+const MAP_CREATE: libc::c_long = 0;
+const MAP_TYPE_ARRAY: u32 = 2;
+
+/// Why kernel probes cannot run; `None` when they can.
+pub(crate) fn hindrance() -> Option<String> {
+    if let Err(error) = create_map() {
+        return Some(format!("bpf(2) is refused here ({error}); run as root"));
+    }
+    let types = "/sys/kernel/btf/vmlinux";
+    std::fs::metadata(types).err().map(|error| format!("{types}: {error}"))
+}
+
+fn create_map() -> io::Result<()> {
+    // Type, bytes of a key, bytes of a value, elements; the rest is 0.
+    let mut attributes = [0_u32; 32];
+    attributes[..4].copy_from_slice(&[MAP_TYPE_ARRAY, 4, 8, 1]);
+    let bytes = size_of_val(&attributes);
+    // SAFETY: the attributes are readable for their length and hold no pointers.
+    let file = unsafe { libc::syscall(libc::SYS_bpf, MAP_CREATE, attributes.as_mut_ptr(), bytes) };
+    if file < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call returned a new file descriptor nobody else owns.
+    drop(unsafe { OwnedFd::from_raw_fd(file as i32) });
+    Ok(())
+}

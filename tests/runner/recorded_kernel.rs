@@ -1,0 +1,84 @@
+//! A kernel recorded in `tests/kernels/` by `examples/record_kernel.rs`: the same answers everywhere.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use ntap_compiler::btf::Btf;
+use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+
+/// A recorded kernel.
+pub(crate) struct RecordedKernel {
+    release: String,
+    architecture: Architecture,
+    cpu: CpuVersion,
+    config: HashMap<String, String>,
+    btf: Result<Btf, NoBtf>,
+}
+
+impl RecordedKernel {
+    /// Reads `tests/kernels/<name>/`.
+    pub(crate) fn read(name: &str) -> RecordedKernel {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels").join(name);
+        let facts = fs::read_to_string(folder.join("facts.txt")).expect("recorded facts");
+        let types = fs::read(folder.join("types.btf")).expect("recorded types");
+        let mut kernel = RecordedKernel {
+            release: String::new(),
+            architecture: Architecture::X86_64,
+            cpu: CpuVersion::V3,
+            config: HashMap::new(),
+            btf: Ok(Btf::parse(types).expect("recorded types are BTF")),
+        };
+        for line in facts.lines() {
+            match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
+                ["release", release] => kernel.release = release.to_string(),
+                ["architecture", "x86_64"] => kernel.architecture = Architecture::X86_64,
+                ["architecture", "arm64"] => kernel.architecture = Architecture::Aarch64,
+                ["cpu", "3"] => kernel.cpu = CpuVersion::V3,
+                ["cpu", "4"] => kernel.cpu = CpuVersion::V4,
+                ["config", name, value] => {
+                    kernel.config.insert(name.to_string(), value.to_string());
+                }
+                _ => panic!("{}: `{line}` is not understood", folder.display()),
+            }
+        }
+        kernel
+    }
+
+    /// The same kernel built without type information.
+    pub(crate) fn without_types(self) -> RecordedKernel {
+        let reason = "/sys/kernel/btf/vmlinux does not exist".to_string();
+        RecordedKernel { btf: Err(NoBtf { reason }), ..self }
+    }
+
+    /// The same kernel with the older instruction set.
+    pub(crate) fn with_old_cpu(self) -> RecordedKernel {
+        RecordedKernel { cpu: CpuVersion::V3, ..self }
+    }
+}
+
+impl Facts for RecordedKernel {
+    fn kernel_release(&self) -> String {
+        self.release.clone()
+    }
+
+    fn architecture(&self) -> Architecture {
+        self.architecture
+    }
+
+    fn kernel_config(&self, name: &str) -> Option<String> {
+        self.config.get(name).cloned()
+    }
+
+    fn btf(&self) -> Result<&Btf, NoBtf> {
+        self.btf.as_ref().map_err(NoBtf::clone)
+    }
+
+    fn symbol_address(&self, _name: &str) -> Option<u64> {
+        None
+    }
+
+    fn cpu_version(&self) -> CpuVersion {
+        self.cpu
+    }
+}

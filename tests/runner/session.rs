@@ -1,0 +1,216 @@
+//! Whole sessions: the `ntap` binary with a script, its output and exit status.
+//!
+//! | header | meaning |
+//! |---|---|
+//! | `# options: -T 1` | options before the script |
+//! | `# args: a "b c"` | words after it; see [`argument`] |
+//! | `# status: 1` | the exit status expected, 0 without |
+//! | `# workload: getppid 10` | what the process started with `-c` does, see `workload.rs` |
+//! | `# command: true` | the command started with `-c` |
+//! | `# attached: getppid 10` | a process that is running already and named with `-x`; it does this once the script has printed `ready` |
+//! | `# signal: INT` | a signal sent to ntap once the script has printed `ready` |
+//!
+//! Standard output is compared with `NAME.stdout`, standard error with `NAME.stderr`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ntap_compiler::facts::Facts;
+use ntap_runtime::kernel::LiveKernel;
+
+use super::cases::Case;
+use super::workload;
+
+/// After this a session is killed and its case fails.
+const LONGEST: Duration = Duration::from_secs(20);
+/// Between the last user block before the probes go live and the probes.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// Runs a case and compares.
+pub(crate) fn run(case: &Case) -> Result<(), String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
+    command.args(case.words("options"));
+    if let Some(line) = case.header("command") {
+        command.args(["-c", line]);
+    }
+    if let Some(words) = case.header("workload") {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        command.args(["-c", &format!("{} {} {words}", program.display(), workload::WORD)]);
+    }
+    let mut attached = case.header("attached").map(start_attached).transpose()?;
+    if let Some(attached) = &attached {
+        command.args(["-x", &attached.child.id().to_string()]);
+    }
+    command.arg(case.file_name());
+    for word in case.words("args") {
+        command.arg(argument(&word)?);
+    }
+    command.current_dir(case.path.parent().ok_or("a case is in a folder")?);
+    command.env("TZ", "UTC").env_remove("NO_COLOR");
+    let signal = case.header("signal").map(signal_number).transpose()?;
+    let finished = watch(&mut command, |session| {
+        if let Some(attached) = &mut attached {
+            attached.release();
+        }
+        if let Some(signal) = signal {
+            // SAFETY: sends a signal to a child that has not been waited for.
+            unsafe { libc::kill(session as libc::pid_t, signal) };
+        }
+    })?;
+    drop(attached);
+    let wanted = case.header("status").unwrap_or("0");
+    let mut failures = vec![];
+    failures.extend(case.compare("stdout", &finished.stdout).err());
+    failures.extend(case.compare("stderr", &finished.stderr).err());
+    if finished.status != wanted {
+        failures.push(format!(
+            "exit status {}, expected {wanted}\n{}",
+            finished.status, finished.stderr
+        ));
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// A word of `# args:` that depends on the machine: `syscall:getppid`, `enum:SKB_DROP_REASON_NO_SOCKET`.
+fn argument(word: &str) -> Result<String, String> {
+    match word.split_once(':') {
+        Some(("syscall", name)) => {
+            let number = match name {
+                "getppid" => libc::SYS_getppid,
+                "getuid" => libc::SYS_getuid,
+                "close" => libc::SYS_close,
+                other => return Err(format!("the number of `{other}` is not known here")),
+            };
+            Ok(number.to_string())
+        }
+        Some(("enum", name)) => {
+            let kernel = LiveKernel::new();
+            let types = kernel.btf().map_err(|missing| missing.to_string())?;
+            let (_, value) = types.enumerator(name).ok_or(format!("no constant `{name}`"))?;
+            Ok(value.to_string())
+        }
+        _ => Ok(word.to_string()),
+    }
+}
+
+fn signal_number(name: &str) -> Result<i32, String> {
+    match name {
+        "INT" => Ok(libc::SIGINT),
+        "TERM" => Ok(libc::SIGTERM),
+        other => Err(format!("no signal `{other}`")),
+    }
+}
+
+/// A finished session.
+struct Finished {
+    stdout: String,
+    stderr: String,
+    status: String,
+}
+
+/// Runs to the end, or kills what takes too long. `ready` is called when the script printed that line.
+fn watch(command: &mut Command, mut ready: impl FnMut(u32)) -> Result<Finished, String> {
+    let start = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("ntap does not start: {error}"))?;
+    let (lines, finished_stdout) = read_lines(&mut child)?;
+    let finished_stderr = read_errors(&mut child)?;
+    let mut stdout = String::new();
+    let mut is_late = false;
+    loop {
+        match lines.recv_timeout(LONGEST.saturating_sub(start.elapsed())) {
+            Ok(line) => {
+                stdout.push_str(&line);
+                if line == "ready\n" {
+                    thread::sleep(SETTLE);
+                    ready(child.id());
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                is_late = true;
+                break;
+            }
+        }
+    }
+    while !is_late && child.try_wait().map_err(|error| error.to_string())?.is_none() {
+        is_late = start.elapsed() > LONGEST;
+        thread::sleep(Duration::from_millis(2));
+    }
+    if is_late {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if is_late {
+        // A process the session started may keep the pipes open; what they hold is not waited for.
+        return Err(format!("killed after {} seconds; its output:\n{stdout}", LONGEST.as_secs()));
+    }
+    let _ = finished_stdout.join();
+    let stderr = finished_stderr.join().map_err(|_| "reading standard error failed")?;
+    let status = status.code().map_or(format!("{status}"), |code| code.to_string());
+    Ok(Finished { stdout, stderr, status })
+}
+
+fn read_lines(child: &mut Child) -> Result<(Receiver<String>, thread::JoinHandle<()>), String> {
+    let pipe = child.stdout.take().ok_or("standard output is a pipe")?;
+    let (sender, receiver) = mpsc::channel();
+    let reading = thread::spawn(move || {
+        let mut reader = BufReader::new(pipe);
+        let mut line = vec![];
+        while reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+            let text = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
+            if sender.send(text).is_err() {
+                return;
+            }
+        }
+    });
+    Ok((receiver, reading))
+}
+
+fn read_errors(child: &mut Child) -> Result<thread::JoinHandle<String>, String> {
+    let mut pipe = child.stderr.take().ok_or("standard error is a pipe")?;
+    Ok(thread::spawn(move || {
+        let mut bytes = vec![];
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }))
+}
+
+/// A workload that waits to be released; ended when dropped.
+struct Attached {
+    child: Child,
+}
+
+fn start_attached(words: &str) -> Result<Attached, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let child = Command::new(program)
+        .args([workload::WORD, "wait"])
+        .args(words.split_whitespace())
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    Ok(Attached { child })
+}
+
+impl Attached {
+    fn release(&mut self) {
+        if let Some(mut pipe) = self.child.stdin.take() {
+            let _ = pipe.write_all(b"\n");
+        }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.release();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

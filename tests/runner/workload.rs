@@ -1,0 +1,116 @@
+//! The process the kernel suite watches: does what its words say, and no more system calls of the
+//! kinds that are counted.
+//!
+//! ```text
+//! name first getppid 10 name second getppid 20
+//! ```
+//!
+//! | words | does |
+//! |---|---|
+//! | `name NAME` | takes this command name (it starts as `workload`) |
+//! | `getppid N`, `getuid N` | makes the system call N times |
+//! | `close N` | closes the files -1, -2, ... -N: calls that fail, with arguments of known value |
+//! | `threads T N` | has T threads make N getppid calls each, at once |
+//! | `netns` | moves into a fresh network namespace whose loopback is up |
+//! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
+//! | `wait` | waits for a byte on standard input |
+//! | `sleep MS` | sleeps |
+
+use std::io::{self, Read};
+use std::net::UdpSocket;
+use std::time::Duration;
+
+/// The first argument that makes the test binary a workload.
+pub(crate) const WORD: &str = "--workload";
+
+/// Does what the words say.
+pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
+    take_name("workload");
+    let mut words = words;
+    while let Some(verb) = words.next() {
+        let mut number = || {
+            let word = words.next().ok_or(format!("`{verb}` needs a number"))?;
+            word.parse::<u64>().map_err(|error| format!("{verb} {word}: {error}"))
+        };
+        match verb.as_str() {
+            "getppid" => repeat(libc::SYS_getppid, number()?),
+            "getuid" => repeat(libc::SYS_getuid, number()?),
+            "close" => close_nothing(number()?),
+            "threads" => threads(number()?, number()?),
+            "udp-to-closed-port" => {
+                let (count, bytes) = (number()?, number()?);
+                send(count, bytes as usize).map_err(|error| format!("udp: {error}"))?;
+            }
+            "netns" => fresh_network().map_err(|error| format!("netns: {error}"))?,
+            "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
+            "wait" => {
+                let _ = io::stdin().read(&mut [0]).map_err(|error| format!("wait: {error}"))?;
+            }
+            "name" => take_name(&words.next().ok_or("`name` needs a name")?),
+            other => return Err(format!("no workload `{other}`")),
+        }
+    }
+    Ok(())
+}
+
+fn repeat(call: libc::c_long, count: u64) {
+    for _ in 0..count {
+        // SAFETY: the calls made here take no arguments and cannot fail.
+        unsafe { libc::syscall(call) };
+    }
+}
+
+fn close_nothing(count: u64) {
+    for file in 1..=count {
+        // SAFETY: no file has a negative number; the call fails and touches nothing.
+        unsafe { libc::syscall(libc::SYS_close, -(file as i64)) };
+    }
+}
+
+fn threads(count: u64, calls: u64) {
+    std::thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(|| repeat(libc::SYS_getppid, calls));
+        }
+    });
+}
+
+fn take_name(name: &str) {
+    let mut bytes = [0_u8; 16];
+    let length = name.len().min(15);
+    bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+    // SAFETY: the kernel reads at most 16 bytes, and the last of them is 0.
+    unsafe { libc::prctl(libc::PR_SET_NAME, bytes.as_ptr()) };
+}
+
+fn fresh_network() -> io::Result<()> {
+    // SAFETY: takes no memory; only moves this thread, the only one, to a new namespace.
+    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: makes a new file descriptor; closed with the process.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: all zero is a valid request.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name[0] = b'l' as libc::c_char;
+    request.ifr_name[1] = b'o' as libc::c_char;
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the request outlives the call and has the type this command takes.
+    if unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS, &raw const request) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn send(count: u64, bytes: usize) -> io::Result<()> {
+    // Not connected, so that the ICMP answers do not become errors of the next call.
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let data = vec![b'x'; bytes];
+    for _ in 0..count {
+        socket.send_to(&data, "127.0.0.1:9")?;
+    }
+    Ok(())
+}
