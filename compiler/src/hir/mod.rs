@@ -5,9 +5,11 @@
 //! the surface syntax the script was written in. Types are beside the tree, in
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
+mod live;
 mod print;
 mod visit;
 
+pub use live::{live_locals, used_locals};
 pub use print::{Annotations, print_body, print_expression};
 pub use visit::{each_expression, each_statement};
 

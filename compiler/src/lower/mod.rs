@@ -27,7 +27,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{Block, Function, StackSlot};
 use cranelift_frontend::Variable;
 
-use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script};
+use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script, used_locals};
 use crate::layout::Layout;
 use crate::types::{Type, Types};
 
@@ -155,10 +155,12 @@ impl<'a, 'f, H: Half<'f>> Lower<'a, 'f, H> {
         }
     }
 
-    /// Declares the locals of a body, 0 or empty.
-    fn declare_locals(&mut self, body: &Body) {
+    /// Declares the locals of a body that its statements use, and these, 0 or empty.
+    fn declare_locals(&mut self, body: &Body, parameters: &[LocalId]) {
         self.locals = SecondaryMap::new();
-        for id in body.locals.keys() {
+        let mut used = used_locals(&body.statements);
+        used.extend(parameters);
+        for id in used {
             let ty = self.types.locals[body.id][id];
             let place = if self.depth == 0 {
                 self.half.declare_local(ty)
@@ -175,7 +177,7 @@ impl<'a, 'f, H: Half<'f>> Lower<'a, 'f, H> {
 
     /// Lowers a handler or continuation, from the entry of the half's function to its exit.
     fn body(mut self, body: &Body) -> H {
-        self.declare_locals(body);
+        self.declare_locals(body, &[]);
         self.statements(&body.statements);
         self.half.finish(None);
         self.half

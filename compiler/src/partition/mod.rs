@@ -11,6 +11,7 @@
 mod defer;
 mod place;
 mod print;
+mod tail;
 
 pub use print::print;
 
@@ -36,9 +37,18 @@ pub fn partition(script: &mut Script, types: &mut Types, diagnostics: &mut Diagn
         };
         for body in &mut bodies {
             let statements = std::mem::take(&mut body.statements);
-            let mut pass =
-                defer::Deferring { script, types, layout: &mut layout, diagnostics, probe };
-            body.statements = pass.statements(statements);
+            let mut pass = defer::Deferring {
+                script,
+                types,
+                layout: &mut layout,
+                diagnostics,
+                probe,
+                body: body.id,
+                locals: body.locals.clone(),
+                // A function returns to code that cannot be continued in userspace.
+                uncut: usize::from(function.is_some()),
+            };
+            body.statements = pass.handler(statements);
         }
         match function {
             Some(id) => {
