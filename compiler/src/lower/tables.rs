@@ -95,6 +95,10 @@ pub enum ErrorKind {
     },
     /// Memory that cannot be read.
     ReadFault,
+    /// A string of the kernel that cannot be read.
+    KernelStringFault,
+    /// A string of a process that cannot be read.
+    UserStringFault,
     /// Too many rounds of loops in one hit of a probe.
     TooManyActions,
     /// `next` in the last overload of a function.
@@ -119,6 +123,8 @@ impl std::fmt::Display for ErrorKind {
                 write!(f, "Array overflow, check size limit ({limit})")
             }
             ErrorKind::ReadFault => f.write_str("read fault"),
+            ErrorKind::KernelStringFault => f.write_str("kernel string copy fault"),
+            ErrorKind::UserStringFault => f.write_str("user string copy fault"),
             ErrorKind::TooManyActions => f.write_str("MAXACTION exceeded"),
             ErrorKind::FunctionsExhausted => f.write_str("all functions exhausted"),
             ErrorKind::TooDeep => f.write_str("MAXNESTING exceeded"),
