@@ -117,7 +117,9 @@ pub(super) fn function(
     };
     code.prologue(probe.span, &probe.body, types);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
-    let scratch_bytes = code.emitter.scratch_bytes();
+    // A handler that looks its scratch memory up has some, even if it makes no use of it.
+    let least = if code.scratch.is_some() { 8 } else { 0 };
+    let scratch_bytes = code.emitter.scratch_bytes().max(least);
     let mut builder = code.emitter.builder;
     builder.seal_all_blocks();
     builder.finalize(frontend_config());
@@ -239,9 +241,6 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
     crate::hir::each_expression(&body.statements, &mut |e| {
         found |= long(types.expressions[e.id])
             || matches!(e.kind, ExprKind::Concatenate { .. } | ExprKind::Sprint(_));
-    });
-    crate::hir::each_statement(&body.statements, &mut |s| {
-        found |= matches!(s.kind, StmtKind::Try { variable: Some(_), .. });
     });
     found
 }
