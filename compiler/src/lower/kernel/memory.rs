@@ -1,7 +1,7 @@
 //! Strings and keys in a kernel handler's memory.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, StackSlot, Value, types::I64};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, StackSlot, Value, types::I64};
 
 use super::KernelCode;
 use crate::hir::Comparison;
@@ -55,8 +55,11 @@ impl KernelCode<'_, '_> {
         }
     }
 
-    /// A stack slot that holds the keys as the map wants them.
+    /// A stack slot that holds the keys as the map wants them; only to be read.
     pub(super) fn key_slot(&mut self, keys: &[Operand], types: &[Type]) -> StackSlot {
+        if let Some(slot) = self.key_in_place(keys, types) {
+            return slot;
+        }
         let bytes: u32 = types.iter().map(|t| t.bytes()).sum();
         let slot = self.emitter.slot(bytes.max(8));
         let base = self.emitter.slot_address(slot, 0);
@@ -70,6 +73,25 @@ impl KernelCode<'_, '_> {
             offset += ty.bytes();
         }
         slot
+    }
+
+    /// The slot of a string that is the whole key already: `execname()` is not copied to be looked up.
+    fn key_in_place(&self, keys: &[Operand], types: &[Type]) -> Option<StackSlot> {
+        let ([Operand::Text(Text::Memory { address, width })], [Type::Text(wanted)]) =
+            (keys, types)
+        else {
+            return None;
+        };
+        let data_flow = &self.emitter.builder.func.dfg;
+        let definition = data_flow.value_def(*address).inst()?;
+        match data_flow.insts[definition] {
+            InstructionData::StackAddr { stack_slot, offset, .. }
+                if width == wanted && i32::from(offset) == 0 =>
+            {
+                Some(stack_slot)
+            }
+            _ => None,
+        }
     }
 
     /// The words of a string, up to `words` of them.
