@@ -123,9 +123,21 @@ impl Deferring<'_> {
                 }
                 StmtKind::Delete(place)
             }
+            StmtKind::Return(value) => {
+                if let Some(value) = &value {
+                    self.check(value);
+                }
+                StmtKind::Return(value)
+            }
+            StmtKind::Try { body, variable, handler } => {
+                let body = self.statements(body);
+                let handler = self.statements(handler);
+                StmtKind::Try { body, variable, handler }
+            }
             kind @ (StmtKind::Break
             | StmtKind::Continue
             | StmtKind::Next
+            | StmtKind::Fail(_)
             | StmtKind::Emit { .. }) => kind,
         };
         out.push(Stmt { kind, span });
@@ -157,7 +169,8 @@ impl Deferring<'_> {
                 .label(format!("{offset} bytes of values; at most {MAX_PAYLOAD} fit"))
                 .help("print in several statements");
         }
-        let body = Body { statements: vec![Stmt { kind, span }], ..Body::default() };
+        let mut body = self.script.new_body();
+        body.statements.push(Stmt { kind, span });
         let bytes = record::HEADER + offset;
         self.layout.events.push(Event { probe: self.probe, fields, bytes, body, span });
         Stmt { kind: StmtKind::Emit { event, captures }, span }
@@ -223,6 +236,7 @@ impl Deferring<'_> {
             | ExprKind::Context(_)
             | ExprKind::Captured { .. }) => kind,
             kind @ (ExprKind::Read(_)
+            | ExprKind::Invoke { .. }
             | ExprKind::Load(_)
             | ExprKind::In { .. }
             | ExprKind::Assign { .. }
@@ -292,6 +306,7 @@ impl Deferring<'_> {
                     deferrable: true,
                 }),
             },
+            ExprKind::Invoke { arguments, .. } => arguments.iter().find_map(|a| self.obstacle(a)),
             ExprKind::Sprint(_) => Some(Obstacle {
                 span: e.span,
                 what: "formatted text".to_string(),

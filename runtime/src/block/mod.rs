@@ -52,6 +52,8 @@ pub struct State {
     texts: Vec<Rc<CStr>>,
     loops: Vec<Option<Loop>>,
     rounds: u64,
+    /// Where the stack of the running block starts.
+    stack_base: usize,
     /// Owners of what the first words point to.
     _literals: (Vec<std::ffi::CString>, Vec<*const u8>),
     _cells: Vec<i64>,
@@ -98,6 +100,7 @@ impl BlockContext {
                 texts: vec![],
                 loops: vec![],
                 rounds: 0,
+                stack_base: 0,
                 _literals: (literals, pointers),
                 _cells: cells,
             },
@@ -109,6 +112,8 @@ impl BlockContext {
         self.error = 0;
         self.record = record.map_or(std::ptr::null(), <[u8]>::as_ptr);
         self.state.rounds = 0;
+        let here = 0u8;
+        self.state.stack_base = std::ptr::from_ref(&here) as usize;
     }
 
     /// Cleans up after a block; gives the error it raised.
