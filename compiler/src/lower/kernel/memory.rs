@@ -100,8 +100,15 @@ impl KernelCode<'_, '_> {
         }
     }
 
-    /// The address of the keys as the map wants them.
+    /// The address of the keys as the map wants them; only to be read.
     pub(super) fn key_memory(&mut self, keys: &[Operand], types: &[Type]) -> Value {
+        // A string that is the whole key already is not copied to be looked up.
+        if let ([Operand::Text(Text::Memory { address, width })], [Type::Text(wanted)]) =
+            (keys, types)
+            && width == wanted
+        {
+            return *address;
+        }
         let bytes: u32 = types.iter().map(|t| t.bytes()).sum();
         let room = self.room(bytes.max(8));
         let base = self.room_address(room, 0);
