@@ -8,7 +8,7 @@ use crate::backend::names;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
-use crate::layout::{Layout, control, counters};
+use crate::layout::{DEFAULT_CAPACITY, Layout, control, counters};
 use crate::lower::{self, Lowered};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
 use crate::runtime_functions::RuntimeFunction;
@@ -27,6 +27,24 @@ pub struct Options<'a> {
     pub ring_buffer_bytes: u32,
     /// Leave out the optimizer: to tell our bugs from others'.
     pub unoptimized: bool,
+    /// `-G`: initial values of globals that replace those in the script.
+    pub globals: &'a [(String, String)],
+    /// Capacity of arrays that do not state one: MAXMAPENTRIES.
+    pub array_capacity: u32,
+}
+
+impl<'a> Options<'a> {
+    /// The options of a plain compilation.
+    pub fn new(arguments: &'a [String], facts: &'a dyn Facts) -> Options<'a> {
+        Options {
+            arguments,
+            facts,
+            ring_buffer_bytes: 1 << 20,
+            unoptimized: false,
+            globals: &[],
+            array_capacity: DEFAULT_CAPACITY,
+        }
+    }
 }
 
 /// The syntax trees of all files.
@@ -78,7 +96,8 @@ impl Parsed {
         options: &Options<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<(Script, Types)> {
-        let script = resolve::resolve(&self.scripts, options.facts, diagnostics);
+        let mut script = resolve::resolve(&self.scripts, options.facts, diagnostics);
+        resolve::set_globals(&mut script, options.globals, diagnostics);
         let types = types::infer(&script, diagnostics);
         (!diagnostics.has_errors()).then_some((script, types))
     }
@@ -90,7 +109,8 @@ impl Parsed {
         diagnostics: &mut Diagnostics,
     ) -> Option<Analyzed> {
         let (mut script, mut types) = self.resolve(options, diagnostics)?;
-        let layout = partition::partition(&mut script, &mut types, diagnostics);
+        let capacity = options.array_capacity;
+        let layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
         (!diagnostics.has_errors()).then_some(Analyzed { script, types, layout })
     }
 }

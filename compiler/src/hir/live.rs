@@ -114,7 +114,8 @@ fn live_before_one(statement: &Stmt, mut live: BTreeSet<LocalId>) -> BTreeSet<Lo
         | StmtKind::Break
         | StmtKind::Continue
         | StmtKind::Next
-        | StmtKind::Fail(_) => {
+        | StmtKind::Fail(_)
+        | StmtKind::Halt => {
             reads(statement, &mut live);
             live
         }

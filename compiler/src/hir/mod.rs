@@ -328,6 +328,8 @@ pub enum StmtKind {
         event: EventId,
         captures: Vec<Expr>,
     },
+    /// Made by `partition`: no handler starts any more; the continuation just sent raises an error.
+    Halt,
 }
 
 /// A variable that can be read and written.

@@ -94,6 +94,7 @@ impl Printer<'_> {
             StmtKind::Break => self.out.push_str("break"),
             StmtKind::Continue => self.out.push_str("continue"),
             StmtKind::Next => self.out.push_str("next"),
+            StmtKind::Halt => self.out.push_str("halt"),
             StmtKind::Fail(text) => {
                 let _ = write!(self.out, "error({text:?})");
             }

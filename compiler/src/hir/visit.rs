@@ -25,6 +25,7 @@ pub fn each_statement(statements: &[Stmt], f: &mut impl FnMut(&Stmt)) {
             | StmtKind::Next
             | StmtKind::Return(_)
             | StmtKind::Fail(_)
+            | StmtKind::Halt
             | StmtKind::Delete(_)
             | StmtKind::Emit { .. } => {}
         }
@@ -69,7 +70,11 @@ pub fn each_expression(statements: &[Stmt], f: &mut impl FnMut(&Expr)) {
                 each_expression(body, f);
                 each_expression(handler, f);
             }
-            StmtKind::Break | StmtKind::Continue | StmtKind::Next | StmtKind::Fail(_) => {}
+            StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Next
+            | StmtKind::Fail(_)
+            | StmtKind::Halt => {}
         }
     }
 }

@@ -65,6 +65,8 @@ pub trait Half<'f> {
     fn finish(&mut self, result: Option<LocalPlace>);
     /// Leaves the handler; the current block ends.
     fn leave(&mut self);
+    /// Lets no handler start any more.
+    fn halt(&mut self);
     /// Raises an error; the current block ends.
     fn fail(&mut self, site: ErrorSite);
     /// From here on errors lead to `handler`, until [`Half::end_try`].

@@ -218,9 +218,15 @@ impl KernelCode<'_, '_> {
         let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
         let one = self.emitter.constant(1);
         self.emitter.store(one, control, control::EXIT);
+        self.set_stopped();
+        self.send_exit();
+    }
+
+    /// Lets no handler start any more.
+    fn set_stopped(&mut self) {
+        let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
         let one = self.emitter.builder.ins().iconst(I32, 1);
         self.emitter.store(one, control, control::STOPPED);
-        self.send_exit();
     }
 }
 

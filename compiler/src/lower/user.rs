@@ -260,6 +260,10 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         self.emitter.builder.ins().return_(&[result]);
     }
 
+    fn halt(&mut self) {
+        unreachable!("user blocks raise their errors at once")
+    }
+
     fn begin_try(&mut self) -> Block {
         let handler = self.emitter.block();
         self.handlers.push(handler);

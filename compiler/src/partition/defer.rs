@@ -113,6 +113,7 @@ impl Deferring<'_> {
             | StmtKind::Continue
             | StmtKind::Next
             | StmtKind::Fail(_)
+            | StmtKind::Halt
             | StmtKind::Emit { .. } => false,
         }
     }
@@ -184,6 +185,7 @@ impl Deferring<'_> {
                         StmtKind::Expr(pass.capture(expr, event, captures))
                     }));
                     if last {
+                        out.push(Stmt { kind: StmtKind::Halt, span });
                         out.push(Stmt { kind: StmtKind::Next, span });
                     }
                     return;
@@ -234,6 +236,7 @@ impl Deferring<'_> {
             | StmtKind::Continue
             | StmtKind::Next
             | StmtKind::Fail(_)
+            | StmtKind::Halt
             | StmtKind::Emit { .. }) => kind,
         };
         out.push(Stmt { kind, span });

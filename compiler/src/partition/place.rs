@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use cranelift_codegen::entity::SecondaryMap;
 
 use crate::hir::*;
-use crate::layout::{
-    Array, ArrayValue, DEFAULT_CAPACITY, KernelMap, Layout, StatsLayout, Storage, initial_number,
-};
+use crate::layout::{Array, ArrayValue, KernelMap, Layout, StatsLayout, Storage, initial_number};
 use crate::types::{GlobalType, Type, Types};
 
 /// How the code of a script uses a global.
@@ -22,7 +20,7 @@ struct Uses {
 }
 
 /// Fills the layout's storage and arrays.
-pub(super) fn place(script: &Script, types: &Types, layout: &mut Layout) {
+pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut Layout) {
     let mut uses: SecondaryMap<GlobalId, Uses> = SecondaryMap::new();
     for (id, probe) in script.probes.iter() {
         let kernel = probe.point.attach.in_kernel().then_some(id);
@@ -54,7 +52,7 @@ pub(super) fn place(script: &Script, types: &Types, layout: &mut Layout) {
             let at = cells.len() as u32 - 1;
             if uses.kernel { Storage::Shared(at) } else { Storage::Cell(at) }
         } else {
-            let mut array = array(global, ty, uses);
+            let mut array = array(global, ty, uses, capacity);
             if uses.kernel {
                 array.map = Some(kernel_map(&array, next_map, uses.kernel_writers.len() as u32));
                 next_map += 1;
@@ -66,7 +64,7 @@ pub(super) fn place(script: &Script, types: &Types, layout: &mut Layout) {
     layout.scratch_map = next_map;
 }
 
-fn array(global: &Global, ty: &GlobalType, uses: &Uses) -> Array {
+fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array {
     let value = match ty.value {
         Type::Long => ArrayValue::Long,
         Type::Text(width) => ArrayValue::Text(width),
@@ -78,7 +76,7 @@ fn array(global: &Global, ty: &GlobalType, uses: &Uses) -> Array {
         span: global.span,
         keys: ty.keys.clone(),
         value,
-        capacity: if scalar { 1 } else { global.size.unwrap_or(DEFAULT_CAPACITY) },
+        capacity: if scalar { 1 } else { global.size.unwrap_or(capacity) },
         sized: global.size.is_some(),
         wrap: global.wrap,
         initial: match &global.initial {
@@ -154,7 +152,8 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
         | StmtKind::Continue
         | StmtKind::Next
         | StmtKind::Try { .. }
-        | StmtKind::Fail(_) => {}
+        | StmtKind::Fail(_)
+        | StmtKind::Halt => {}
     }
 }
 

@@ -122,7 +122,8 @@ impl Tail<'_, '_> {
             | StmtKind::Break
             | StmtKind::Continue
             | StmtKind::Next
-            | StmtKind::Fail(_) => {}
+            | StmtKind::Fail(_)
+            | StmtKind::Halt => {}
         }
     }
 

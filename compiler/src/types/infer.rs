@@ -333,7 +333,11 @@ impl Inference<'_> {
                 }
                 self.statements(handler);
             }
-            StmtKind::Break | StmtKind::Continue | StmtKind::Next | StmtKind::Fail(_) => {}
+            StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Next
+            | StmtKind::Fail(_)
+            | StmtKind::Halt => {}
             StmtKind::Emit { captures, .. } => {
                 for capture in captures {
                     self.expression(capture);

@@ -105,7 +105,11 @@ impl Widening<'_> {
                     }
                     self.statements(handler);
                 }
-                StmtKind::Break | StmtKind::Continue | StmtKind::Next | StmtKind::Fail(_) => {}
+                StmtKind::Break
+                | StmtKind::Continue
+                | StmtKind::Next
+                | StmtKind::Fail(_)
+                | StmtKind::Halt => {}
                 StmtKind::Emit { captures, .. } => {
                     for capture in captures {
                         self.expression(capture);

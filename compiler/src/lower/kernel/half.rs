@@ -148,6 +148,10 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.builder.ins().jump(failure, &[site.into()]);
     }
 
+    fn halt(&mut self) {
+        self.set_stopped();
+    }
+
     fn begin_try(&mut self) -> Block {
         let block = self.emitter.block();
         self.emitter.builder.append_block_param(block, I64);
