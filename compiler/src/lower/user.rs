@@ -98,6 +98,12 @@ impl UserCode<'_, '_> {
         self.constant(index)
     }
 
+    /// The error site of an extractor of an empty aggregate.
+    fn empty_site(&mut self, name: &str, span: Span) -> Value {
+        let near = format!("identifier '{name}'");
+        self.site(ErrorSite { kind: ErrorKind::EmptyAggregate, span, near })
+    }
+
     /// The address of a string.
     fn address(&mut self, text: &Text) -> Value {
         match text {
@@ -377,6 +383,30 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         let index = self.constant(array.as_u32());
         let aggregate = self.emitter.constant(encode_aggregate(aggregate));
         self.call(RuntimeFunction::StatsExtract, &[index, keys, aggregate, site])
+    }
+
+    fn histogram(&mut self, array: ArrayId, keys: &[Operand], span: Span) -> Text {
+        let keys = self.words(keys);
+        let site = self.empty_site("histogram", span);
+        let index = self.constant(array.as_u32());
+        let address = self.call(RuntimeFunction::HistogramText, &[index, keys, site]);
+        Text::Memory { address, width: MAX_STRING }
+    }
+
+    fn bucket(&mut self, array: ArrayId, keys: &[Operand], index: Value, span: Span) -> Value {
+        let keys = self.words(keys);
+        let empty = self.empty_site("histogram", span);
+        let near = "identifier 'histogram'".to_string();
+        let outside = self.site(ErrorSite { kind: ErrorKind::HistogramIndex, span, near });
+        let array = self.constant(array.as_u32());
+        self.call(RuntimeFunction::HistogramBucket, &[array, keys, index, empty, outside])
+    }
+
+    fn matches(&mut self, text: &Text, regex: &str) -> Value {
+        let text = self.address(text);
+        let regex = self.tables.regex(regex);
+        let regex = self.constant(regex);
+        self.call(RuntimeFunction::RegexMatch, &[regex, text])
     }
 
     fn foreach_begin(&mut self, array: ArrayId, sort: Option<Sort>, limit: Option<Value>) -> Value {

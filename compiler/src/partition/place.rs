@@ -57,7 +57,11 @@ fn array(global: &Global, ty: &GlobalType, uses: &Uses) -> Array {
     let value = match ty.value {
         Type::Long => ArrayValue::Long,
         Type::Text(width) => ArrayValue::Text(width),
-        Type::Stats => ArrayValue::Stats(StatsLayout::new(&ty.aggregates)),
+        Type::Stats => ArrayValue::Stats(StatsLayout::new(
+            &ty.aggregates,
+            global.variance_shift.map(|(shift, _)| shift),
+            global.histogram.map(|(histogram, _)| histogram),
+        )),
     };
     let scalar = ty.keys.is_empty();
     Array {
@@ -160,7 +164,14 @@ fn expression_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
         | ExprKind::Context(_)
         | ExprKind::Captured { .. } => {}
         ExprKind::Read(place) => place_uses(place, kernel, false, uses),
-        ExprKind::Extract { of, .. } => place_uses(of, kernel, false, uses),
+        ExprKind::Extract { of, .. } | ExprKind::Histogram(of) => {
+            place_uses(of, kernel, false, uses);
+        }
+        ExprKind::Bucket { of, index } => {
+            place_uses(of, kernel, false, uses);
+            expression_uses(index, kernel, uses);
+        }
+        ExprKind::Match { text, .. } => expression_uses(text, kernel, uses),
         ExprKind::Load(load) => expression_uses(&load.address, kernel, uses),
         ExprKind::Call { arguments, .. } => all_uses(arguments, kernel, uses),
         ExprKind::Sprint(print) => all_uses(&print.arguments, kernel, uses),

@@ -6,6 +6,7 @@
 //! one script can name what only some kernels have. Reports what it cannot resolve and goes on.
 
 mod constant;
+mod aggregate;
 mod context;
 mod expression;
 mod print;
@@ -107,6 +108,8 @@ impl Resolver<'_> {
             wrap: declaration.wrap.is_some(),
             initial,
             shape: Shape::Unknown,
+            variance_shift: None,
+            histogram: None,
         });
         if declaration.initial.is_some() {
             self.use_as(id, Shape::Scalar(name.span));
