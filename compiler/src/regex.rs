@@ -34,10 +34,12 @@ pub fn compile(text: &str) -> Result<NFA, RegexError> {
         return Err(parser.error("found ) without ("));
     }
     let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(MAX_NFA_BYTES));
-    thompson::Compiler::new().configure(config).build_from_hir(&expression).map_err(|_| RegexError {
-        position: 0,
-        what: "it is too large".to_string(),
-        help: Some("use smaller repetition counts".to_string()),
+    thompson::Compiler::new().configure(config).build_from_hir(&expression).map_err(|_| {
+        RegexError {
+            position: 0,
+            what: "it is too large".to_string(),
+            help: Some("use smaller repetition counts".to_string()),
+        }
     })
 }
 
@@ -326,7 +328,8 @@ mod tests {
 
     #[test]
     fn compiles_what_is_right() {
-        for text in ["", "a|", "()", "a**", "[]a]", "[^]a]", "[a-]", "\\.\\*", "^a.b$", "a{2,}{3}"] {
+        for text in ["", "a|", "()", "a**", "[]a]", "[^]a]", "[a-]", "\\.\\*", "^a.b$", "a{2,}{3}"]
+        {
             assert!(compile(text).is_ok(), "{text}");
         }
     }

@@ -139,9 +139,9 @@ runtime_functions! {
     /// Whether a text contains a match of an entry of the regex table.
     RegexMatch(regex, text);
     /// `matched(n)`.
-    RegexMatched(group);
+    RegexMatched(group, site) fallible true;
     /// `ngroups()`.
-    RegexGroups();
+    RegexGroups(site) fallible true;
     /// `substr(text, start, length)`.
     TextPart(text, start, length);
     /// `isinstr(text, part)`.

@@ -8,6 +8,7 @@ mod arrays;
 mod half;
 mod memory;
 mod records;
+mod stats;
 
 use cranelift_codegen::ir::{
     Block, Function, InstBuilder, StackSlot, UserFuncName, Value, types::I32, types::I64,
@@ -32,12 +33,16 @@ pub mod variables {
     pub const COUNTERS: u32 = 1;
     /// The shared cells.
     pub const CELLS: u32 = 2;
+    /// Zeros for new elements with large values; only there when some array has those.
+    pub const ZEROS: u32 = 3;
 }
 
 /// The most rounds of loops in one hit of a probe: MAXACTION.
 const MAX_ROUNDS: i64 = 1000;
 
 /// The index of the ring buffer map.
+pub(crate) use arrays::LARGEST_ON_STACK;
+
 pub(crate) const RING_BUFFER: u32 = 0;
 
 /// A kernel handler under construction.

@@ -16,6 +16,7 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations};
 pub use half::{Half, Operand, Text};
+pub(crate) use kernel::LARGEST_ON_STACK;
 pub use kernel::{KernelCode, variables};
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;

@@ -17,7 +17,8 @@ use super::{
 use crate::backend::names;
 use crate::builtins::{Builtin, Kind, User};
 use crate::hir::{Aggregate, Body, Comparison, EventId, Load, Print, ProbeId, Script, Sort};
-use crate::layout::{ArrayId, Layout, Storage};
+use crate::histogram::Histogram;
+use crate::layout::{ArrayId, ArrayValue, HistogramLayout, Layout, StatsLayout, Storage};
 use crate::runtime_functions::{NO_LIMIT, RuntimeFunction, context, encode_aggregate, encode_sort};
 use crate::source::Span;
 use crate::types::{MAX_STRING, Type, Types};
@@ -98,10 +99,16 @@ impl UserCode<'_, '_> {
         self.constant(index)
     }
 
-    /// The error site of an extractor of an empty aggregate.
-    fn empty_site(&mut self, name: &str, span: Span) -> Value {
-        let near = format!("identifier '{name}'");
-        self.site(ErrorSite { kind: ErrorKind::EmptyAggregate, span, near })
+    /// How errors cite the histogram of an array.
+    fn histogram_name(&self, array: ArrayId) -> String {
+        let name = match self.layout.arrays[array].value {
+            ArrayValue::Stats(StatsLayout {
+                histogram: Some(HistogramLayout { shape: Histogram::Linear { .. }, .. }),
+                ..
+            }) => "@hist_linear",
+            ArrayValue::Stats(_) | ArrayValue::Long | ArrayValue::Text(_) => "@hist_log",
+        };
+        format!("identifier '{name}'")
     }
 
     /// The address of a string.
@@ -262,6 +269,10 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
                 let divisor = self.emitter.constant(divisor);
                 self.emitter.builder.ins().sdiv(value, divisor)
             }
+            User::WithNumbers(function, numbers) => {
+                words.extend(numbers.iter().map(|&n| self.emitter.constant(n)));
+                self.call(function, &words)
+            }
             User::WithSite(function) => {
                 let near = format!("identifier '{}'", builtin.name);
                 let site = self.site(ErrorSite { kind: ErrorKind::Script, span, near });
@@ -387,7 +398,8 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
 
     fn histogram(&mut self, array: ArrayId, keys: &[Operand], span: Span) -> Text {
         let keys = self.words(keys);
-        let site = self.empty_site("histogram", span);
+        let near = self.histogram_name(array);
+        let site = self.site(ErrorSite { kind: ErrorKind::EmptyAggregate, span, near });
         let index = self.constant(array.as_u32());
         let address = self.call(RuntimeFunction::HistogramText, &[index, keys, site]);
         Text::Memory { address, width: MAX_STRING }
@@ -395,8 +407,9 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
 
     fn bucket(&mut self, array: ArrayId, keys: &[Operand], index: Value, span: Span) -> Value {
         let keys = self.words(keys);
-        let empty = self.empty_site("histogram", span);
-        let near = "identifier 'histogram'".to_string();
+        let near = self.histogram_name(array);
+        let kind = ErrorKind::EmptyAggregate;
+        let empty = self.site(ErrorSite { kind, span, near: near.clone() });
         let outside = self.site(ErrorSite { kind: ErrorKind::HistogramIndex, span, near });
         let array = self.constant(array.as_u32());
         self.call(RuntimeFunction::HistogramBucket, &[array, keys, index, empty, outside])

@@ -310,11 +310,9 @@ impl Deferring<'_> {
                 what: format!("`{}`", aggregate_name(*aggregate)),
                 deferrable: false,
             }),
-            ExprKind::Histogram(_) | ExprKind::Bucket { .. } => Some(Obstacle {
-                span: e.span,
-                what: "a histogram".to_string(),
-                deferrable: false,
-            }),
+            ExprKind::Histogram(_) | ExprKind::Bucket { .. } => {
+                Some(Obstacle { span: e.span, what: "a histogram".to_string(), deferrable: false })
+            }
             ExprKind::Match { .. } => Some(Obstacle {
                 span: e.span,
                 what: "a match of a regular expression".to_string(),

@@ -6,8 +6,8 @@
 use super::{Resolver, Scope, constant};
 use crate::diagnostic::codes;
 use crate::hir::{
-    Aggregate, Arithmetic, AssignOperator, Comparison, Expr, ExprKind, GlobalId, Histogram, LocalId,
-    Place, PlaceKind, Stmt, StmtKind, aggregate_name,
+    Aggregate, Arithmetic, AssignOperator, Comparison, Expr, ExprKind, GlobalId, Histogram,
+    LocalId, Place, PlaceKind, Stmt, StmtKind, aggregate_name,
 };
 use crate::source::Span;
 use crate::syntax::ast::{self, Expression, ExpressionKind};

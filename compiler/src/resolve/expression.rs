@@ -1,11 +1,10 @@
 //! Expressions.
 
-use super::{aggregate::names_histogram, Resolver, Scope, constant, counted, print::PRINTERS};
+use super::{Resolver, Scope, aggregate::names_histogram, constant, counted, print::PRINTERS};
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{
-    Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape,
-    Unary,
+    Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape, Unary,
 };
 use crate::source::Span;
 use crate::syntax::ast::{
@@ -224,7 +223,11 @@ impl Resolver<'_> {
     }
 
     /// What an extractor reads: a global or an element of one.
-    pub(super) fn aggregate_target(&mut self, scope: &mut Scope<'_>, of: &Expression) -> Option<Place> {
+    pub(super) fn aggregate_target(
+        &mut self,
+        scope: &mut Scope<'_>,
+        of: &Expression,
+    ) -> Option<Place> {
         let place = self.target(scope, of)?;
         if let PlaceKind::Local(id) = place.kind {
             let name = scope.body.locals[id].name.clone();

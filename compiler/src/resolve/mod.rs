@@ -5,8 +5,8 @@
 //! Parts that a constant condition rules out (`@defined`, numbers) are not resolved at all, so that
 //! one script can name what only some kernels have. Reports what it cannot resolve and goes on.
 
-mod constant;
 mod aggregate;
+mod constant;
 mod context;
 mod expression;
 mod print;

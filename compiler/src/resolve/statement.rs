@@ -213,7 +213,11 @@ impl Resolver<'_> {
         })))
     }
 
-    pub(super) fn loop_variable(&mut self, scope: &mut Scope<'_>, name: &ast::Name) -> crate::hir::LocalId {
+    pub(super) fn loop_variable(
+        &mut self,
+        scope: &mut Scope<'_>,
+        name: &ast::Name,
+    ) -> crate::hir::LocalId {
         if let Some(&global) = self.globals.get(&name.text) {
             let declared = self.script.globals[global].span;
             self.diagnostics

@@ -5,8 +5,11 @@ mod date;
 mod foreach;
 mod format;
 pub mod functions;
+mod histogram;
 mod kernel_array;
+mod regex;
 mod stats;
+mod text;
 mod values;
 
 use std::ffi::CStr;
@@ -51,6 +54,9 @@ pub struct State {
     /// Strings that live until the block ends.
     texts: Vec<Rc<CStr>>,
     loops: Vec<Option<Loop>>,
+    regexes: regex::Regexes,
+    /// What `tokenize` goes on with; one for the whole script, as blocks run one at a time.
+    tokens: text::Tokens,
     rounds: u64,
     /// Owners of what the first words point to.
     _literals: (Vec<std::ffi::CString>, Vec<*const u8>),
@@ -80,6 +86,7 @@ impl BlockContext {
         let pointers: Vec<*const u8> = literals.iter().map(|l| l.as_ptr().cast()).collect();
         let mut cells = layout.cells.clone();
         let arrays = Arrays::new(&layout);
+        let regexes = regex::Regexes::new(&tables.regexes);
         Box::new(BlockContext {
             error: 0,
             record: std::ptr::null(),
@@ -97,6 +104,8 @@ impl BlockContext {
                 raised: None,
                 texts: vec![],
                 loops: vec![],
+                regexes,
+                tokens: text::Tokens::default(),
                 rounds: 0,
                 _literals: (literals, pointers),
                 _cells: cells,
