@@ -88,6 +88,8 @@ pub struct Layout {
     pub shared: Vec<i64>,
     /// The records kernel code sends.
     pub events: PrimaryMap<EventId, Event>,
+    /// The globals that are shown at the end, for the script fills them and never reads them.
+    pub displayed: Vec<(String, Storage)>,
     /// How many probes there are.
     pub probes: u32,
 }

@@ -166,13 +166,19 @@ impl Analyzed {
     ) -> ObjectInput {
         let variable = |name: &str, size: u32| Variable { name: name.to_string(), size };
         let cells = (self.layout.shared.len() as u32 * 8).max(8);
+        let mut variables = vec![
+            variable("ntap_control", control::SIZE),
+            variable("ntap_counters", self.layout.probes * counters::SIZE),
+            variable("ntap_globals", cells),
+        ];
+        let maps = self.layout.arrays.values().filter_map(|a| a.map);
+        let largest = maps.map(|m| m.value_bytes).max().unwrap_or(0);
+        if largest > lower::LARGEST_ON_STACK {
+            variables.push(variable("ntap_zeros", largest));
+        }
         ObjectInput {
             maps: self.maps(options),
-            variables: vec![
-                variable("ntap_control", control::SIZE),
-                variable("ntap_counters", self.layout.probes * counters::SIZE),
-                variable("ntap_globals", cells),
-            ],
+            variables,
             programs,
             subprograms: vec![],
             core_fields: vec![],

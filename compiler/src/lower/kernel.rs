@@ -10,6 +10,8 @@ mod memory;
 mod records;
 mod stats;
 
+pub(crate) use arrays::LARGEST_ON_STACK;
+
 use cranelift_codegen::ir::{
     Block, Function, InstBuilder, StackSlot, UserFuncName, Value, types::I32, types::I64,
 };
@@ -41,8 +43,6 @@ pub mod variables {
 const MAX_ROUNDS: i64 = 1000;
 
 /// The index of the ring buffer map.
-pub(crate) use arrays::LARGEST_ON_STACK;
-
 pub(crate) const RING_BUFFER: u32 = 0;
 
 /// A kernel handler under construction.

@@ -20,7 +20,22 @@ struct Uses {
     kernel: bool,
     /// Whether a loop runs over it in order of insertion.
     ordered: bool,
+    /// Whether anything depends on its value.
+    read: bool,
+    /// Whether anything changes it.
+    written: bool,
 }
+
+impl Uses {
+    /// Whether it is shown at the end: it was filled and never looked at.
+    fn displayed(&self) -> bool {
+        self.written && !self.read
+    }
+}
+
+/// What is shown of an aggregate that nothing reads.
+const DISPLAYED: [Aggregate; 5] =
+    [Aggregate::Count, Aggregate::Min, Aggregate::Max, Aggregate::Sum, Aggregate::Avg];
 
 /// Fills the layout's storage and arrays.
 pub(super) fn place(script: &Script, types: &Types, layout: &mut Layout) {
@@ -49,16 +64,20 @@ pub(super) fn place(script: &Script, types: &Types, layout: &mut Layout) {
             }
             Storage::Array(layout.arrays.push(array))
         };
+        if uses.displayed() {
+            layout.displayed.push((global.name.clone(), storage));
+        }
         layout.storage.push(storage);
     }
 }
 
 fn array(global: &Global, ty: &GlobalType, uses: &Uses) -> Array {
+    let shown: &[Aggregate] = if uses.displayed() { &DISPLAYED } else { &[] };
     let value = match ty.value {
         Type::Long => ArrayValue::Long,
         Type::Text(width) => ArrayValue::Text(width),
         Type::Stats => ArrayValue::Stats(StatsLayout::new(
-            &ty.aggregates,
+            ty.aggregates.iter().chain(shown),
             global.variance_shift.map(|(shift, _)| shift),
             global.histogram.map(|(histogram, _)| histogram),
         )),
@@ -101,6 +120,11 @@ fn kernel_map(array: &Array, index: u32, writers: u32) -> KernelMap {
 type AllUses = SecondaryMap<GlobalId, Uses>;
 
 fn note(uses: &mut AllUses, id: GlobalId, kernel: Option<ProbeId>, write: bool) {
+    if write {
+        uses[id].written = true;
+    } else {
+        uses[id].read = true;
+    }
     if let Some(probe) = kernel {
         uses[id].kernel = true;
         if write {
@@ -111,7 +135,7 @@ fn note(uses: &mut AllUses, id: GlobalId, kernel: Option<ProbeId>, write: bool) 
 
 fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses) {
     match &statement.kind {
-        StmtKind::Expr(e) => expression_uses(e, kernel, uses),
+        StmtKind::Expr(e) => effect_uses(e, kernel, uses),
         StmtKind::Record { target, value } => {
             place_uses(target, kernel, true, uses);
             expression_uses(value, kernel, uses);
@@ -119,8 +143,11 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
         StmtKind::Print(print) => all_uses(&print.arguments, kernel, uses),
         StmtKind::If { condition, .. } => expression_uses(condition, kernel, uses),
         StmtKind::Loop { condition, step, .. } => {
-            for e in condition.iter().chain(step) {
-                expression_uses(e, kernel, uses);
+            if let Some(condition) = condition {
+                expression_uses(condition, kernel, uses);
+            }
+            if let Some(step) = step {
+                effect_uses(step, kernel, uses);
             }
         }
         StmtKind::Foreach(foreach) => {
@@ -137,6 +164,18 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
         StmtKind::Delete(place) => place_uses(place, kernel, true, uses),
         StmtKind::Emit { captures, .. } => all_uses(captures, kernel, uses),
         StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+    }
+}
+
+/// The uses of an expression whose value is dropped: what it changes is not read.
+fn effect_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
+    match &e.kind {
+        ExprKind::Assign { target, value, .. } => {
+            place_uses(target, kernel, true, uses);
+            expression_uses(value, kernel, uses);
+        }
+        ExprKind::Increment { target, .. } => place_uses(target, kernel, true, uses),
+        _ => expression_uses(e, kernel, uses),
     }
 }
 
@@ -192,10 +231,15 @@ fn expression_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
             note(uses, *array, kernel, false);
             all_uses(keys, kernel, uses);
         }
-        ExprKind::Assign { target, value, .. } => {
-            place_uses(target, kernel, true, uses);
-            expression_uses(value, kernel, uses);
+        ExprKind::Assign { target, operator, .. } => {
+            if *operator != AssignOperator::Set {
+                place_uses(target, kernel, false, uses);
+            }
+            effect_uses(e, kernel, uses);
         }
-        ExprKind::Increment { target, .. } => place_uses(target, kernel, true, uses),
+        ExprKind::Increment { target, .. } => {
+            place_uses(target, kernel, false, uses);
+            effect_uses(e, kernel, uses);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod date;
+mod display;
 mod foreach;
 mod format;
 pub mod functions;
@@ -15,7 +16,7 @@ mod values;
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use ntap_compiler::layout::{ArrayId, Layout};
+use ntap_compiler::layout::{ArrayId, Layout, Storage};
 use ntap_compiler::lower::{ErrorSite, Tables};
 
 pub use arrays::Arrays;
@@ -133,6 +134,20 @@ impl BlockContext {
     pub fn error_of_site(&self, site: u64) -> Option<RaisedError> {
         let site = self.state.tables.errors.get(usize::try_from(site).ok()?)?;
         Some(RaisedError { message: site.kind.to_string(), site: site.clone() })
+    }
+
+    /// The value of a numeric global.
+    fn cell(&self, storage: Storage) -> i64 {
+        match storage {
+            // SAFETY: the layout has as many cells as were allocated.
+            Storage::Cell(at) => unsafe { *self.cells.add(at as usize) },
+            Storage::Shared(at) => {
+                let offset = self.state.layout.shared_offset(at) as usize;
+                // SAFETY: `.bss` is mapped whole, and its cells are aligned.
+                unsafe { self.shared.add(offset).cast::<i64>().read_volatile() }
+            }
+            Storage::Array(_) => 0,
+        }
     }
 
     /// Raises the error of a site.

@@ -95,7 +95,8 @@ impl KernelCode<'_, '_> {
         let steps = self.emitter.builder.ins().udiv(distance, step);
         let regular = self.emitter.opaque(i64::from(buckets) - 2);
         let next = self.emitter.builder.ins().iadd_imm_s(steps, 1);
-        let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, steps, regular);
+        let over =
+            self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, steps, regular);
         self.emitter.builder.ins().brif(over, above, &[], join, &[next.into()]);
         self.emitter.switch_to(above);
         let last = self.emitter.constant(i64::from(buckets) - 1);
