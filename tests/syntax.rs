@@ -1,12 +1,16 @@
 //! The front end over the scripts in `tests/suite`: a script and its tree as text, or a script and the
 //! errors it gets. `NTAP_BLESS=1 cargo test --test syntax` rewrites what is expected.
 
+#[path = "runner/cases.rs"]
+mod cases;
+
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
+use cases::{Case, cases, difference};
 use ntap_compiler::{
     btf::Btf,
     diagnostic::{Diagnostics, RenderOptions, render},
@@ -73,72 +77,10 @@ fn parse_text(name: &str, text: &str, arguments: &[String]) -> Parsed {
     Parsed { printed: print(&script, &sources), script, errors }
 }
 
-/// The words of a `# args: a "b c"` line at the top of a script.
-fn arguments(text: &str) -> Vec<String> {
-    let Some(line) = text.lines().find_map(|line| line.strip_prefix("# args:")) else {
-        return vec![];
-    };
-    let mut words = vec![];
-    for (at, part) in line.split('"').enumerate() {
-        match at % 2 {
-            0 => words.extend(part.split_whitespace().map(str::to_string)),
-            _ => words.push(part.to_string()),
-        }
-    }
-    words
-}
-
-/// The scripts of a suite folder whose names begin with `prefix`.
-fn scripts(folder: &str, prefix: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite").join(folder);
-    let mut found: Vec<PathBuf> = fs::read_dir(&folder)
-        .expect("the suite folder exists")
-        .map(|entry| entry.expect("a readable folder").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "nt"))
-        .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix)))
-        .collect();
-    found.sort();
-    found
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// Compares with the file beside the script, or rewrites it.
-fn compare(path: &Path, extension: &str, actual: &str, failures: &mut Vec<String>) {
-    let expected_path = path.with_extension(extension);
-    if std::env::var_os("NTAP_BLESS").is_some() {
-        fs::write(&expected_path, actual).expect("the suite is writable");
-        return;
-    }
-    let expected = fs::read_to_string(&expected_path).unwrap_or_default();
-    if expected != actual {
-        failures.push(format!("{}\n{}", expected_path.display(), difference(&expected, actual)));
-    }
-}
-
-/// The lines that differ, `-` expected, `+` actual.
-fn difference(expected: &str, actual: &str) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), actual.lines().collect());
-    let head = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
-    let tail = old[head..]
-        .iter()
-        .rev()
-        .zip(new[head..].iter().rev())
-        .take_while(|(old, new)| old == new)
-        .count();
-    let mut out = format!("@@ line {} @@\n", head + 1);
-    for line in &old[head.saturating_sub(2)..head] {
-        out.push_str(&format!(" {line}\n"));
-    }
-    for line in &old[head..old.len() - tail] {
-        out.push_str(&format!("-{line}\n"));
-    }
-    for line in &new[head..new.len() - tail] {
-        out.push_str(&format!("+{line}\n"));
-    }
-    out
+/// The cases of a suite folder whose names begin with `prefix`.
+fn scripts(folder: &str, prefix: &str) -> Vec<Case> {
+    let begins = |case: &Case| case.file_name().starts_with(prefix);
+    cases(folder).into_iter().filter(begins).collect()
 }
 
 /// A tree without the places of its nodes.
@@ -158,14 +100,13 @@ fn without_places(script: &Script) -> String {
 #[test]
 fn trees() {
     let mut failures = vec![];
-    for path in scripts("syntax", "") {
-        let text = fs::read_to_string(&path).expect("a readable script");
-        let parsed = parse_text(&name_of(&path), &text, &arguments(&text));
+    for case in scripts("syntax", "") {
+        let parsed = parse_text(&case.file_name(), &case.text, &case.words("args"));
         if !parsed.errors.is_empty() {
-            failures.push(format!("{}: has errors\n{}", path.display(), parsed.errors));
+            failures.push(format!("{}: has errors\n{}", case.name, parsed.errors));
             continue;
         }
-        compare(&path, "ast", &parsed.printed, &mut failures);
+        failures.extend(case.compare("ast", &parsed.printed).err());
         // What is printed is a script with the same tree.
         let again = parse_text("printed", &parsed.printed, &[]);
         if !again.errors.is_empty()
@@ -173,7 +114,7 @@ fn trees() {
         {
             failures.push(format!(
                 "{}: the printed text has another tree\n{}\n{}",
-                path.display(),
+                case.name,
                 again.errors,
                 difference(&parsed.printed, &again.printed)
             ));
@@ -185,13 +126,12 @@ fn trees() {
 #[test]
 fn errors() {
     let mut failures = vec![];
-    for path in scripts("errors", "syntax-") {
-        let text = fs::read_to_string(&path).expect("a readable script");
-        let parsed = parse_text(&name_of(&path), &text, &arguments(&text));
+    for case in scripts("errors", "syntax-") {
+        let parsed = parse_text(&case.file_name(), &case.text, &case.words("args"));
         if parsed.errors.is_empty() {
-            failures.push(format!("{}: no error\n{}", path.display(), parsed.printed));
+            failures.push(format!("{}: no error\n{}", case.name, parsed.printed));
         }
-        compare(&path, "err", &parsed.errors, &mut failures);
+        failures.extend(case.compare("err", &parsed.errors).err());
     }
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
@@ -351,7 +291,7 @@ fn garbled_scripts() {
     let texts: Vec<String> = scripts("syntax", "")
         .into_iter()
         .chain(scripts("errors", "syntax-"))
-        .map(|path| fs::read_to_string(path).expect("a readable script"))
+        .map(|case| case.text)
         .collect();
     #[rustfmt::skip]
     let snippets = [

@@ -18,9 +18,11 @@
 //!     for an error: u64 index in the error table
 //! ```
 
+use std::collections::BTreeMap;
+
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
-use crate::hir::{Aggregate, Body, Constant, EventId, GlobalId, ProbeId};
+use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId};
 use crate::histogram::Histogram;
 use crate::source::Span;
 use crate::types::Type;
@@ -92,6 +94,8 @@ pub struct Layout {
     pub displayed: Vec<(String, Storage)>,
     /// How many probes there are.
     pub probes: u32,
+    /// The bodies of functions as kernel code runs them, one for each overload.
+    pub kernel_functions: BTreeMap<FunctionId, Vec<Body>>,
 }
 
 /// Where a global lives.

@@ -4,12 +4,14 @@
 //! is not entered when the one before reported an error.
 
 use crate::backend::bpf::{self, BackendError, BpfCode, BpfOptions, RelocationKind};
+use crate::backend::names;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
 use crate::layout::{Layout, control, counters};
 use crate::lower::{self, Lowered};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
+use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::{self, ParseOptions, ast};
 use crate::types::Types;
@@ -315,7 +317,7 @@ pub fn disassemble(object: &ObjectInput) -> String {
     out
 }
 
-/// Every function of both halves as CLIF.
+/// Every function of both halves as CLIF, the runtime functions by their names.
 pub fn clif(lowered: &Lowered) -> String {
     let kernel =
         lowered.kernel.iter().map(|k| format!("; kernel {}\n{}", k.probe, k.function.display()));
@@ -323,8 +325,14 @@ pub fn clif(lowered: &Lowered) -> String {
         let what = match u.role {
             lower::Role::Probe(id) => id.to_string(),
             lower::Role::Event(id) => id.to_string(),
+            lower::Role::Function(id) => id.to_string(),
         };
-        format!("; user {what}\n{}", u.function.display())
+        let mut text = format!("; user {what}\n{}", u.function.display());
+        for &function in RuntimeFunction::ALL {
+            let number = format!(" = u{}:{} ", names::RUNTIME, function as u32);
+            text = text.replace(&number, &format!(" = %{} ", function.name()));
+        }
+        text
     });
     kernel.chain(user).collect::<Vec<_>>().join("\n")
 }

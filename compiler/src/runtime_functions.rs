@@ -58,6 +58,10 @@ macro_rules! runtime_functions {
 runtime_functions! {
     /// Raises the error of a site of the error table.
     Raise(site) fallible true;
+    /// The message of the error that was raised, which is no longer raised.
+    Caught();
+    /// A function is entered; fails when calls nest too deep.
+    Enter(site) fallible true;
     /// Counts a round of a loop; fails after too many.
     Round(site) fallible true;
     /// Ends the session after this block.

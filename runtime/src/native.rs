@@ -34,18 +34,23 @@ impl NativeCode {
             return Ok(NativeCode { blocks: HashMap::new(), module: None });
         }
         let mut module = JITModule::new(builder()?);
-        let mut imports = HashMap::new();
+        let mut names = Names::default();
         let mut ids = vec![];
-        let mut context = Context::new();
-        for user in functions {
-            context.func = user.function;
-            link(&mut context.func, &mut module, &mut imports)?;
+        for user in &functions {
             let id = module
-                .declare_anonymous_function(&context.func.signature)
+                .declare_anonymous_function(&user.function.signature)
                 .map_err(|e| e.to_string())?;
+            if let Role::Function(function) = user.role {
+                names.functions.insert(function.as_u32(), id);
+            }
+            ids.push((user.role, id));
+        }
+        let mut context = Context::new();
+        for (user, &(_, id)) in functions.into_iter().zip(&ids) {
+            context.func = user.function;
+            names.link(&mut context.func, &mut module)?;
             module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
             module.clear_context(&mut context);
-            ids.push((user.role, id));
         }
         module.finalize_definitions().map_err(|e| e.to_string())?;
         let blocks = ids
@@ -95,30 +100,45 @@ fn builder() -> Result<JITBuilder, String> {
     Ok(builder)
 }
 
-/// Gives the runtime functions that a function calls the names the module knows them by.
-fn link(
-    function: &mut Function,
-    module: &mut JITModule,
-    imports: &mut HashMap<u32, FuncId>,
-) -> Result<(), String> {
-    let used: Vec<_> =
-        function.params.user_named_funcs().iter().map(|(key, name)| (key, name.clone())).collect();
-    for (key, name) in used {
-        if name.namespace != names::RUNTIME {
-            return Err(format!("a user block refers to {name}"));
+/// The names by which the module knows what blocks call.
+#[derive(Default)]
+struct Names {
+    /// The runtime functions that were called.
+    imports: HashMap<u32, FuncId>,
+    /// The functions of the script.
+    functions: HashMap<u32, FuncId>,
+}
+
+impl Names {
+    /// Gives what a function calls the names the module knows.
+    fn link(&mut self, function: &mut Function, module: &mut JITModule) -> Result<(), String> {
+        let used: Vec<_> = function
+            .params
+            .user_named_funcs()
+            .iter()
+            .map(|(key, name)| (key, name.clone()))
+            .collect();
+        for (key, name) in used {
+            let id = match name.namespace {
+                names::RUNTIME => match self.imports.get(&name.index) {
+                    Some(&id) => id,
+                    None => {
+                        let id = declare(module, name.index)?;
+                        self.imports.insert(name.index, id);
+                        id
+                    }
+                },
+                names::BLOCK => *self
+                    .functions
+                    .get(&name.index)
+                    .ok_or_else(|| format!("there is no function {}", name.index))?,
+                _ => return Err(format!("a user block refers to {name}")),
+            };
+            // Namespace 0 is where the module keeps functions.
+            function.params.reset_user_func_name(key, UserExternalName::new(0, id.as_u32()));
         }
-        let id = match imports.get(&name.index) {
-            Some(&id) => id,
-            None => {
-                let id = declare(module, name.index)?;
-                imports.insert(name.index, id);
-                id
-            }
-        };
-        // Namespace 0 is where the module keeps functions.
-        function.params.reset_user_func_name(key, UserExternalName::new(0, id.as_u32()));
+        Ok(())
     }
-    Ok(())
 }
 
 fn declare(module: &mut JITModule, index: u32) -> Result<FuncId, String> {

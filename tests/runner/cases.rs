@@ -71,7 +71,8 @@ impl Case {
     /// error is the difference.
     pub(crate) fn compare(&self, extension: &str, actual: &str) -> Result<(), String> {
         let path = self.path.with_extension(extension);
-        if is_blessing() {
+        // What a case that fails by chance expects is not what it happens to print.
+        if is_blessing() && self.header("unmet").is_none() {
             let result = match actual.is_empty() {
                 true if path.exists() => fs::remove_file(&path),
                 true => Ok(()),

@@ -8,7 +8,7 @@
 //! | `# workload: getppid 10` | what the process started with `-c` does, see `workload.rs` |
 //! | `# command: true` | the command started with `-c` |
 //! | `# attached: getppid 10` | a process that is running already and named with `-x`; it does this once the script has printed `ready` |
-//! | `# signal: INT` | a signal sent to ntap once the script has printed `ready` |
+//! | `# signal: INT` | a signal sent to ntap once the script has printed `ready`, and the attached process `done` |
 //!
 //! Standard output is compared with `NAME.stdout`, standard error with `NAME.stderr`.
 
@@ -54,6 +54,9 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     let finished = watch(&mut command, |session| {
         if let Some(attached) = &mut attached {
             attached.release();
+            if signal.is_some() {
+                attached.wait_until_done();
+            }
         }
         if let Some(signal) = signal {
             // SAFETY: sends a signal to a child that has not been waited for.
@@ -194,6 +197,7 @@ fn start_attached(words: &str) -> Result<Attached, String> {
         .args([workload::WORD, "wait"])
         .args(words.split_whitespace())
         .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| error.to_string())?;
     Ok(Attached { child })
@@ -203,6 +207,13 @@ impl Attached {
     fn release(&mut self) {
         if let Some(mut pipe) = self.child.stdin.take() {
             let _ = pipe.write_all(b"\n");
+        }
+    }
+
+    /// Until it says `done`, or ends.
+    fn wait_until_done(&mut self) {
+        if let Some(pipe) = self.child.stdout.take() {
+            let _ = BufReader::new(pipe).read_line(&mut String::new());
         }
     }
 }

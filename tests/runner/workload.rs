@@ -14,6 +14,7 @@
 //! | `netns` | moves into a fresh network namespace whose loopback is up |
 //! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
 //! | `wait` | waits for a byte on standard input |
+//! | `done` | prints that word |
 //! | `sleep MS` | sleeps |
 
 use std::io::{self, Read};
@@ -46,6 +47,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "wait" => {
                 let _ = io::stdin().read(&mut [0]).map_err(|error| format!("wait: {error}"))?;
             }
+            "done" => println!("done"),
             "name" => take_name(&words.next().ok_or("`name` needs a name")?),
             other => return Err(format!("no workload `{other}`")),
         }

@@ -5,18 +5,20 @@
 //! the surface syntax the script was written in. Types are beside the tree, in
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
+mod live;
 mod print;
 mod visit;
 
+pub use live::{live_locals, used_locals};
 pub use print::{Annotations, print_body, print_expression};
-pub use visit::each_expression;
+pub use visit::{each_expression, each_statement};
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
 use crate::builtins::Builtin;
 pub use crate::histogram::Histogram;
 use crate::source::Span;
-pub use crate::syntax::ast::{Aggregate, SortDirection};
+pub use crate::syntax::ast::{Aggregate, DeclaredType, SortDirection};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
@@ -43,6 +45,16 @@ id!(
     "local"
 );
 id!(
+    /// A function of the script or the library.
+    FunctionId,
+    "function"
+);
+id!(
+    /// A body: a probe handler, an overload of a function, a continuation.
+    BodyId,
+    "body"
+);
+id!(
     /// An expression; key of the type table.
     ExprId,
     "expr"
@@ -60,8 +72,54 @@ pub struct Script {
     pub globals: PrimaryMap<GlobalId, Global>,
     /// The probes, in order of declaration.
     pub probes: PrimaryMap<ProbeId, Probe>,
+    /// The functions that are called, in order of first use.
+    pub functions: PrimaryMap<FunctionId, Function>,
     /// How many expression ids were given out.
     pub expressions: PrimaryMap<ExprId, Span>,
+    /// How many body ids were given out.
+    pub bodies: PrimaryMap<BodyId, ()>,
+}
+
+impl Script {
+    /// An empty body with an id of its own.
+    pub fn new_body(&mut self) -> Body {
+        Body { id: self.bodies.push(()), locals: PrimaryMap::new(), statements: vec![] }
+    }
+}
+
+/// A function: all overloads of one name and number of parameters.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// Where the first overload is declared.
+    pub span: Span,
+    /// How many parameters it takes.
+    pub arity: usize,
+    /// The overloads in the order they are tried; `next` goes on to the next one.
+    pub overloads: Vec<Overload>,
+    /// Whether some `return` gives a value, or a result type is declared.
+    pub has_result: bool,
+}
+
+/// One body of a function.
+#[derive(Clone, Debug)]
+pub struct Overload {
+    /// The parameters, locals of the body.
+    pub parameters: Vec<LocalId>,
+    /// The types that are declared, of the parameters and the result.
+    pub declared: Declared,
+    /// The code.
+    pub body: Body,
+}
+
+/// The types written in a function's declaration.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    /// Of the parameters.
+    pub parameters: Vec<Option<DeclaredType>>,
+    /// Of the result.
+    pub result: Option<DeclaredType>,
 }
 
 /// A global variable as declared.
@@ -117,8 +175,10 @@ pub struct Probe {
 }
 
 /// Code with its local variables.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Body {
+    /// Key into the table of the locals' types.
+    pub id: BodyId,
     /// The local variables.
     pub locals: PrimaryMap<LocalId, Local>,
     /// The statements.
@@ -254,8 +314,18 @@ pub enum StmtKind {
     Foreach(Box<Foreach>),
     Break,
     Continue,
-    /// `next`: leave the handler.
+    /// `next`: leave the handler; in a function, go on to the next overload.
     Next,
+    /// `return`: leave the function.
+    Return(Option<Expr>),
+    /// `try { body } catch (variable) { handler }`.
+    Try {
+        body: Vec<Stmt>,
+        variable: Option<LocalId>,
+        handler: Vec<Stmt>,
+    },
+    /// `error("text")` with a text that is known: raise it.
+    Fail(String),
     /// `delete`: an element, or all of a global when it has no keys.
     Delete(Place),
     /// Made by `partition`: send a record to the continuation of this event.
@@ -364,6 +434,11 @@ pub enum ExprKind {
     Load(Box<Load>),
     Call {
         builtin: &'static Builtin,
+        arguments: Vec<Expr>,
+    },
+    /// A call of a function of the script or the library.
+    Invoke {
+        function: FunctionId,
         arguments: Vec<Expr>,
     },
     /// `sprintf` and its like.

@@ -94,6 +94,25 @@ impl Printer<'_> {
             StmtKind::Break => self.out.push_str("break"),
             StmtKind::Continue => self.out.push_str("continue"),
             StmtKind::Next => self.out.push_str("next"),
+            StmtKind::Fail(text) => {
+                let _ = write!(self.out, "error({text:?})");
+            }
+            StmtKind::Return(value) => {
+                self.out.push_str("return");
+                if let Some(value) = value {
+                    self.out.push(' ');
+                    self.expression(value);
+                }
+            }
+            StmtKind::Try { body, variable, handler } => {
+                self.out.push_str("try");
+                self.block(body, indent);
+                self.out.push_str(" catch");
+                if let Some(variable) = variable {
+                    let _ = write!(self.out, " ({})", self.body.locals[*variable].name);
+                }
+                self.block(handler, indent);
+            }
             StmtKind::Delete(place) => {
                 self.out.push_str("delete ");
                 self.place(place);
@@ -226,6 +245,12 @@ impl Printer<'_> {
             }
             ExprKind::Call { builtin, arguments } => {
                 self.out.push_str(builtin.name);
+                self.out.push('(');
+                self.list(arguments);
+                self.out.push(')');
+            }
+            ExprKind::Invoke { function, arguments } => {
+                self.out.push_str(&self.annotations.script.functions[*function].name);
                 self.out.push('(');
                 self.list(arguments);
                 self.out.push(')');

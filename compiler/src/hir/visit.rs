@@ -1,6 +1,35 @@
-//! Walking over expressions.
+//! Walking over statements and expressions.
 
 use super::{Expr, ExprKind, Place, PlaceKind, Stmt, StmtKind};
+
+/// Calls `f` on every statement, those inside loops and branches included.
+pub fn each_statement(statements: &[Stmt], f: &mut impl FnMut(&Stmt)) {
+    for statement in statements {
+        f(statement);
+        match &statement.kind {
+            StmtKind::If { then, otherwise, .. } => {
+                each_statement(then, f);
+                each_statement(otherwise, f);
+            }
+            StmtKind::Loop { body, .. } => each_statement(body, f),
+            StmtKind::Foreach(foreach) => each_statement(&foreach.body, f),
+            StmtKind::Try { body, handler, .. } => {
+                each_statement(body, f);
+                each_statement(handler, f);
+            }
+            StmtKind::Expr(_)
+            | StmtKind::Record { .. }
+            | StmtKind::Print(_)
+            | StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Next
+            | StmtKind::Return(_)
+            | StmtKind::Fail(_)
+            | StmtKind::Delete(_)
+            | StmtKind::Emit { .. } => {}
+        }
+    }
+}
 
 /// Calls `f` on every expression in the statements, outer ones first.
 pub fn each_expression(statements: &[Stmt], f: &mut impl FnMut(&Expr)) {
@@ -31,7 +60,16 @@ pub fn each_expression(statements: &[Stmt], f: &mut impl FnMut(&Expr)) {
             }
             StmtKind::Delete(target) => place(target, f),
             StmtKind::Emit { captures, .. } => list(captures, f),
-            StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+            StmtKind::Return(value) => {
+                if let Some(value) = value {
+                    expression(value, f);
+                }
+            }
+            StmtKind::Try { body, handler, .. } => {
+                each_expression(body, f);
+                each_expression(handler, f);
+            }
+            StmtKind::Break | StmtKind::Continue | StmtKind::Next | StmtKind::Fail(_) => {}
         }
     }
 }
@@ -62,7 +100,7 @@ fn expression(e: &Expr, f: &mut impl FnMut(&Expr)) {
             place(target, f);
         }
         ExprKind::Load(load) => expression(&load.address, f),
-        ExprKind::Call { arguments, .. } => list(arguments, f),
+        ExprKind::Call { arguments, .. } | ExprKind::Invoke { arguments, .. } => list(arguments, f),
         ExprKind::Sprint(print) => list(&print.arguments, f),
         ExprKind::Bucket { of, index } => {
             place(of, f);

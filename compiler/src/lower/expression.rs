@@ -34,6 +34,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 let arguments = self.expressions(arguments);
                 self.half.builtin(builtin, &arguments, e.span)
             }
+            ExprKind::Invoke { function, arguments } => self.invoke(*function, arguments, e.span),
             ExprKind::Sprint(print) => {
                 let arguments = self.expressions(&print.arguments);
                 self.half.sprint(print, &arguments)

@@ -5,7 +5,7 @@ use cranelift_codegen::ir::{Block, Value};
 use super::tables::{ErrorKind, ErrorSite};
 use super::{Emitter, LocalPlace, Tables};
 use crate::builtins::Builtin;
-use crate::hir::{Aggregate, Comparison, EventId, Load, Print, Sort};
+use crate::hir::{Aggregate, Comparison, EventId, FunctionId, Load, Print, Sort};
 use crate::layout::{ArrayId, Storage};
 use crate::source::Span;
 use crate::types::Type;
@@ -61,12 +61,26 @@ pub trait Half<'f> {
     /// The tables.
     fn tables(&mut self) -> &mut Tables;
 
-    /// Ends the function: what falls through leaves it.
-    fn finish(&mut self);
+    /// Ends the function: what falls through leaves it, with the result.
+    fn finish(&mut self, result: Option<LocalPlace>);
     /// Leaves the handler; the current block ends.
     fn leave(&mut self);
     /// Raises an error; the current block ends.
     fn fail(&mut self, site: ErrorSite);
+    /// From here on errors lead to `handler`, until [`Half::end_try`].
+    fn begin_try(&mut self) -> Block;
+    /// Errors lead where they led before.
+    fn end_try(&mut self);
+    /// At the start of the handler of errors: the error that led here is no longer raised. Gives its
+    /// message when it is wanted.
+    fn caught(&mut self, handler: Block, wanted: bool) -> Option<Operand>;
+    /// Calls a function compiled on its own; `None` when the half has functions in place.
+    fn call_function(
+        &mut self,
+        id: FunctionId,
+        arguments: &[Operand],
+        result: Type,
+    ) -> Option<Operand>;
     /// Marks the code that follows as belonging to a place in the script.
     fn locate(&mut self, span: Span);
     /// Counts a round of a loop, and raises an error after too many.

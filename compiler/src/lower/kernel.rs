@@ -20,7 +20,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use super::{
     Emitter, Lower, Operand, Tables, Text,
     emitter::trusted,
-    user::{entry_signature, frontend_config},
+    user::{frontend_config, signature},
 };
 use crate::backend::names;
 use crate::hir::{Body, ExprKind, Point, ProbeId, Script, StmtKind};
@@ -61,8 +61,19 @@ pub struct KernelCode<'a, 'f> {
     exit: Block,
     /// Reports the error whose site is its parameter; made when first needed.
     failure: Option<Block>,
+    /// Where errors lead, innermost `try` last.
+    handlers: Vec<Handler>,
+    /// The errors that can lead to the `try` that ended last.
+    caught_sites: Vec<u32>,
     /// Counts rounds of loops; made when first needed.
     rounds: Option<Variable>,
+}
+
+/// The handler of a `try`: its parameter is the site of the error.
+struct Handler {
+    block: Block,
+    /// The errors that can lead there.
+    sites: Vec<u32>,
 }
 
 /// Lowers the handler of a kernel probe.
@@ -75,7 +86,7 @@ pub(super) fn function(
 ) -> Function {
     let probe = &script.probes[id];
     let name = UserFuncName::user(names::SUBPROGRAM, id.as_u32());
-    let mut function = Function::with_name_signature(name, entry_signature());
+    let mut function = Function::with_name_signature(name, signature(1));
     let mut builder_context = FunctionBuilderContext::new();
     let mut builder = FunctionBuilder::new(&mut function, &mut builder_context);
     let entry = builder.create_block();
@@ -93,10 +104,12 @@ pub(super) fn function(
         cached: vec![None; probe.point.context.len()],
         exit,
         failure: None,
+        handlers: vec![],
+        caught_sites: vec![],
         rounds: None,
     };
     code.prologue(probe.span, &probe.body);
-    let code = Lower::body(code, types, layout, &probe.body, Some(id));
+    let code = Lower::new(code, script, types, layout).body(&probe.body);
     let mut builder = code.emitter.builder;
     builder.seal_all_blocks();
     builder.finalize(frontend_config());
@@ -120,7 +133,9 @@ impl KernelCode<'_, '_> {
                 self.cached[at] = Some(self.context_variable(at));
             }
         }
-        if uses_loops(&body.statements) {
+        let functions = self.layout.kernel_functions.values().flatten();
+        if uses_loops(&body.statements) || functions.into_iter().any(|b| uses_loops(&b.statements))
+        {
             let rounds = self.emitter.builder.declare_var(I64);
             let zero = self.emitter.constant(0);
             self.emitter.builder.def_var(rounds, zero);
@@ -174,10 +189,9 @@ fn count_context(statements: &[crate::hir::Stmt], uses: &mut [usize]) {
 }
 
 fn uses_loops(statements: &[crate::hir::Stmt]) -> bool {
-    statements.iter().any(|s| match &s.kind {
-        StmtKind::Loop { .. } => true,
-        StmtKind::If { then, otherwise, .. } => uses_loops(then) || uses_loops(otherwise),
-        StmtKind::Foreach(foreach) => uses_loops(&foreach.body),
-        _ => false,
-    })
+    let mut found = false;
+    crate::hir::each_statement(statements, &mut |s| {
+        found |= matches!(s.kind, StmtKind::Loop { .. });
+    });
+    found
 }

@@ -6,6 +6,7 @@
 //! [`UserCode`] implement. The CLIF of kernel handlers keeps the rules that protect it from the
 //! optimizer (`emitter`, `kernel`); that of user blocks calls runtime functions.
 
+mod call;
 mod emitter;
 mod expression;
 mod half;
@@ -27,7 +28,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{Block, Function, StackSlot};
 use cranelift_frontend::Variable;
 
-use crate::hir::{Body, EventId, LocalId, ProbeId, Script};
+use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script, used_locals};
 use crate::layout::Layout;
 use crate::types::{Type, Types};
 
@@ -65,6 +66,8 @@ pub enum Role {
     Probe(ProbeId),
     /// For each record of an event.
     Event(EventId),
+    /// When user blocks call it.
+    Function(FunctionId),
 }
 
 /// Lowers a split script.
@@ -77,27 +80,51 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout) -> Lowered {
             let function = kernel::function(script, types, layout, &mut tables, id);
             kernel_functions.push(KernelFunction { probe: id, function });
         } else {
-            let function =
-                user::function(script, types, layout, &mut tables, &probe.body, Some(id));
+            let function = user::block(script, types, layout, &mut tables, &probe.body);
             user_functions.push(UserFunction { role: Role::Probe(id), function });
         }
     }
     for (id, event) in layout.events.iter() {
-        let function = user::function(script, types, layout, &mut tables, &event.body, None);
+        let function = user::block(script, types, layout, &mut tables, &event.body);
         user_functions.push(UserFunction { role: Role::Event(id), function });
+    }
+    for id in script.functions.keys() {
+        let function = user::function(script, types, layout, &mut tables, id);
+        user_functions.push(UserFunction { role: Role::Function(id), function });
     }
     Lowered { kernel: kernel_functions, user: user_functions, tables }
 }
 
-/// The lowering of one body for one half.
+/// The lowering of code for one half.
 struct Lower<'a, 'f, H: Half<'f>> {
     half: H,
     function: PhantomData<&'f ()>,
+    script: &'a Script,
     types: &'a Types,
     layout: &'a Layout,
     locals: SecondaryMap<LocalId, Option<LocalPlace>>,
     /// Where `break` and `continue` go, innermost last.
     loops: Vec<LoopTargets>,
+    /// Where `return` and `next` go.
+    leaving: Leaving,
+    /// How many calls of functions surround the code (kernel code has them in place).
+    depth: usize,
+}
+
+/// Where `return` and `next` go.
+#[derive(Clone, Copy)]
+enum Leaving {
+    /// In a handler: `next` leaves it.
+    Handler,
+    /// In an overload of a function.
+    Function {
+        /// Where `return` goes.
+        end: Block,
+        /// Where the result is kept.
+        result: LocalPlace,
+        /// Where `next` goes: the next overload.
+        next: Block,
+    },
 }
 
 /// Where a local variable is.
@@ -115,29 +142,45 @@ struct LoopTargets {
 }
 
 impl<'a, 'f, H: Half<'f>> Lower<'a, 'f, H> {
-    /// Lowers a body into the half's function, from its entry to its exit.
-    fn body(
-        half: H,
-        types: &'a Types,
-        layout: &'a Layout,
-        body: &Body,
-        probe: Option<ProbeId>,
-    ) -> H {
-        let mut lower = Lower {
+    fn new(half: H, script: &'a Script, types: &'a Types, layout: &'a Layout) -> Self {
+        Lower {
             half,
             function: PhantomData,
+            script,
             types,
             layout,
             locals: SecondaryMap::new(),
             loops: vec![],
-        };
-        for id in body.locals.keys() {
-            let ty = probe.map_or(Type::Long, |p| types.locals[p][id]);
-            let place = lower.half.declare_local(ty);
-            lower.locals[id] = Some(place);
+            leaving: Leaving::Handler,
+            depth: 0,
         }
-        lower.statements(&body.statements);
-        lower.half.finish();
-        lower.half
+    }
+
+    /// Declares the locals of a body that its statements use, and these, 0 or empty.
+    fn declare_locals(&mut self, body: &Body, parameters: &[LocalId]) {
+        self.locals = SecondaryMap::new();
+        let mut used = used_locals(&body.statements);
+        used.extend(parameters);
+        for id in used {
+            let ty = self.types.locals[body.id][id];
+            let place = if self.depth == 0 {
+                self.half.declare_local(ty)
+            } else {
+                // The locals of a function in place last as long as the statement that calls it.
+                let place = self.half.temporary(ty);
+                let empty = self.empty(ty);
+                self.half.write_local(place, &empty);
+                place
+            };
+            self.locals[id] = Some(place);
+        }
+    }
+
+    /// Lowers a handler or continuation, from the entry of the half's function to its exit.
+    fn body(mut self, body: &Body) -> H {
+        self.declare_locals(body, &[]);
+        self.statements(&body.statements);
+        self.half.finish(None);
+        self.half
     }
 }

@@ -1,6 +1,6 @@
 //! Statements: control flow, the same for both halves.
 
-use super::{ErrorKind, ErrorSite, Half, LoopTargets, Lower, Operand};
+use super::{ErrorKind, ErrorSite, Half, Leaving, LoopTargets, Lower, Operand};
 use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind};
 use crate::layout::{ArrayId, Storage};
 
@@ -95,7 +95,39 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                     self.half.emitter().jump(to);
                 }
             }
-            StmtKind::Next => self.half.leave(),
+            StmtKind::Next => match self.leaving {
+                Leaving::Handler => self.half.leave(),
+                Leaving::Function { next, .. } => self.half.emitter().jump(next),
+            },
+            StmtKind::Return(value) => {
+                if let Leaving::Function { end, result, .. } = self.leaving {
+                    if let Some(value) = value {
+                        let value = self.expression(value);
+                        self.half.write_local(result, &value);
+                    }
+                    self.half.emitter().jump(end);
+                }
+            }
+            StmtKind::Fail(text) => self.half.fail(ErrorSite {
+                kind: ErrorKind::Text(text.clone()),
+                span: statement.span,
+                near: "identifier 'error'".to_string(),
+            }),
+            StmtKind::Try { body, variable, handler } => {
+                let after = self.half.emitter().block();
+                let on_error = self.half.begin_try();
+                self.statements(body);
+                self.half.end_try();
+                self.half.emitter().jump(after);
+                self.half.emitter().switch_to(on_error);
+                let message = self.half.caught(on_error, variable.is_some());
+                if let (Some(variable), Some(message)) = (variable, message) {
+                    self.write_local(*variable, &message);
+                }
+                self.statements(handler);
+                self.half.emitter().jump(after);
+                self.half.emitter().switch_to(after);
+            }
             StmtKind::Delete(place) => self.delete(place),
         }
     }

@@ -113,8 +113,14 @@ pub enum ErrorKind {
     ReadFault,
     /// Too many rounds of loops in one hit of a probe.
     TooManyActions,
-    /// `error()`.
+    /// `next` in the last overload of a function.
+    FunctionsExhausted,
+    /// Calls that nest too deep.
+    TooDeep,
+    /// `error()` with a text made at run time.
     Script,
+    /// `error()` with this text.
+    Text(String),
 }
 
 impl std::fmt::Display for ErrorKind {
@@ -131,7 +137,10 @@ impl std::fmt::Display for ErrorKind {
             ErrorKind::HistogramIndex => f.write_str("histogram index out of range"),
             ErrorKind::ReadFault => f.write_str("read fault"),
             ErrorKind::TooManyActions => f.write_str("MAXACTION exceeded"),
+            ErrorKind::FunctionsExhausted => f.write_str("all functions exhausted"),
+            ErrorKind::TooDeep => f.write_str("MAXNESTING exceeded"),
             ErrorKind::Script => f.write_str("error"),
+            ErrorKind::Text(text) => f.write_str(text),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::backend::names;
 use crate::builtins::{Builtin, Kind, User};
-use crate::hir::{Aggregate, Body, Comparison, EventId, Load, Print, ProbeId, Script, Sort};
+use crate::hir::{Aggregate, Body, Comparison, EventId, FunctionId, Load, Print, Script, Sort};
 use crate::histogram::Histogram;
 use crate::layout::{ArrayId, ArrayValue, HistogramLayout, Layout, StatsLayout, Storage};
 use crate::runtime_functions::{NO_LIMIT, RuntimeFunction, context, encode_aggregate, encode_sort};
@@ -30,6 +30,8 @@ pub struct UserCode<'a, 'f> {
     layout: &'a Layout,
     context: Value,
     exit: Block,
+    /// Where errors lead, innermost `try` last.
+    handlers: Vec<Block>,
 }
 
 /// What the front end of CLIF must know of the machine; the same for all 64-bit ones.
@@ -41,35 +43,82 @@ pub(super) fn frontend_config() -> TargetFrontendConfig {
     }
 }
 
-/// A signature of one pointer parameter and a 64-bit result.
-pub(super) fn entry_signature() -> Signature {
+/// A signature of so many 64-bit words and a 64-bit result.
+pub(super) fn signature(words: usize) -> Signature {
     let mut signature = Signature::new(CallConv::SystemV);
-    signature.params.push(AbiParam::new(I64));
+    signature.params = vec![AbiParam::new(I64); words];
     signature.returns.push(AbiParam::new(I64));
     signature
 }
 
 /// Lowers a user block.
-pub(super) fn function(
-    _script: &Script,
+pub(super) fn block(
+    script: &Script,
     types: &Types,
     layout: &Layout,
     tables: &mut Tables,
     body: &Body,
-    probe: Option<ProbeId>,
 ) -> Function {
-    let name = UserFuncName::user(names::BLOCK, probe.map_or(0, ProbeId::as_u32));
-    let mut function = Function::with_name_signature(name, entry_signature());
+    write(0, layout, tables, |code, _| Lower::new(code, script, types, layout).body(body))
+}
+
+/// Lowers a function that user blocks call: the context, then its arguments.
+pub(super) fn function(
+    script: &Script,
+    types: &Types,
+    layout: &Layout,
+    tables: &mut Tables,
+    id: FunctionId,
+) -> Function {
+    let function = &script.functions[id];
+    write(function.arity, layout, tables, |code, words| {
+        let mut lower = Lower::new(code, script, types, layout);
+        let place = lower.half.temporary(types.results[id]);
+        let first = &function.overloads[0];
+        let arguments: Vec<Operand> = words
+            .iter()
+            .zip(&first.parameters)
+            .map(|(&word, &p)| lower.half.operand(word, types.locals[first.body.id][p]))
+            .collect();
+        let near = format!("identifier '{}'", function.name);
+        let too_deep = ErrorSite { kind: ErrorKind::TooDeep, span: function.span, near };
+        let site = lower.half.site(too_deep);
+        lower.half.call(RuntimeFunction::Enter, &[site]);
+        let end = lower.half.emitter.block();
+        let bodies: Vec<_> =
+            function.overloads.iter().map(|o| (o.parameters.as_slice(), &o.body)).collect();
+        lower.overloads(id, &bodies, &arguments, place, end, function.span);
+        lower.half.emitter.switch_to(end);
+        lower.half.finish(Some(place));
+        lower.half
+    })
+}
+
+/// A function of the context and so many words, whose code `body` writes.
+fn write(
+    words: usize,
+    layout: &Layout,
+    tables: &mut Tables,
+    body: impl for<'a, 'f> FnOnce(UserCode<'a, 'f>, &[Value]) -> UserCode<'a, 'f>,
+) -> Function {
+    let name = UserFuncName::user(names::BLOCK, 0);
+    let mut function = Function::with_name_signature(name, signature(words + 1));
     let mut builder_context = FunctionBuilderContext::new();
     let mut builder = FunctionBuilder::new(&mut function, &mut builder_context);
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
     builder.switch_to_block(entry);
-    let context = builder.block_params(entry)[0];
+    let parameters = builder.block_params(entry).to_vec();
     let exit = builder.create_block();
-    let code = UserCode { emitter: Emitter::new(builder), tables, layout, context, exit };
-    let code = Lower::body(code, types, layout, body, probe);
-    let mut builder = code.emitter.builder;
+    let code = UserCode {
+        emitter: Emitter::new(builder),
+        tables,
+        layout,
+        context: parameters[0],
+        exit,
+        handlers: vec![],
+    };
+    let mut builder = body(code, &parameters[1..]).emitter.builder;
     builder.seal_all_blocks();
     builder.finalize(frontend_config());
     function
@@ -82,12 +131,23 @@ impl UserCode<'_, '_> {
         all.extend_from_slice(arguments);
         let result = self.emitter.call(names::RUNTIME, function as u32, &all);
         if function.fallible() {
-            let go_on = self.emitter.block();
-            let error = self.emitter.load(self.context, context::ERROR);
-            self.emitter.builder.ins().brif(error, self.exit, &[], go_on, &[]);
-            self.emitter.switch_to(go_on);
+            self.test_error();
         }
         result
+    }
+
+    /// Where errors lead.
+    fn on_error(&self) -> Block {
+        self.handlers.last().copied().unwrap_or(self.exit)
+    }
+
+    /// Goes to where errors lead if one was raised.
+    fn test_error(&mut self) {
+        let go_on = self.emitter.block();
+        let on_error = self.on_error();
+        let error = self.emitter.load(self.context, context::ERROR);
+        self.emitter.builder.ins().brif(error, on_error, &[], go_on, &[]);
+        self.emitter.switch_to(go_on);
     }
 
     fn constant(&mut self, value: u32) -> Value {
@@ -200,11 +260,47 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         self.tables
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, result: Option<LocalPlace>) {
         self.emitter.jump(self.exit);
         self.emitter.switch_to(self.exit);
-        let zero = self.emitter.constant(0);
-        self.emitter.builder.ins().return_(&[zero]);
+        let result = match result {
+            Some(place) => {
+                let result = self.read_local(place);
+                self.word(&result)
+            }
+            None => self.emitter.constant(0),
+        };
+        self.emitter.builder.ins().return_(&[result]);
+    }
+
+    fn begin_try(&mut self) -> Block {
+        let handler = self.emitter.block();
+        self.handlers.push(handler);
+        handler
+    }
+
+    fn end_try(&mut self) {
+        self.handlers.pop();
+    }
+
+    fn caught(&mut self, _handler: Block, _wanted: bool) -> Option<Operand> {
+        let address = self.call(RuntimeFunction::Caught, &[]);
+        Some(Operand::Text(Text::Memory { address, width: MAX_STRING }))
+    }
+
+    fn call_function(
+        &mut self,
+        id: FunctionId,
+        arguments: &[Operand],
+        result: Type,
+    ) -> Option<Operand> {
+        let mut words = vec![self.context];
+        for argument in arguments {
+            words.push(self.word(argument));
+        }
+        let value = self.emitter.call(names::BLOCK, id.as_u32(), &words);
+        self.test_error();
+        Some(self.operand(value, result))
     }
 
     fn leave(&mut self) {
@@ -214,8 +310,9 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     fn fail(&mut self, site: ErrorSite) {
         let site = self.site(site);
         self.call(RuntimeFunction::Raise, &[site]);
-        // The call has set the error: the test behind it leaves the block.
-        self.emitter.jump(self.exit);
+        // The call has set the error: the test behind it goes where errors lead.
+        let on_error = self.on_error();
+        self.emitter.jump(on_error);
     }
 
     fn locate(&mut self, _span: Span) {

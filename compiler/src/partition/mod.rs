@@ -11,53 +11,82 @@
 mod defer;
 mod place;
 mod print;
+mod tail;
 
 pub use print::print;
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::Diagnostics;
-use crate::hir::{ProbeId, Script, Stmt, StmtKind};
+use crate::hir::{ExprKind, FunctionId, ProbeId, Script, Stmt, each_expression};
 use crate::layout::Layout;
 use crate::types::Types;
 
 /// Splits a script; reports what kernel code cannot do.
 pub fn partition(script: &mut Script, types: &mut Types, diagnostics: &mut Diagnostics) -> Layout {
     let mut layout = Layout { probes: script.probes.len() as u32, ..Layout::default() };
-    let kernel: Vec<ProbeId> = script
-        .probes
-        .iter()
-        .filter(|(_, p)| p.point.attach.in_kernel())
-        .map(|(id, _)| id)
-        .collect();
-    for id in kernel {
-        let statements = std::mem::take(&mut script.probes[id].body.statements);
-        let mut pass =
-            defer::Deferring { script, types, layout: &mut layout, diagnostics, probe: id };
-        let statements = pass.statements(statements);
-        script.probes[id].body.statements = statements;
+    let kernel = kernel_code(script);
+    for (probe, function) in kernel {
+        let mut bodies = match function {
+            // User blocks may call the function as well: kernel code has a copy of its own.
+            Some(id) => {
+                let overloads = script.functions[id].overloads.clone();
+                overloads.into_iter().map(|o| o.body).collect()
+            }
+            None => vec![script.probes[probe].body.clone()],
+        };
+        for body in &mut bodies {
+            let statements = std::mem::take(&mut body.statements);
+            let mut pass = defer::Deferring {
+                script,
+                types,
+                layout: &mut layout,
+                diagnostics,
+                probe,
+                body: body.id,
+                locals: body.locals.clone(),
+                // A function returns to code that cannot be continued in userspace.
+                uncut: usize::from(function.is_some()),
+            };
+            body.statements = pass.handler(statements);
+        }
+        match function {
+            Some(id) => {
+                layout.kernel_functions.insert(id, bodies);
+            }
+            None => script.probes[probe].body = bodies.swap_remove(0),
+        }
     }
     place::place(script, types, &mut layout);
     layout
 }
 
-/// Calls `f` on every statement, those inside loops and branches included.
-fn each_statement(statements: &[Stmt], f: &mut impl FnMut(&Stmt)) {
-    for statement in statements {
-        f(statement);
-        match &statement.kind {
-            StmtKind::If { then, otherwise, .. } => {
-                each_statement(then, f);
-                each_statement(otherwise, f);
+/// The kernel's handlers, and each function they call with one of the probes that does.
+fn kernel_code(script: &Script) -> Vec<(ProbeId, Option<FunctionId>)> {
+    let mut code = vec![];
+    let mut seen = BTreeSet::new();
+    for (id, probe) in script.probes.iter().filter(|(_, p)| p.point.attach.in_kernel()) {
+        code.push((id, None));
+        let mut called = called(&probe.body.statements);
+        while let Some(function) = called.pop() {
+            if seen.insert(function) {
+                code.push((id, Some(function)));
+                for overload in &script.functions[function].overloads {
+                    called.extend(self::called(&overload.body.statements));
+                }
             }
-            StmtKind::Loop { body, .. } => each_statement(body, f),
-            StmtKind::Foreach(foreach) => each_statement(&foreach.body, f),
-            StmtKind::Expr(_)
-            | StmtKind::Record { .. }
-            | StmtKind::Print(_)
-            | StmtKind::Break
-            | StmtKind::Continue
-            | StmtKind::Next
-            | StmtKind::Delete(_)
-            | StmtKind::Emit { .. } => {}
         }
     }
+    code
+}
+
+/// The functions that are called in the statements.
+fn called(statements: &[Stmt]) -> Vec<FunctionId> {
+    let mut called = vec![];
+    each_expression(statements, &mut |e| {
+        if let ExprKind::Invoke { function, .. } = e.kind {
+            called.push(function);
+        }
+    });
+    called
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use cranelift_codegen::entity::SecondaryMap;
 
-use super::each_statement;
 use crate::hir::*;
 use crate::layout::{
     Array, ArrayValue, DEFAULT_CAPACITY, KernelMap, Layout, StatsLayout, Storage, initial_number,
@@ -43,6 +42,22 @@ pub(super) fn place(script: &Script, types: &Types, layout: &mut Layout) {
     for (id, probe) in script.probes.iter() {
         let kernel = probe.point.attach.in_kernel().then_some(id);
         each_statement(&probe.body.statements, &mut |s| statement_uses(s, kernel, &mut uses));
+    }
+    // Functions count as the code of every probe that may call them; which of them does is not worth
+    // telling: more than one writer only makes additions atomic.
+    for bodies in layout.kernel_functions.values() {
+        for id in script.probes.iter().filter(|(_, p)| p.point.attach.in_kernel()).map(|(id, _)| id)
+        {
+            for body in bodies {
+                each_statement(&body.statements, &mut |s| statement_uses(s, Some(id), &mut uses));
+            }
+        }
+    }
+    for overload in script.functions.values().flat_map(|f| &f.overloads) {
+        each_statement(&overload.body.statements, &mut |s| statement_uses(s, None, &mut uses));
+    }
+    for event in layout.events.values() {
+        each_statement(&event.body.statements, &mut |s| statement_uses(s, None, &mut uses));
     }
     // Map 0 is the ring buffer, whether or not it is used: indices do not depend on the script.
     let mut next_map = 1;
@@ -163,7 +178,16 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
         }
         StmtKind::Delete(place) => place_uses(place, kernel, true, uses),
         StmtKind::Emit { captures, .. } => all_uses(captures, kernel, uses),
-        StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+        StmtKind::Return(value) => {
+            if let Some(value) = value {
+                expression_uses(value, kernel, uses);
+            }
+        }
+        StmtKind::Break
+        | StmtKind::Continue
+        | StmtKind::Next
+        | StmtKind::Try { .. }
+        | StmtKind::Fail(_) => {}
     }
 }
 
@@ -212,7 +236,9 @@ fn expression_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
         }
         ExprKind::Match { text, .. } => expression_uses(text, kernel, uses),
         ExprKind::Load(load) => expression_uses(&load.address, kernel, uses),
-        ExprKind::Call { arguments, .. } => all_uses(arguments, kernel, uses),
+        ExprKind::Call { arguments, .. } | ExprKind::Invoke { arguments, .. } => {
+            all_uses(arguments, kernel, uses);
+        }
         ExprKind::Sprint(print) => all_uses(&print.arguments, kernel, uses),
         ExprKind::Unary { operand, .. } => expression_uses(operand, kernel, uses),
         ExprKind::Arithmetic { left, right, .. }

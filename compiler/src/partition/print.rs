@@ -18,10 +18,26 @@ pub fn print(script: &Script, types: &Types, layout: &Layout) -> String {
         };
         let _ = writeln!(out, "global {}{ty}  # {place}", global.name);
     }
-    for (id, probe) in script.probes.iter() {
+    for (id, function) in script.functions.iter() {
+        let text = types::print_function(script, types, id, function);
+        for line in text.lines() {
+            let user = if line.starts_with("function") { "user " } else { "" };
+            let _ = writeln!(out, "{user}{line}");
+        }
+    }
+    for (id, bodies) in &layout.kernel_functions {
+        for body in bodies {
+            let _ = writeln!(out, "kernel function {} {{", script.functions[*id].name);
+            out.push_str(&types::locals(body, types));
+            let annotations = Annotations { script, types, point: None };
+            out.push_str(&print_body(body, &annotations, 1));
+            out.push_str("}\n");
+        }
+    }
+    for probe in script.probes.values() {
         let half = if probe.point.attach.in_kernel() { "kernel" } else { "user" };
         let _ = writeln!(out, "{half} probe {} {{", probe.point.name);
-        out.push_str(&types::locals(&probe.body, types, id));
+        out.push_str(&types::locals(&probe.body, types));
         let annotations = Annotations { script, types, point: Some(&probe.point) };
         out.push_str(&print_body(&probe.body, &annotations, 1));
         out.push_str("}\n");

@@ -95,8 +95,14 @@ impl Resolver<'_> {
 
     fn variable(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Reached> {
         let plain = name.trim_start_matches('$');
-        let Some(at) = scope.point.context.iter().position(|v| v.name == plain) else {
-            let point = scope.point;
+        let Some(point) = scope.point else {
+            self.diagnostics
+                .error(codes::UNKNOWN_CONTEXT, span, format!("`{name}` in a function"))
+                .label("only probe handlers have context variables")
+                .help("give it to the function as an argument");
+            return None;
+        };
+        let Some(at) = point.context.iter().position(|v| v.name == plain) else {
             let no_btf = point.context.is_empty() && point.attach.in_kernel();
             let missing = if no_btf { self.facts.btf().err() } else { None };
             let diagnostic = self.diagnostics.error(
@@ -120,7 +126,7 @@ impl Resolver<'_> {
             }
             return None;
         };
-        let variable = &scope.point.context[at];
+        let variable = &point.context[at];
         let expr = self.expr(span, ExprKind::Context(at));
         let what = What::Value { expr, trusted: variable.trusted };
         Some(Reached { what, ty: TypeId(variable.ty), span })

@@ -311,8 +311,14 @@ impl Resolver<'_> {
             let print = self.print(scope, printer, function, arguments)?;
             return Some(self.expr(span, ExprKind::Sprint(print)));
         }
+        if self.functions.is_declared(&function.text) {
+            return self.invoke(scope, function, arguments, span);
+        }
         let Some(builtin) = builtins::find(&function.text) else {
-            let names = builtins::all().map(|b| b.name).chain(PRINTERS.iter().map(|p| p.name));
+            let names = builtins::all()
+                .map(|b| b.name)
+                .chain(PRINTERS.iter().map(|p| p.name))
+                .chain(self.functions.names());
             self.diagnostics
                 .error(
                     codes::UNKNOWN_FUNCTION,

@@ -6,52 +6,55 @@
 //! one script can name what only some kernels have. Reports what it cannot resolve and goes on.
 
 mod aggregate;
+mod alias;
 mod constant;
 mod context;
 mod expression;
+mod function;
 mod print;
 mod statement;
 
 use std::collections::HashMap;
+
+use alias::Expanded;
+use function::Functions;
 
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
 use crate::families;
 use crate::hir::{
     Body, Constant, Expr, ExprId, ExprKind, Global, GlobalId, Local, LocalId, Place, PlaceKind,
-    Point, Probe, Script, Shape,
+    Point, Probe, Script, Shape, Stmt, StmtKind,
 };
 use crate::source::{FileId, Span};
 use crate::syntax::ast;
 
 /// Resolves the declarations of all files.
-pub fn resolve(
-    scripts: &[ast::Script],
-    facts: &dyn Facts,
-    diagnostics: &mut Diagnostics,
+pub fn resolve<'a>(
+    scripts: &'a [ast::Script],
+    facts: &'a dyn Facts,
+    diagnostics: &'a mut Diagnostics,
 ) -> Script {
-    let mut resolver =
-        Resolver { facts, diagnostics, script: Script::default(), globals: HashMap::new() };
+    let mut resolver = Resolver {
+        facts,
+        diagnostics,
+        script: Script::default(),
+        globals: HashMap::new(),
+        functions: Functions::default(),
+        aliases: vec![],
+    };
     let items = || scripts.iter().flat_map(|s| &s.items);
     for item in items() {
-        if let ast::Item::Global(global) = item {
-            resolver.declare_global(global);
+        match item {
+            ast::Item::Global(global) => resolver.declare_global(global),
+            ast::Item::Function(function) => resolver.functions.declare(function),
+            ast::Item::Alias(alias) => resolver.aliases.push(alias),
+            ast::Item::Probe(_) => {}
         }
     }
     for item in items() {
-        match item {
-            ast::Item::Global(_) => {}
-            ast::Item::Probe(probe) => resolver.probe(probe),
-            ast::Item::Function(function) => resolver.unsupported(
-                function.name.span,
-                "functions are not supported yet",
-                "write the body where it is used",
-            ),
-            ast::Item::Alias(alias) => resolver.unsupported(
-                alias.alias.span,
-                "probe aliases are not supported yet",
-                "write the probe points out",
-            ),
+        if let ast::Item::Probe(probe) = item {
+            resolver.probe(probe);
         }
     }
     resolver.refuse_nothing_to_do(scripts);
@@ -64,11 +67,14 @@ struct Resolver<'a> {
     diagnostics: &'a mut Diagnostics,
     script: Script,
     globals: HashMap<String, GlobalId>,
+    functions: Functions<'a>,
+    aliases: Vec<&'a ast::AliasDeclaration>,
 }
 
 /// What names mean inside one body.
 struct Scope<'p> {
-    point: &'p Point,
+    /// The probe point of a handler; none in functions.
+    point: Option<&'p Point>,
     body: Body,
     locals: HashMap<String, LocalId>,
     /// How many loops surround the statement.
@@ -77,7 +83,11 @@ struct Scope<'p> {
     iterated: Vec<GlobalId>,
 }
 
-impl Scope<'_> {
+impl<'p> Scope<'p> {
+    fn new(point: Option<&'p Point>, body: Body) -> Scope<'p> {
+        Scope { point, body, locals: HashMap::new(), loops: 0, iterated: vec![] }
+    }
+
     fn local(&mut self, name: &str, span: Span) -> LocalId {
         if let Some(&id) = self.locals.get(name) {
             return id;
@@ -88,7 +98,7 @@ impl Scope<'_> {
     }
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     fn declare_global(&mut self, declaration: &ast::GlobalDeclaration) {
         let name = &declaration.name;
         if let Some(&first) = self.globals.get(&name.text) {
@@ -143,42 +153,83 @@ impl Resolver<'_> {
         number.map(Constant::Number)
     }
 
-    fn probe(&mut self, declaration: &ast::ProbeDeclaration) {
+    fn probe(&mut self, declaration: &'a ast::ProbeDeclaration) {
         for point in &declaration.points {
-            if let Some(condition) = &point.condition {
-                self.unsupported(
-                    condition.span,
-                    "arming conditions of probe points are not supported yet",
-                    "test the condition inside the handler",
-                );
-            }
-            let mut tried = Diagnostics::default();
-            let optional = point.optional || point.sufficient;
-            let sink = if optional { &mut tried } else { &mut *self.diagnostics };
-            let found = families::resolve(point, self.facts, sink);
-            let matched = !found.is_empty();
-            for resolved in found {
-                let body = self.body(&resolved, &declaration.body);
-                self.script.probes.push(Probe { point: resolved, span: point.span, body });
-            }
-            if point.sufficient && matched {
+            if self.probe_point(declaration, point) && point.sufficient {
                 break;
             }
         }
     }
 
-    fn body(&mut self, point: &Point, statement: &ast::Statement) -> Body {
-        let mut scope = Scope {
-            point,
-            body: Body::default(),
-            locals: HashMap::new(),
-            loops: 0,
-            iterated: vec![],
-        };
+    /// Makes the probes of one point of a declaration; tells whether there are any.
+    fn probe_point(
+        &mut self,
+        declaration: &ast::ProbeDeclaration,
+        point: &ast::ProbePoint,
+    ) -> bool {
+        let mut matched = false;
+        for expanded in self.expand(point, 0) {
+            let mut tried = Diagnostics::default();
+            let optional = expanded.point.optional || expanded.point.sufficient;
+            let sink = if optional { &mut tried } else { &mut *self.diagnostics };
+            let found = families::resolve(&expanded.point, self.facts, sink);
+            matched |= !found.is_empty();
+            for resolved in found {
+                let conditions = [&point.condition, &expanded.point.condition];
+                let body = self.handler(&resolved, &expanded, &conditions, &declaration.body);
+                self.script.probes.push(Probe { point: resolved, span: point.span, body });
+            }
+            if expanded.point.sufficient && matched {
+                break;
+            }
+        }
+        matched
+    }
+
+    fn handler(
+        &mut self,
+        point: &Point,
+        expanded: &Expanded<'_>,
+        conditions: &[&Option<Box<ast::Expression>>],
+        handler: &ast::Statement,
+    ) -> Body {
+        let mut scope = Scope::new(Some(point), self.script.new_body());
         let mut statements = vec![];
-        self.statement(&mut scope, statement, &mut statements);
+        let mut armed: Vec<&ast::Expression> = vec![];
+        for condition in conditions.iter().filter_map(|c| c.as_deref()) {
+            if !armed.contains(&condition) {
+                armed.push(condition);
+                self.arming_condition(&mut scope, condition, &mut statements);
+            }
+        }
+        let before = expanded.prologues.iter().copied();
+        let after = expanded.epilogues.iter().copied();
+        for statement in before.chain([handler]).chain(after) {
+            self.statement(&mut scope, statement, &mut statements);
+        }
         scope.body.statements = statements;
         scope.body
+    }
+
+    /// `if (condition)` behind a probe point: while it is false the handler does nothing.
+    fn arming_condition(
+        &mut self,
+        scope: &mut Scope<'_>,
+        condition: &ast::Expression,
+        out: &mut Vec<Stmt>,
+    ) {
+        let span = condition.span;
+        let Some(condition) = self.expression(scope, condition) else { return };
+        if !scope.locals.is_empty() {
+            self.diagnostics
+                .error(codes::WRONG_PLACE, span, "an arming condition can use only globals")
+                .help("declare it `global`, or test it inside the handler");
+        }
+        let next = Stmt { kind: StmtKind::Next, span };
+        out.push(Stmt {
+            kind: StmtKind::If { condition, then: vec![], otherwise: vec![next] },
+            span,
+        });
     }
 
     /// Reports a script of which nothing would ever run.

@@ -1,11 +1,13 @@
 //! Statements.
 
 use super::{Resolver, Scope, print::PRINTERS};
+use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{Foreach, GlobalId, PlaceKind, Shape, Sort, SortBy, Stmt, StmtKind};
 use crate::source::Span;
 use crate::syntax::ast::{
-    self, AssignOperator, Expression, ExpressionKind, ForeachOver, Statement, StatementKind,
+    self, AssignOperator, Expression, ExpressionKind, ForeachOver, LiteralValue, Statement,
+    StatementKind,
 };
 
 impl Resolver<'_> {
@@ -99,20 +101,15 @@ impl Resolver<'_> {
                 self.in_loop(scope, statement.span, "continue", StmtKind::Continue)
             }
             StatementKind::Next => Some(StmtKind::Next),
-            StatementKind::Return(_) => {
-                self.diagnostics
-                    .error(codes::WRONG_PLACE, statement.span, "found `return` not in a function")
-                    .help("`next` leaves a probe handler");
-                None
+            StatementKind::Return(value) => {
+                self.return_statement(scope, statement.span, value.as_ref())
             }
             StatementKind::Delete(target) => self.delete(scope, target),
-            StatementKind::Try { .. } => {
-                self.unsupported(
-                    statement.span,
-                    "try and catch are not supported yet",
-                    "test for the error before it happens",
-                );
-                None
+            StatementKind::Try { body, variable, handler } => {
+                let body = self.block(scope, body);
+                let variable = variable.as_ref().map(|v| self.loop_variable(scope, v));
+                let handler = self.block(scope, handler);
+                Some(StmtKind::Try { body, variable, handler })
             }
         }
     }
@@ -148,6 +145,9 @@ impl Resolver<'_> {
                     let print = self.print(scope, printer, function, arguments)?;
                     return Some(StmtKind::Print(print));
                 }
+                if let Some(text) = self.known_error(function, arguments) {
+                    return Some(StmtKind::Fail(text));
+                }
             }
             ExpressionKind::Assign {
                 operator: AssignOperator::Aggregate, target, value, ..
@@ -161,6 +161,20 @@ impl Resolver<'_> {
             _ => {}
         }
         self.expression_or_call(scope, expression).map(StmtKind::Expr)
+    }
+
+    /// The text of a call of the builtin that raises an error, when it is a literal.
+    fn known_error(&self, function: &ast::Name, arguments: &[Expression]) -> Option<String> {
+        let builtin = builtins::find(&function.text)?;
+        let raises = matches!(builtin.kernel, builtins::Kernel::DeferredLast);
+        match arguments {
+            [Expression { kind: ExpressionKind::Literal(LiteralValue::String(text)), .. }]
+                if raises && !self.functions.is_declared(&function.text) =>
+            {
+                Some(text.clone())
+            }
+            _ => None,
+        }
     }
 
     fn foreach(&mut self, scope: &mut Scope<'_>, foreach: &ast::Foreach) -> Option<StmtKind> {

@@ -48,6 +48,11 @@ enum Term {
     Var(Var),
 }
 
+struct FunctionVars {
+    parameters: Vec<Var>,
+    result: Var,
+}
+
 struct GlobalVars {
     keys: Vec<Var>,
     value: Var,
@@ -58,6 +63,9 @@ struct Inference<'a> {
     diagnostics: &'a mut Diagnostics,
     nodes: PrimaryMap<Var, Node>,
     globals: PrimaryMap<GlobalId, GlobalVars>,
+    functions: PrimaryMap<FunctionId, FunctionVars>,
+    /// The function whose body is being visited.
+    function: Option<FunctionId>,
     locals: SecondaryMap<LocalId, Option<Var>>,
     assigned: SecondaryMap<LocalId, bool>,
     terms: SecondaryMap<ExprId, Option<Term>>,
@@ -70,6 +78,8 @@ pub(super) fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
         diagnostics,
         nodes: PrimaryMap::new(),
         globals: PrimaryMap::new(),
+        functions: PrimaryMap::new(),
+        function: None,
         locals: SecondaryMap::new(),
         assigned: SecondaryMap::new(),
         terms: SecondaryMap::new(),
@@ -94,29 +104,42 @@ pub(super) fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
         inference.globals.push(GlobalVars { keys, value });
         inference.types.globals.push(GlobalType::default());
     }
-    let mut local_vars = vec![];
-    for (probe, body) in script.probes.iter().map(|(id, p)| (id, &p.body)) {
-        inference.locals.clear();
-        inference.assigned.clear();
-        for id in body.locals.keys() {
-            let var = inference.open();
-            inference.locals[id] = Some(var);
-        }
-        inference.statements(&body.statements);
-        // What could not be resolved may have assigned it.
-        if !inference.diagnostics.has_errors() {
-            inference.warn_never_assigned(body);
-        }
-        local_vars.push((probe, inference.locals.clone(), body.locals.len()));
+    for function in script.functions.values() {
+        let parameters = (0..function.arity).map(|_| inference.open()).collect();
+        let result = inference.open();
+        inference.functions.push(FunctionVars { parameters, result });
     }
-    for (_, locals, count) in local_vars {
-        let mut table = SecondaryMap::new();
-        for id in (0..count).map(|i| LocalId::from_u32(i as u32)) {
-            if let Some(var) = locals[id] {
+    let mut local_vars = vec![];
+    for (id, function) in script.functions.iter() {
+        inference.function = Some(id);
+        for overload in &function.overloads {
+            inference.declare_locals(&overload.body);
+            inference.declare_signature(id, overload);
+            inference.statements(&overload.body.statements);
+            inference.warn_never_assigned(&overload.body);
+            local_vars.push((overload.body.id, inference.locals.clone()));
+        }
+    }
+    inference.function = None;
+    for body in script.probes.values().map(|p| &p.body) {
+        inference.declare_locals(body);
+        inference.statements(&body.statements);
+        inference.warn_never_assigned(body);
+        local_vars.push((body.id, inference.locals.clone()));
+    }
+    for (body, locals) in local_vars {
+        let table = &mut SecondaryMap::new();
+        for (id, var) in locals.iter() {
+            if let Some(var) = *var {
                 table[id] = inference.base(Term::Var(var)).map_or(Type::Long, Base::ty);
             }
         }
-        inference.types.locals.push(table);
+        inference.types.locals[body] = table.clone();
+    }
+    for id in script.functions.keys() {
+        let result = inference.functions[id].result;
+        let ty = inference.base(Term::Var(result)).map_or(Type::Long, Base::ty);
+        inference.types.results.push(ty);
     }
     for id in script.globals.keys() {
         let vars = &inference.globals[id];
@@ -136,6 +159,38 @@ pub(super) fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
 impl Inference<'_> {
     fn open(&mut self) -> Var {
         self.nodes.push(Node::Open)
+    }
+
+    fn declare_locals(&mut self, body: &Body) {
+        self.locals.clear();
+        self.assigned.clear();
+        for id in body.locals.keys() {
+            let var = self.open();
+            self.locals[id] = Some(var);
+        }
+    }
+
+    /// The parameters of an overload have the types of the function's, and those that are declared.
+    fn declare_signature(&mut self, function: FunctionId, overload: &Overload) {
+        let base = |declared: DeclaredType| match declared {
+            DeclaredType::Long => Base::Long,
+            DeclaredType::String => Base::Text,
+        };
+        for (at, &parameter) in overload.parameters.iter().enumerate() {
+            self.assigned[parameter] = true;
+            let span = overload.body.locals[parameter].span;
+            let local = self.local(parameter);
+            let of_function = self.functions[function].parameters[at];
+            self.unify(Term::Var(of_function), local, span);
+            if let Some(Some(declared)) = overload.declared.parameters.get(at) {
+                self.expect(local, base(*declared), span);
+            }
+        }
+        if let Some(declared) = overload.declared.result {
+            let result = self.functions[function].result;
+            let span = self.script.functions[function].span;
+            self.expect(Term::Var(result), base(declared), span);
+        }
     }
 
     fn root(&self, mut var: Var) -> Var {
@@ -262,7 +317,23 @@ impl Inference<'_> {
                     self.place(place);
                 }
             }
-            StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+            StmtKind::Return(value) => {
+                if let (Some(value), Some(function)) = (value, self.function) {
+                    let term = self.expression(value);
+                    let result = self.functions[function].result;
+                    self.unify(Term::Var(result), term, value.span);
+                }
+            }
+            StmtKind::Try { body, variable, handler } => {
+                self.statements(body);
+                if let Some(variable) = variable {
+                    self.assigned[*variable] = true;
+                    let local = self.local(*variable);
+                    self.expect(local, Base::Text, statement.span);
+                }
+                self.statements(handler);
+            }
+            StmtKind::Break | StmtKind::Continue | StmtKind::Next | StmtKind::Fail(_) => {}
             StmtKind::Emit { captures, .. } => {
                 for capture in captures {
                     self.expression(capture);
@@ -371,6 +442,14 @@ impl Inference<'_> {
                     Kind::Long | Kind::Nothing => long,
                     Kind::Text(_) => text,
                 }
+            }
+            ExprKind::Invoke { function, arguments } => {
+                for (at, argument) in arguments.iter().enumerate() {
+                    let term = self.expression(argument);
+                    let parameter = self.functions[*function].parameters[at];
+                    self.unify(Term::Var(parameter), term, argument.span);
+                }
+                Term::Var(self.functions[*function].result)
             }
             ExprKind::Sprint(print) => {
                 self.print(print);
@@ -506,6 +585,10 @@ impl Inference<'_> {
     }
 
     fn warn_never_assigned(&mut self, body: &Body) {
+        if self.diagnostics.has_errors() {
+            // What could not be resolved may have assigned it.
+            return;
+        }
         let names: Vec<&str> = self.script.globals.values().map(|g| g.name.as_str()).collect();
         for (id, local) in body.locals.iter() {
             if !self.assigned[id] {

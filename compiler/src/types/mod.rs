@@ -10,14 +10,14 @@ mod infer;
 mod print;
 mod width;
 
-pub use print::{global_type, locals, print};
+pub use print::{global_type, locals, print, print_function};
 
 use std::collections::BTreeSet;
 
 use cranelift_codegen::entity::{PrimaryMap, SecondaryMap};
 
 use crate::diagnostic::Diagnostics;
-use crate::hir::{Aggregate, ExprId, GlobalId, LocalId, ProbeId, Script};
+use crate::hir::{Aggregate, BodyId, ExprId, FunctionId, GlobalId, LocalId, Script};
 
 /// Default of MAXSTRINGLEN: the most bytes of a string, terminator included.
 pub const MAX_STRING: u32 = 512;
@@ -82,7 +82,9 @@ pub struct Types {
     /// Of globals.
     pub globals: PrimaryMap<GlobalId, GlobalType>,
     /// Of local variables.
-    pub locals: PrimaryMap<ProbeId, SecondaryMap<LocalId, Type>>,
+    pub locals: SecondaryMap<BodyId, SecondaryMap<LocalId, Type>>,
+    /// Of the results of functions.
+    pub results: PrimaryMap<FunctionId, Type>,
 }
 
 /// Finds the types of a script, and reports what has none or two.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{GlobalType, Type, Types};
-use crate::hir::{Annotations, Body, ProbeId, Script, aggregate_name, print_body};
+use crate::hir::{Annotations, Body, Function, FunctionId, Script, aggregate_name, print_body};
 
 /// Globals with their types, then every probe with its resolved point and code.
 pub fn print(script: &Script, types: &Types) -> String {
@@ -11,9 +11,12 @@ pub fn print(script: &Script, types: &Types) -> String {
     for (id, global) in script.globals.iter() {
         let _ = writeln!(out, "global {}{}", global.name, global_type(&types.globals[id]));
     }
-    for (id, probe) in script.probes.iter() {
+    for (id, function) in script.functions.iter() {
+        out.push_str(&print_function(script, types, id, function));
+    }
+    for probe in script.probes.values() {
         let _ = writeln!(out, "probe {} {{", probe.point.name);
-        out.push_str(&locals(&probe.body, types, id));
+        out.push_str(&locals(&probe.body, types));
         let annotations = Annotations { script, types, point: Some(&probe.point) };
         out.push_str(&print_body(&probe.body, &annotations, 1));
         out.push_str("}\n");
@@ -37,10 +40,38 @@ pub fn global_type(ty: &GlobalType) -> String {
 }
 
 /// A line for each local variable.
-pub fn locals(body: &Body, types: &Types, probe: ProbeId) -> String {
+pub fn locals(body: &Body, types: &Types) -> String {
     let mut out = String::new();
     for (id, local) in body.locals.iter() {
-        let _ = writeln!(out, "  local {}: {}", local.name, types.locals[probe][id]);
+        let _ = writeln!(out, "  local {}: {}", local.name, types.locals[body.id][id]);
+    }
+    out
+}
+
+/// A function with its signature and all its overloads.
+pub fn print_function(
+    script: &Script,
+    types: &Types,
+    id: FunctionId,
+    function: &Function,
+) -> String {
+    let mut out = String::new();
+    for overload in &function.overloads {
+        let parameters: Vec<String> = overload
+            .parameters
+            .iter()
+            .map(|&p| {
+                let name = &overload.body.locals[p].name;
+                format!("{name}: {}", types.locals[overload.body.id][p])
+            })
+            .collect();
+        let result =
+            if function.has_result { format!(": {}", types.results[id]) } else { String::new() };
+        let _ = writeln!(out, "function {}({}){result} {{", function.name, parameters.join(", "));
+        out.push_str(&locals(&overload.body, types));
+        let annotations = Annotations { script, types, point: None };
+        out.push_str(&print_body(&overload.body, &annotations, 1));
+        out.push_str("}\n");
     }
     out
 }

@@ -6,7 +6,8 @@ use crate::hir::*;
 
 /// Sets the width of every string type. Widths only grow and are bounded, so this ends.
 pub(super) fn widen(script: &Script, types: &mut Types) {
-    let mut pass = Widening { types, probe: ProbeId::from_u32(0), changed: true };
+    let mut pass =
+        Widening { script, types, body: BodyId::from_u32(0), function: None, changed: true };
     for (id, global) in script.globals.iter() {
         if let Some(Constant::Text(text)) = &global.initial {
             let width = rounded(text.len() as u32 + 1);
@@ -14,16 +15,29 @@ pub(super) fn widen(script: &Script, types: &mut Types) {
         }
     }
     while std::mem::take(&mut pass.changed) {
-        for (id, probe) in script.probes.iter() {
-            pass.probe = id;
+        for (id, function) in script.functions.iter() {
+            pass.function = Some(id);
+            for overload in &function.overloads {
+                pass.body = overload.body.id;
+                pass.statements(&overload.body.statements);
+            }
+        }
+        pass.function = None;
+        for probe in script.probes.values() {
+            pass.body = probe.body.id;
             pass.statements(&probe.body.statements);
         }
     }
 }
 
+/// Bytes for the message of a caught error.
+const CAUGHT_MESSAGE: u32 = 64;
+
 struct Widening<'a> {
+    script: &'a Script,
     types: &'a mut Types,
-    probe: ProbeId,
+    body: BodyId,
+    function: Option<FunctionId>,
     changed: bool,
 }
 
@@ -76,7 +90,22 @@ impl Widening<'_> {
                 StmtKind::Delete(place) => {
                     self.place(place);
                 }
-                StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+                StmtKind::Return(value) => {
+                    if let Some(value) = value {
+                        let width = self.expression(value);
+                        if let Some(function) = self.function {
+                            grow(&mut self.types.results[function], width, &mut self.changed);
+                        }
+                    }
+                }
+                StmtKind::Try { body, variable, handler } => {
+                    self.statements(body);
+                    if let Some(variable) = variable {
+                        self.grow_local(*variable, CAUGHT_MESSAGE);
+                    }
+                    self.statements(handler);
+                }
+                StmtKind::Break | StmtKind::Continue | StmtKind::Next | StmtKind::Fail(_) => {}
                 StmtKind::Emit { captures, .. } => {
                     for capture in captures {
                         self.expression(capture);
@@ -93,7 +122,7 @@ impl Widening<'_> {
     }
 
     fn grow_local(&mut self, local: LocalId, width: u32) {
-        grow(&mut self.types.locals[self.probe][local], width, &mut self.changed);
+        grow(&mut self.types.locals[self.body][local], width, &mut self.changed);
     }
 
     /// Lets a value of this width flow into a place.
@@ -118,7 +147,7 @@ impl Widening<'_> {
     /// Visits a place and returns its width.
     fn place(&mut self, place: &Place) -> u32 {
         let ty = match &place.kind {
-            PlaceKind::Local(id) => self.types.locals[self.probe][*id],
+            PlaceKind::Local(id) => self.types.locals[self.body][*id],
             PlaceKind::Global(id) => self.types.globals[*id].value,
             PlaceKind::Element(id, keys) => {
                 self.keys(*id, keys);
@@ -144,6 +173,18 @@ impl Widening<'_> {
                     Kind::Text(width) => rounded(width),
                     Kind::Long | Kind::Nothing => 8,
                 }
+            }
+            ExprKind::Invoke { function, arguments } => {
+                for (at, argument) in arguments.iter().enumerate() {
+                    let width = self.expression(argument);
+                    let script = self.script;
+                    for overload in &script.functions[*function].overloads {
+                        let parameter = overload.parameters[at];
+                        let ty = &mut self.types.locals[overload.body.id][parameter];
+                        grow(ty, width, &mut self.changed);
+                    }
+                }
+                self.types.results[*function].bytes()
             }
             ExprKind::Sprint(print) => {
                 self.print(print);

@@ -23,6 +23,9 @@ use crate::sys::SysError;
 /// MAXACTION of user blocks, which can be interrupted: the most rounds of loops in one run of a block.
 const MAX_ROUNDS: u64 = 10_000_000;
 
+/// Bytes of stack the calls of a block may take; the main thread has 8 MiB.
+const MAX_STACK_BYTES: usize = 4 << 20;
+
 type Context<'a> = &'a mut BlockContext;
 
 /// The address of a runtime function.
@@ -30,6 +33,8 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
     use RuntimeFunction as F;
     match function {
         F::Raise => raise as *const u8,
+        F::Caught => caught as *const u8,
+        F::Enter => enter as *const u8,
         F::Round => round as *const u8,
         F::Exit => exit as *const u8,
         F::Error => error as *const u8,
@@ -83,6 +88,21 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
 
 extern "C" fn raise(context: Context<'_>, site: i64) -> i64 {
     context.raise(site, None);
+    0
+}
+
+extern "C" fn caught(context: Context<'_>) -> i64 {
+    context.error = 0;
+    let message = context.state.raised.take().map(|e| e.message).unwrap_or_default();
+    context.state.keep_bytes(message.as_bytes())
+}
+
+extern "C" fn enter(context: Context<'_>, site: i64) -> i64 {
+    let here = 0u8;
+    let used = context.state.stack_base.saturating_sub(std::ptr::from_ref(&here) as usize);
+    if used > MAX_STACK_BYTES {
+        context.raise(site, None);
+    }
     0
 }
 

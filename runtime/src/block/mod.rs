@@ -59,6 +59,8 @@ pub struct State {
     /// What `tokenize` goes on with; one for the whole script, as blocks run one at a time.
     tokens: text::Tokens,
     rounds: u64,
+    /// Where the stack of the running block starts.
+    stack_base: usize,
     /// Owners of what the first words point to.
     _literals: (Vec<std::ffi::CString>, Vec<*const u8>),
     _cells: Vec<i64>,
@@ -108,6 +110,7 @@ impl BlockContext {
                 regexes,
                 tokens: text::Tokens::default(),
                 rounds: 0,
+                stack_base: 0,
                 _literals: (literals, pointers),
                 _cells: cells,
             },
@@ -119,6 +122,8 @@ impl BlockContext {
         self.error = 0;
         self.record = record.map_or(std::ptr::null(), <[u8]>::as_ptr);
         self.state.rounds = 0;
+        let here = 0u8;
+        self.state.stack_base = std::ptr::from_ref(&here) as usize;
     }
 
     /// Cleans up after a block; gives the error it raised.

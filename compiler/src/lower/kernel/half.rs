@@ -4,10 +4,12 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type as ClifType, Value};
 
-use super::{KernelCode, MAX_ROUNDS, variables};
+use super::{Handler, KernelCode, MAX_ROUNDS, variables};
 use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
-use crate::hir::{Aggregate, Comparison, ContextSource, EventId, Load, Print, Scalar, Sort};
+use crate::hir::{
+    Aggregate, Comparison, ContextSource, EventId, FunctionId, Load, Print, Scalar, Sort,
+};
 use crate::layout::{ArrayId, Storage};
 use crate::lower::{
     Emitter, ErrorKind, ErrorSite, Half, Helper, LocalPlace, Operand, Tables, Text,
@@ -78,6 +80,30 @@ impl KernelCode<'_, '_> {
         }
     }
 
+    /// The message of an error, of those that can have happened.
+    fn message_of(&mut self, site: Value, sites: &[u32]) -> Operand {
+        let width = 64;
+        let (slot, text) = self.text_slot(width);
+        let done = self.emitter.block();
+        for &candidate in sites {
+            let message = self.tables.errors[candidate as usize].kind.to_string();
+            let (this, other) = (self.emitter.block(), self.emitter.block());
+            let is =
+                self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, site, i64::from(candidate));
+            self.emitter.builder.ins().brif(is, this, &[], other, &[]);
+            self.emitter.switch_to(this);
+            let to = self.emitter.slot_address(slot, 0);
+            self.copy_text(&Text::Literal(message), to, 0, width);
+            self.emitter.jump(done);
+            self.emitter.switch_to(other);
+        }
+        let to = self.emitter.slot_address(slot, 0);
+        self.copy_text(&Text::Literal(String::new()), to, 0, width);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
+        text
+    }
+
     fn text_variable(&mut self, width: u32) -> LocalPlace {
         let slot = self.emitter.permanent_slot(width);
         let address = self.emitter.slot_address(slot, 0);
@@ -105,7 +131,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.tables
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, _result: Option<LocalPlace>) {
         self.emitter.jump(self.exit);
         self.write_failure_block();
         self.emitter.switch_to(self.exit);
@@ -119,9 +145,34 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
 
     fn fail(&mut self, site: ErrorSite) {
         let site = self.tables.error(site);
-        let failure = self.failure_block();
+        let failure = self.failure_block(site);
         let site = self.emitter.constant(i64::from(site));
         self.emitter.builder.ins().jump(failure, &[site.into()]);
+    }
+
+    fn begin_try(&mut self) -> Block {
+        let block = self.emitter.block();
+        self.emitter.builder.append_block_param(block, I64);
+        self.handlers.push(Handler { block, sites: vec![] });
+        block
+    }
+
+    fn end_try(&mut self) {
+        self.caught_sites = self.handlers.pop().map_or(vec![], |h| h.sites);
+    }
+
+    fn caught(&mut self, handler: Block, wanted: bool) -> Option<Operand> {
+        let sites = std::mem::take(&mut self.caught_sites);
+        if !wanted {
+            return None;
+        }
+        let site = self.emitter.builder.block_params(handler)[0];
+        Some(self.message_of(site, &sites))
+    }
+
+    fn call_function(&mut self, _: FunctionId, _: &[Operand], _: Type) -> Option<Operand> {
+        // Kernel code has functions in place: the verifier then knows their arguments.
+        None
     }
 
     fn locate(&mut self, span: Span) {
@@ -137,7 +188,8 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         let most = self.emitter.opaque(MAX_ROUNDS);
         let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, most);
         let site = self.tables.error(site);
-        let failure = self.failure_block();
+        // Too many rounds cannot be caught.
+        let failure = self.root_failure_block();
         let site = self.emitter.constant(i64::from(site));
         let go_on = self.emitter.block();
         self.emitter.builder.ins().brif(over, failure, &[site.into()], go_on, &[]);

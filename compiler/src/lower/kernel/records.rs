@@ -93,8 +93,19 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(done);
     }
 
+    /// Where an error of this site leads: a block whose parameter is the site.
+    pub(super) fn failure_block(&mut self, site: u32) -> Block {
+        if let Some(handler) = self.handlers.last_mut() {
+            if !handler.sites.contains(&site) {
+                handler.sites.push(site);
+            }
+            return handler.block;
+        }
+        self.root_failure_block()
+    }
+
     /// The block that reports the error whose site is its parameter and leaves.
-    pub(super) fn failure_block(&mut self) -> Block {
+    pub(super) fn root_failure_block(&mut self) -> Block {
         if let Some(block) = self.failure {
             return block;
         }
@@ -133,7 +144,7 @@ impl KernelCode<'_, '_> {
 
     /// Goes to the failure block when `value` compares so with 0; goes on otherwise.
     pub(super) fn fail_if(&mut self, code: IntCC, value: Value, site: u32) {
-        let failure = self.failure_block();
+        let failure = self.failure_block(site);
         let site = self.emitter.constant(i64::from(site));
         let go_on = self.emitter.block();
         let is = self.emitter.builder.ins().icmp_imm_s(code, value, 0);

@@ -1,0 +1,146 @@
+//! What is attached while the load runs, and how its programs' statistics are read: programs of other
+//! processes from `/proc/PID/fdinfo`, where the kernel shows them for each descriptor of a program.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ntap_compiler::btf::tracepoint;
+use ntap_compiler::facts::Facts;
+use ntap_runtime::attach::{AttachPoint, Link, attach};
+use ntap_runtime::kernel::LiveKernel;
+use ntap_runtime::load::{LoadPlan, Loaded, ProgramKind, ProgramPlan, load};
+
+const NTAP: &str = r#"global n
+probe kernel.trace("sys_enter") { n[execname()] <<< 1 }
+probe timer.s(1000) { foreach (e in n- limit 5) printf("%s %d\n", e, @count(n[e])) }"#;
+
+const BPFTRACE: &str = "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }";
+
+/// Each thing that is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Nothing,
+    Empty,
+    HandWritten,
+    Ntap,
+    Bpftrace,
+}
+
+impl Kind {
+    pub(crate) const ALL: &[Kind] =
+        &[Kind::Nothing, Kind::Empty, Kind::HandWritten, Kind::Ntap, Kind::Bpftrace];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Nothing => "nothing",
+            Kind::Empty => "an empty program (C)",
+            Kind::HandWritten => "hand-written C",
+            Kind::Ntap => "ntap",
+            Kind::Bpftrace => "bpftrace",
+        }
+    }
+}
+
+/// Something attached.
+pub(crate) enum Subject {
+    Nothing,
+    Own(Loaded, #[allow(dead_code, reason = "keeps the program attached")] Link),
+    Process(Child),
+}
+
+/// What the kernel has counted of a program.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Statistics {
+    pub(crate) runs: u64,
+    pub(crate) nanoseconds: u64,
+}
+
+impl Subject {
+    /// Attaches, and returns when events are seen.
+    pub(crate) fn start(kind: Kind, ntap: &Path, object: &[u8]) -> Subject {
+        let process = |program: &Path, script: &str| {
+            let mut command = Command::new(program);
+            command.args(["-e", script]).stdin(Stdio::null());
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+            Subject::Process(child)
+        };
+        let subject = match kind {
+            Kind::Nothing => Subject::Nothing,
+            Kind::Empty => own(object, "empty"),
+            Kind::HandWritten => own(object, "count"),
+            Kind::Ntap => process(ntap, NTAP),
+            Kind::Bpftrace => process(Path::new("bpftrace"), BPFTRACE),
+        };
+        let start = Instant::now();
+        while kind != Kind::Nothing && subject.statistics().is_none_or(|s| s.runs == 0) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{kind:?}: no event is seen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        subject
+    }
+
+    /// The statistics of the program that ran most.
+    pub(crate) fn statistics(&self) -> Option<Statistics> {
+        match self {
+            Subject::Nothing => None,
+            Subject::Own(loaded, _) => {
+                let info = loaded.programs().first()?.info().ok()?;
+                Some(Statistics { runs: info.run_count, nanoseconds: info.run_time_ns })
+            }
+            Subject::Process(child) => {
+                let folder = fs::read_dir(format!("/proc/{}/fdinfo", child.id())).ok()?;
+                folder
+                    .filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
+                    .filter_map(|text| parse(&text))
+                    .max_by_key(|statistics| statistics.runs)
+            }
+        }
+    }
+
+    /// Detaches.
+    pub(crate) fn stop(self) {
+        if let Subject::Process(mut child) = self {
+            // SAFETY: takes numbers only; the child has not been waited for, so the number is its own.
+            unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+            child.wait().expect("the child ends");
+        }
+    }
+}
+
+/// Statistics in the text of a descriptor, when it is that of a program.
+fn parse(text: &str) -> Option<Statistics> {
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse::<u64>().ok()
+    };
+    Some(Statistics { runs: field("run_cnt:")?, nanoseconds: field("run_time_ns:")? })
+}
+
+fn own(object: &[u8], name: &str) -> Subject {
+    let kernel = LiveKernel::new();
+    let btf = kernel.btf().expect("kernel type information");
+    let point = tracepoint(btf, "sys_enter").expect("the tracepoint sys_enter");
+    let kind = ProgramKind::TpBtf { btf_id: point.typedef_id.0 };
+    let plan =
+        LoadPlan { programs: vec![ProgramPlan { name: name.to_owned(), kind }], map_sizes: vec![] };
+    let loaded = load(object, &plan).unwrap_or_else(|error| panic!("{error}"));
+    let point = AttachPoint::TpBtf { name: "sys_enter".to_owned() };
+    let link = attach(loaded.programs()[0].as_fd(), &point).unwrap_or_else(|e| panic!("{e}"));
+    Subject::Own(loaded, link)
+}
+
+/// Compiles `count.bpf.c`; gives the object.
+pub(crate) fn compile_hand_written() -> Vec<u8> {
+    let source = measure::root().join("benches/src/bin/events/count.bpf.c");
+    let object = std::env::temp_dir().join(format!("count-{}.bpf.o", std::process::id()));
+    let mut clang = Command::new("clang");
+    clang.args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-c"]).arg(source);
+    measure::run_aloud(clang.arg("-o").arg(&object));
+    let bytes = fs::read(&object).expect("the object clang wrote");
+    let _ = fs::remove_file(&object);
+    bytes
+}

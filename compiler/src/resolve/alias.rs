@@ -1,0 +1,77 @@
+//! Probe aliases: other names for probe points, with code that runs before or after the handler.
+
+use super::Resolver;
+use crate::diagnostic::codes;
+use crate::glob;
+use crate::syntax::ast::{AliasDeclaration, Component, ProbePoint, Statement};
+
+/// How deep aliases of aliases may go.
+const MAX_DEPTH: usize = 32;
+
+/// A probe point that is no alias, with the code aliases put around the handler.
+pub(super) struct Expanded<'a> {
+    /// The point.
+    pub(super) point: ProbePoint,
+    /// Runs before the handler, in this order.
+    pub(super) prologues: Vec<&'a Statement>,
+    /// Runs after it, in this order.
+    pub(super) epilogues: Vec<&'a Statement>,
+}
+
+impl<'a> Resolver<'a> {
+    /// Replaces aliases by what they stand for.
+    pub(super) fn expand(&mut self, point: &ProbePoint, depth: usize) -> Vec<Expanded<'a>> {
+        let aliases: Vec<&'a AliasDeclaration> = self
+            .aliases
+            .iter()
+            .copied()
+            .filter(|a| is_prefix(&a.alias.components, &point.components))
+            .collect();
+        if aliases.is_empty() {
+            return vec![Expanded { point: point.clone(), prologues: vec![], epilogues: vec![] }];
+        }
+        if depth == MAX_DEPTH {
+            self.diagnostics
+                .error(codes::UNKNOWN_PROBE, point.span, "aliases that lead back to themselves")
+                .also(aliases[0].alias.span, "this alias");
+            return vec![];
+        }
+        let mut found = vec![];
+        for alias in aliases {
+            let suffix = &point.components[alias.alias.components.len()..];
+            for target in &alias.points {
+                let mut target = target.clone();
+                target.components.extend(suffix.iter().cloned());
+                // Errors are about what the user wrote.
+                target.span = point.span;
+                target.optional |= point.optional;
+                for mut expanded in self.expand(&target, depth + 1) {
+                    // What is nearer to the probe point runs first before, and last after the handler.
+                    expanded.prologues.extend(alias.prologue.as_ref());
+                    expanded.epilogues.splice(0..0, alias.epilogue.as_ref());
+                    found.push(expanded);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Whether an alias stands at the start of a point, whose components may hold wildcards.
+fn is_prefix(alias: &[Component], point: &[Component]) -> bool {
+    alias.len() <= point.len()
+        && alias.iter().zip(point).all(|(a, p)| {
+            let (name, pattern) = (&a.name.text, &p.name.text);
+            let same_argument = match (&a.argument, &p.argument) {
+                (Some(a), Some(p)) => a.value == p.value,
+                (None, None) => true,
+                _ => false,
+            };
+            // Names that start with two underscores are private to the library.
+            same_argument
+                && (name == pattern
+                    || (glob::is_pattern(pattern)
+                        && !name.starts_with("__")
+                        && glob::matches(pattern, name)))
+        })
+}

@@ -1,0 +1,238 @@
+//! The `ntap` command from outside: options, stages, messages, exit status.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const NTAP: &str = env!("CARGO_BIN_EXE_ntap");
+const COUNT: &str = "global n  probe kernel.trace(\"sys_enter\") { n++ }  probe end { println(n) }";
+
+fn ntap(arguments: &[&str]) -> Output {
+    Command::new(NTAP).args(arguments).stdin(Stdio::null()).output().expect("ntap starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn status(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+/// A folder that is removed at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("ntap-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn is_root() -> bool {
+    // SAFETY: asks for a number and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Whether the kernel's types can be asked for; says when not.
+fn has_types() -> bool {
+    let has = Path::new("/sys/kernel/btf/vmlinux").exists();
+    if !has {
+        println!("skipped: this kernel has no type information");
+    }
+    has
+}
+
+#[test]
+fn a_script_as_text_with_arguments() {
+    let output = ntap(&["-e", "probe begin { println($1 + 1, @2); exit() }", "4", "two words"]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (Some(0), "5two words\n"));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn a_script_from_standard_input() {
+    let mut child = Command::new(NTAP)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("ntap starts");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut pipe, b"probe begin { println(\"in\"); exit() }").expect("read");
+    drop(pipe);
+    let output = child.wait_with_output().expect("ntap ends");
+    assert_eq!(stdout(&output), "in\n");
+}
+
+#[test]
+fn errors_go_to_standard_error_with_status_1() {
+    let rows: &[(&[&str], &str)] = &[
+        (&["-e", "probe begin { x = 1 + }"], "E0101"),
+        (&["-e", "probe begin { println(exename()) }"], "did you mean `execname`?"),
+        (&["-e", "probe begn { }"], "did you mean `begin`?"),
+        (&["-e", "probe begin { println($1) }"], "E0104"),
+        (&["/no/such/script.nt"], "/no/such/script.nt"),
+        (&["/"], "directory"),
+        (&["-c", "/no/such/program", "-e", "probe begin { }"], "/no/such/program"),
+        (&["-x", "4194999", "-e", "probe begin { }"], "4194999"),
+    ];
+    for (arguments, expected) in rows {
+        let output = ntap(arguments);
+        assert_eq!(status(&output), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn unknown_tracepoints_are_suggested() {
+    if !has_types() {
+        return;
+    }
+    let output = ntap(&["-e", "probe kernel.trace(\"kfre_skb\") { }"]);
+    assert_eq!(status(&output), Some(1));
+    assert!(stderr(&output).contains("[E0202]"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("did you mean `kfree_skb`?"), "{}", stderr(&output));
+}
+
+#[test]
+fn every_stage_is_printed() {
+    if !has_types() {
+        return;
+    }
+    let rows = [
+        ("ast", "probe kernel.trace(\"sys_enter\")"),
+        ("types", "global n: long"),
+        ("split", "kernel probe kernel.trace(\"sys_enter\")"),
+        ("clif", "function"),
+        ("bpf", "exit"),
+        ("object", "tp_btf/sys_enter"),
+    ];
+    for (stage, expected) in rows {
+        let output = ntap(&["emit", stage, "-e", COUNT]);
+        assert_eq!((status(&output), stderr(&output).as_str()), (Some(0), ""), "{stage}");
+        assert!(stdout(&output).contains(expected), "{stage}:\n{}", stdout(&output));
+    }
+    for (pass, stage) in [("1", "ast"), ("2", "types"), ("3", "bpf")] {
+        let stopped = ntap(&["-p", pass, "-e", COUNT]);
+        assert_eq!(stdout(&stopped), stdout(&ntap(&["emit", stage, "-e", COUNT])), "-p {pass}");
+    }
+}
+
+#[test]
+fn pass_4_loads_and_does_not_run() {
+    if !is_root() || !has_types() {
+        return println!("skipped: not root");
+    }
+    let script = format!("{COUNT} probe begin {{ println(\"never\") }}");
+    let output = ntap(&["-p", "4", "-e", &script]);
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    assert!(!stdout(&output).contains("never"), "{}", stdout(&output));
+}
+
+#[test]
+fn build_writes_what_bpftool_loads() {
+    if !has_types() {
+        return;
+    }
+    let folder = Folder::new("build");
+    let script = folder.0.join("count.nt");
+    let object = folder.0.join("count.bpf.o");
+    fs::write(&script, COUNT).expect("written");
+    let paths = [&script, &object].map(|path| path.display().to_string());
+    let output = ntap(&["build", &paths[0], "-o", &paths[1]]);
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    assert!(fs::read(&object).expect("an object").starts_with(b"\x7fELF"));
+
+    let pins = format!("/sys/fs/bpf/ntap-test-{}", std::process::id());
+    let run = |arguments: &[&str]| Command::new("bpftool").args(arguments).output();
+    if !is_root() || run(&["version"]).is_err() || !Path::new("/sys/fs/bpf").exists() {
+        return println!("skipped: the rest needs root, bpftool and /sys/fs/bpf");
+    }
+    let loaded = run(&["prog", "loadall", &paths[1], &pins]).expect("bpftool runs");
+    let program = format!("{pins}/probe0");
+    let dump = run(&["prog", "dump", "xlated", "pinned", &program, "linum"]).expect("bpftool runs");
+    let _ = fs::remove_dir_all(&pins);
+    if stderr(&loaded).contains("bpffs") {
+        return println!("skipped: {}", stderr(&loaded));
+    }
+    assert!(loaded.status.success(), "{}", stderr(&loaded));
+    assert!(stdout(&dump).contains("n++"), "script lines in the dump:\n{}", stdout(&dump));
+}
+
+/// The commands as a user without privileges, from a place that user can read.
+#[test]
+fn without_privileges() {
+    const NOBODY: u32 = 65534;
+    if !is_root() {
+        return println!("skipped: not root, so there are no privileges to drop");
+    }
+    let folder = Folder::new("privileges");
+    let program = folder.0.join("ntap");
+    fs::copy(NTAP, &program).expect("copied");
+    for path in [&folder.0, &program] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("readable");
+    }
+    let run = |script: &str| {
+        Command::new(&program)
+            .args(["-e", script])
+            .current_dir("/")
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output()
+            .expect("ntap starts")
+    };
+    let output = run("probe begin { println(uid()); exit() }");
+    assert_eq!((status(&output), stdout(&output).as_str()), (Some(0), "65534\n"));
+    if !has_types() {
+        return;
+    }
+    let output = run(&format!("{COUNT} probe begin {{ println(\"never\") }}"));
+    assert_eq!(status(&output), Some(1));
+    assert!(stderr(&output).contains("[E0601]"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("root"), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "");
+}
+
+/// A script of user blocks makes no bpf(2) call; strace tells, where there is one.
+#[test]
+fn user_blocks_make_no_bpf_call() {
+    let traced = Command::new("strace")
+        .args(["-f", "-e", "trace=bpf", "-o", "/dev/stderr", NTAP])
+        .args(["-e", "probe begin { println(1) } probe timer.ms(1) { exit() }"])
+        .output();
+    let Ok(output) = traced else { return println!("skipped: no strace") };
+    assert_eq!(stdout(&output), "1\n");
+    assert!(!stderr(&output).contains("bpf("), "{}", stderr(&output));
+}
+
+/// Output reaches a pipe when it is printed, not at the end.
+#[test]
+fn output_is_not_held_back() {
+    let mut child = Command::new(NTAP)
+        .args(["-e", "probe begin { println(\"first\") } probe timer.s(60) { exit() }"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("ntap starts");
+    let mut line = String::new();
+    let pipe = child.stdout.take().expect("a pipe");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(pipe), &mut line).expect("a line");
+    // SAFETY: sends a signal to a child that has not been waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    let status = child.wait().expect("ntap ends");
+    assert_eq!((line.as_str(), status.code()), ("first\n", Some(0)));
+}
