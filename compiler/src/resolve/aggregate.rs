@@ -30,10 +30,8 @@ impl Resolver<'_> {
             self.diagnostics
                 .error(codes::WRONG_PLACE, span, format!("`{name}` is not a value"))
                 .label("a histogram is printed or indexed")
-                .help(format!(
-                    "print it with print, println, sprint or sprintln, read a bucket with \
-                     `{name}(...)[n]`, or loop over its buckets with `foreach (b in {name}(...))`"
-                ));
+                .help("print it with print, println, sprint or sprintln")
+                .help(format!("or read a bucket: `{name}(...)[n]`, `foreach (b in {name}(...))`"));
             return None;
         }
         let of = self.aggregate_target(scope, of)?;
