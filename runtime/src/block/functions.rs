@@ -356,7 +356,7 @@ extern "C" fn foreach_begin(context: Context<'_>, array: i64, sort: i64, limit: 
     }
 }
 
-fn current_loop<'a>(context: &'a mut BlockContext, handle: i64) -> Option<&'a mut Loop> {
+fn current_loop(context: &mut BlockContext, handle: i64) -> Option<&mut Loop> {
     context.state.loops.get_mut(usize::try_from(handle).ok()?)?.as_mut()
 }
 
