@@ -94,6 +94,8 @@ pub struct Layout {
     pub displayed: Vec<(String, Storage)>,
     /// How many probes there are.
     pub probes: u32,
+    /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.
+    pub scratch_map: u32,
     /// The bodies of functions as kernel code runs them, one for each overload.
     pub kernel_functions: BTreeMap<FunctionId, Vec<Body>>,
 }

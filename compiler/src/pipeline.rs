@@ -14,7 +14,7 @@ use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::{self, ParseOptions, ast};
-use crate::types::Types;
+use crate::types::{MAX_STRING, Types};
 use crate::{partition, resolve, types};
 
 /// What a compilation depends on besides the text.
@@ -168,19 +168,16 @@ impl Analyzed {
     ) -> ObjectInput {
         let variable = |name: &str, size: u32| Variable { name: name.to_string(), size };
         let cells = (self.layout.shared.len() as u32 * 8).max(8);
-        let mut variables = vec![
-            variable("ntap_control", control::SIZE),
-            variable("ntap_counters", self.layout.probes * counters::SIZE),
-            variable("ntap_globals", cells),
-        ];
         let maps = self.layout.arrays.values().filter_map(|a| a.map);
-        let largest = maps.map(|m| m.value_bytes).max().unwrap_or(0);
-        if largest > lower::LARGEST_ON_STACK {
-            variables.push(variable("ntap_zeros", largest));
-        }
+        let zeros = maps.map(|m| m.value_bytes).fold(MAX_STRING, u32::max);
         ObjectInput {
-            maps: self.maps(options),
-            variables,
+            maps: self.maps(lowered, options),
+            variables: vec![
+                variable("ntap_control", control::SIZE),
+                variable("ntap_counters", self.layout.probes * counters::SIZE),
+                variable("ntap_globals", cells),
+                variable("ntap_zeros", zeros),
+            ],
             programs,
             subprograms: vec![],
             core_fields: vec![],
@@ -189,7 +186,7 @@ impl Analyzed {
     }
 
     /// The maps: the ring buffer, then the arrays, in the order of their indices.
-    fn maps(&self, options: &Options<'_>) -> Vec<MapDefinition> {
+    fn maps(&self, lowered: &Lowered, options: &Options<'_>) -> Vec<MapDefinition> {
         let mut maps = vec![MapDefinition {
             name: RING_BUFFER.to_string(),
             kind: map_kind::RINGBUF,
@@ -216,6 +213,17 @@ impl Analyzed {
                 key_size: map.key_bytes,
                 value_size: map.value_bytes,
                 max_entries: array.capacity,
+                flags: 0,
+            });
+        }
+        let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
+        if scratch > 0 {
+            maps.push(MapDefinition {
+                name: "ntap_scratch".to_string(),
+                kind: map_kind::PERCPU_ARRAY,
+                key_size: 4,
+                value_size: scratch,
+                max_entries: self.layout.probes,
                 flags: 0,
             });
         }

@@ -114,6 +114,11 @@ runtime_functions! {
     /// The text that would be printed.
     Sprint(print, arguments);
 
+    /// Reading an address that only kernel code can read: fails.
+    Unreadable(address, site) fallible true;
+    /// The second of two strings.
+    Otherwise(address, text);
+
     /// `pid()`.
     Pid();
     /// `tid()`.

@@ -5,7 +5,7 @@ pub mod attach;
 mod block;
 pub mod kernel;
 pub mod load;
-mod native;
+pub mod native;
 pub mod session;
 pub mod sys;
 pub mod target_process;

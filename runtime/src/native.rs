@@ -66,7 +66,7 @@ impl NativeCode {
     }
 
     /// Runs a block. Whether it raised an error is in the context.
-    pub fn run(&self, role: Role, context: &mut BlockContext) {
+    pub(crate) fn run(&self, role: Role, context: &mut BlockContext) {
         if let Some(block) = self.blocks.get(&role) {
             // SAFETY: compiled code accesses the context by the layout both crates share, and calls
             // runtime functions that get the same pointer back.

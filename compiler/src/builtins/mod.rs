@@ -6,6 +6,7 @@
 
 mod context;
 mod control;
+mod memory;
 mod symbol;
 mod text;
 mod time;
@@ -89,7 +90,9 @@ pub enum User {
 
 /// Every builtin.
 pub fn all() -> impl Iterator<Item = &'static Builtin> {
-    [context::ROWS, time::ROWS, control::ROWS, symbol::ROWS, text::ROWS].into_iter().flatten()
+    [context::ROWS, time::ROWS, control::ROWS, memory::ROWS, symbol::ROWS, text::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 /// The builtin of a name.

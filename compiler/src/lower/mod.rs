@@ -15,17 +15,16 @@ mod statement;
 mod tables;
 mod user;
 
-pub use emitter::{Emitter, Helper, Locations};
+pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
-pub(crate) use kernel::LARGEST_ON_STACK;
-pub use kernel::{KernelCode, variables};
+pub use kernel::{KernelCode, can_format, variables};
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
 
 use std::marker::PhantomData;
 
 use cranelift_codegen::entity::SecondaryMap;
-use cranelift_codegen::ir::{Block, Function, StackSlot};
+use cranelift_codegen::ir::{Block, Function};
 use cranelift_frontend::Variable;
 
 use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script, used_locals};
@@ -49,6 +48,8 @@ pub struct KernelFunction {
     pub probe: ProbeId,
     /// Its code: one parameter, the context.
     pub function: Function,
+    /// Bytes of scratch memory it needs on each CPU.
+    pub scratch_bytes: u32,
 }
 
 /// A user block in CLIF.
@@ -77,8 +78,7 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout) -> Lowered {
     let mut user_functions = vec![];
     for (id, probe) in script.probes.iter() {
         if probe.point.attach.in_kernel() {
-            let function = kernel::function(script, types, layout, &mut tables, id);
-            kernel_functions.push(KernelFunction { probe: id, function });
+            kernel_functions.push(kernel::function(script, types, layout, &mut tables, id));
         } else {
             let function = user::block(script, types, layout, &mut tables, &probe.body);
             user_functions.push(UserFunction { role: Role::Probe(id), function });
@@ -132,8 +132,8 @@ enum Leaving {
 pub enum LocalPlace {
     /// A number, or in user blocks the address of a string.
     Variable(Variable, Type),
-    /// A string in kernel code.
-    Slot(StackSlot, u32),
+    /// A string in kernel code, with its width.
+    Memory(Room, u32),
 }
 
 struct LoopTargets {

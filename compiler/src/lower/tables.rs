@@ -111,6 +111,10 @@ pub enum ErrorKind {
     HistogramIndex,
     /// Memory that cannot be read.
     ReadFault,
+    /// A string of the kernel that cannot be read.
+    KernelStringFault,
+    /// A string of a process that cannot be read.
+    UserStringFault,
     /// Too many rounds of loops in one hit of a probe.
     TooManyActions,
     /// `next` in the last overload of a function.
@@ -136,6 +140,8 @@ impl std::fmt::Display for ErrorKind {
             }
             ErrorKind::HistogramIndex => f.write_str("histogram index out of range"),
             ErrorKind::ReadFault => f.write_str("read fault"),
+            ErrorKind::KernelStringFault => f.write_str("kernel string copy fault"),
+            ErrorKind::UserStringFault => f.write_str("user string copy fault"),
             ErrorKind::TooManyActions => f.write_str("MAXACTION exceeded"),
             ErrorKind::FunctionsExhausted => f.write_str("all functions exhausted"),
             ErrorKind::TooDeep => f.write_str("MAXNESTING exceeded"),

@@ -345,7 +345,7 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
                 let word = self.emitter.builder.use_var(variable);
                 self.operand(word, ty)
             }
-            LocalPlace::Slot(..) => unreachable!("user blocks keep locals in variables"),
+            LocalPlace::Memory(..) => unreachable!("user blocks keep locals in variables"),
         }
     }
 
@@ -353,7 +353,7 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         let word = self.word(value);
         match place {
             LocalPlace::Variable(variable, _) => self.emitter.builder.def_var(variable, word),
-            LocalPlace::Slot(..) => unreachable!("user blocks keep locals in variables"),
+            LocalPlace::Memory(..) => unreachable!("user blocks keep locals in variables"),
         }
     }
 

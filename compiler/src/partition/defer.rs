@@ -6,6 +6,7 @@ use crate::builtins::Kernel;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::hir::*;
 use crate::layout::{Event, Field, Layout, record};
+use crate::lower::can_format;
 use crate::source::Span;
 use crate::types::{Type, Types};
 
@@ -298,16 +299,21 @@ impl Deferring<'_> {
         if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_)) {
             return e;
         }
-        let Some(obstacle) = self.obstacle(&e) else {
+        // Text that is only printed is made where it is printed: its parts are shorter.
+        let made_of_parts = matches!(e.kind, ExprKind::Concatenate { .. } | ExprKind::Sprint(_));
+        let obstacle = self.obstacle(&e);
+        if obstacle.is_none() && !made_of_parts {
             let ty = self.types.expressions[e.id];
             let (span, field) = (e.span, captures.len());
             captures.push(e);
             let id = self.script.expressions.push(span);
             self.types.expressions[id] = ty;
             return Expr { kind: ExprKind::Captured { event, field }, span, id };
-        };
-        if !obstacle.deferrable {
-            self.report(&obstacle);
+        }
+        if let Some(obstacle) = &obstacle
+            && !obstacle.deferrable
+        {
+            self.report(obstacle);
             return e;
         }
         let mut boxed = |pass: &mut Self, e: Box<Expr>| Box::new(pass.capture(*e, event, captures));
@@ -358,7 +364,9 @@ impl Deferring<'_> {
             | ExprKind::Histogram(_)
             | ExprKind::Bucket { .. }) => {
                 // A variable, key or address that needs userspace: it cannot be had from there.
-                self.report(&obstacle);
+                if let Some(obstacle) = &obstacle {
+                    self.report(obstacle);
+                }
                 kind
             }
         };
@@ -422,14 +430,18 @@ impl Deferring<'_> {
                 }),
             },
             ExprKind::Invoke { arguments, .. } => arguments.iter().find_map(|a| self.obstacle(a)),
-            ExprKind::Sprint(_) => Some(Obstacle {
-                span: e.span,
-                what: "formatted text".to_string(),
-                deferrable: true,
-            }),
-            ExprKind::Concatenate { .. } => {
-                Some(Obstacle { span: e.span, what: "joined text".to_string(), deferrable: true })
+            ExprKind::Sprint(print) => {
+                let formats = print.format.iter().flat_map(|f| f.conversions());
+                if formats.into_iter().any(|c| !can_format(c)) {
+                    return Some(Obstacle {
+                        span: e.span,
+                        what: "text of this format".to_string(),
+                        deferrable: true,
+                    });
+                }
+                print.arguments.iter().find_map(|a| self.obstacle(a))
             }
+            ExprKind::Concatenate { left, right } => both(left, right),
             ExprKind::Extract { aggregate, .. } => Some(Obstacle {
                 span: e.span,
                 what: format!("`{}`", aggregate_name(*aggregate)),
@@ -447,34 +459,14 @@ impl Deferring<'_> {
             ExprKind::Arithmetic { left, right, .. }
             | ExprKind::Compare { left, right, .. }
             | ExprKind::Logical { left, right, .. } => both(left, right),
-            ExprKind::Conditional { condition, then, otherwise } => self
-                .obstacle(condition)
-                .or_else(|| both(then, otherwise))
-                .or_else(|| self.wide_text(e)),
+            ExprKind::Conditional { condition, then, otherwise } => {
+                self.obstacle(condition).or_else(|| both(then, otherwise))
+            }
             ExprKind::In { keys, .. } => keys.iter().find_map(|k| self.obstacle(k)),
-            ExprKind::Assign { target, operator, value, .. } => {
-                if *operator == AssignOperator::Concatenate {
-                    return Some(Obstacle {
-                        span: e.span,
-                        what: "joined text".to_string(),
-                        deferrable: false,
-                    });
-                }
+            ExprKind::Assign { target, value, .. } => {
                 self.place_obstacle(target).or_else(|| self.obstacle(value))
             }
             ExprKind::Increment { target, .. } => self.place_obstacle(target),
-        }
-    }
-
-    /// Texts chosen by a condition are copied; only narrow ones have room on the kernel's stack.
-    fn wide_text(&self, e: &Expr) -> Option<Obstacle> {
-        match self.types.expressions[e.id] {
-            Type::Text(width) if width > 128 => Some(Obstacle {
-                span: e.span,
-                what: "a choice between long texts".to_string(),
-                deferrable: true,
-            }),
-            Type::Text(_) | Type::Long | Type::Stats => None,
         }
     }
 }

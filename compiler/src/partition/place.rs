@@ -84,6 +84,7 @@ pub(super) fn place(script: &Script, types: &Types, layout: &mut Layout) {
         }
         layout.storage.push(storage);
     }
+    layout.scratch_map = next_map;
 }
 
 fn array(global: &Global, ty: &GlobalType, uses: &Uses) -> Array {

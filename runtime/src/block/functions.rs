@@ -58,6 +58,8 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TextConcatenate => text_concatenate as *const u8,
         F::Print => print as *const u8,
         F::Sprint => sprint as *const u8,
+        F::Unreadable => unreadable as *const u8,
+        F::Otherwise => otherwise as *const u8,
         F::Pid => pid as *const u8,
         F::Tid => tid as *const u8,
         F::Uid => uid as *const u8,
@@ -523,6 +525,15 @@ extern "C" fn sprint(context: Context<'_>, site: i64, arguments: i64) -> i64 {
     let mut text = vec![];
     write_print(context, site, arguments, &mut text);
     context.state.keep_bytes(&text)
+}
+
+extern "C" fn unreadable(context: Context<'_>, address: i64, site: i64) -> i64 {
+    context.raise(site, Some(format!("read fault at {address:#x} (not in a kernel probe)")));
+    context.state.keep_bytes(b"")
+}
+
+extern "C" fn otherwise(_: Context<'_>, _address: i64, text: i64) -> i64 {
+    text
 }
 
 extern "C" fn pid(_: Context<'_>) -> i64 {

@@ -44,4 +44,4 @@ int empty(void *context)
 	return 0;
 }
 
-char license[] SEC("license") = "GPL";
+char LICENSE[] SEC("license") = "GPL";

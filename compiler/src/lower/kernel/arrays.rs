@@ -4,7 +4,7 @@
 //! with zeros (unless another CPU was faster), look it up again, and fail when it is still not there.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, StackSlot, Value, types::I64};
+use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I64};
 
 use super::{KernelCode, variables};
 use crate::backend::names;
@@ -14,8 +14,8 @@ use crate::source::Span;
 
 /// `BPF_NOEXIST`.
 const NO_EXIST: i64 = 1;
-/// Larger values of new elements are not made on the stack.
-pub const LARGEST_ON_STACK: u32 = 128;
+/// Larger values of new elements are copied from zeros instead of written.
+const LARGEST_WRITTEN: u32 = 128;
 
 impl KernelCode<'_, '_> {
     fn kernel_map(&self, array: ArrayId) -> KernelMap {
@@ -26,9 +26,8 @@ impl KernelCode<'_, '_> {
     }
 
     /// Looks an element up and branches on whether it is there; gives its address.
-    fn lookup(&mut self, map: KernelMap, key: StackSlot, found: Block, missing: Block) -> Value {
+    fn lookup(&mut self, map: KernelMap, key: Value, found: Block, missing: Block) -> Value {
         let map = self.emitter.map(map.index);
-        let key = self.emitter.slot_address(key, 0);
         let element = self.emitter.helper(Helper::MapLookupElem, &[map, key]);
         self.emitter.builder.ins().brif(element, found, &[], missing, &[]);
         element
@@ -39,7 +38,7 @@ impl KernelCode<'_, '_> {
         let map = self.kernel_map(array);
         let layout = self.layout;
         let definition = &layout.arrays[array];
-        let key = self.key_slot(keys, &definition.keys);
+        let key = self.key_memory(keys, &definition.keys);
         let (found, missing) = (self.emitter.block(), self.emitter.block());
         let join = self.emitter.block();
         let address = self.emitter.builder.append_block_param(join, I64);
@@ -65,13 +64,13 @@ impl KernelCode<'_, '_> {
     }
 
     /// Inserts an element unless it exists: zeros, or the value, and the stamp of ordered arrays.
-    fn insert(&mut self, map: KernelMap, key: StackSlot, value: Option<(&Operand, ArrayValue)>) {
-        if map.value_bytes > LARGEST_ON_STACK {
+    fn insert(&mut self, map: KernelMap, key: Value, value: Option<(&Operand, ArrayValue)>) {
+        if map.value_bytes > LARGEST_WRITTEN {
             self.insert_zeros(map, key);
             return;
         }
-        let slot = self.emitter.slot(map.value_bytes.max(8));
-        let base = self.emitter.slot_address(slot, 0);
+        let room = self.room(map.value_bytes.max(8));
+        let base = self.room_address(room, 0);
         let mut offset = 0;
         if let Some((operand, kind)) = value {
             let ty = match kind {
@@ -95,19 +94,17 @@ impl KernelCode<'_, '_> {
             self.emitter.store(stamp, base, stamp_offset);
         }
         let map = self.emitter.map(map.index);
-        let key = self.emitter.slot_address(key, 0);
         let flags = self.emitter.constant(NO_EXIST);
         self.emitter.helper(Helper::MapUpdateElem, &[map, key, base, flags]);
     }
 
     /// Inserts an element with a large value: a copy of the zeros in `.bss`. When this was the program that
     /// inserted it, the element gets its stamp afterwards.
-    fn insert_zeros(&mut self, map: KernelMap, key: StackSlot) {
+    fn insert_zeros(&mut self, map: KernelMap, key: Value) {
         let zeros = self.emitter.symbol(names::DATA, variables::ZEROS, 0);
         let address = self.emitter.map(map.index);
-        let key_address = self.emitter.slot_address(key, 0);
         let flags = self.emitter.constant(NO_EXIST);
-        let arguments = [address, key_address, zeros, flags];
+        let arguments = [address, key, zeros, flags];
         let status = self.emitter.helper(Helper::MapUpdateElem, &arguments);
         let Some(stamp_offset) = map.stamp else { return };
         let (inserted, found, done) =
@@ -129,9 +126,9 @@ impl KernelCode<'_, '_> {
         let map = self.kernel_map(array);
         let layout = self.layout;
         let definition = &layout.arrays[array];
-        let key = self.key_slot(keys, &definition.keys);
+        let key = self.key_memory(keys, &definition.keys);
         let copy = match definition.value {
-            ArrayValue::Text(width) => Some(self.text_slot(width)),
+            ArrayValue::Text(width) => Some(self.text_room(width)),
             ArrayValue::Long | ArrayValue::Stats(_) => None,
         };
         let (found, missing) = (self.emitter.block(), self.emitter.block());
@@ -149,14 +146,12 @@ impl KernelCode<'_, '_> {
                 self.emitter.switch_to(join);
                 Operand::Long(result)
             }
-            Some((slot, text)) => {
+            Some((to, text)) => {
                 let width = map.stamp.unwrap_or(map.value_bytes);
                 self.emitter.switch_to(found);
-                let to = self.emitter.slot_address(slot, 0);
                 self.copy_text(&Text::Memory { address: element, width }, to, 0, width);
                 self.emitter.jump(join);
                 self.emitter.switch_to(missing);
-                let to = self.emitter.slot_address(slot, 0);
                 self.copy_text(&Text::Literal(String::new()), to, 0, width);
                 self.emitter.jump(join);
                 self.emitter.switch_to(join);
@@ -190,7 +185,7 @@ impl KernelCode<'_, '_> {
     pub(super) fn contains(&mut self, array: ArrayId, keys: &[Operand]) -> Value {
         let map = self.kernel_map(array);
         let layout = self.layout;
-        let key = self.key_slot(keys, &layout.arrays[array].keys);
+        let key = self.key_memory(keys, &layout.arrays[array].keys);
         let (found, missing) = (self.emitter.block(), self.emitter.block());
         let join = self.emitter.block();
         let result = self.emitter.builder.append_block_param(join, I64);
@@ -207,9 +202,8 @@ impl KernelCode<'_, '_> {
     pub(super) fn delete(&mut self, array: ArrayId, keys: &[Operand]) {
         let map = self.kernel_map(array);
         let layout = self.layout;
-        let key = self.key_slot(keys, &layout.arrays[array].keys);
+        let key = self.key_memory(keys, &layout.arrays[array].keys);
         let map = self.emitter.map(map.index);
-        let key = self.emitter.slot_address(key, 0);
         self.emitter.helper(Helper::MapDeleteElem, &[map, key]);
     }
 
@@ -217,7 +211,7 @@ impl KernelCode<'_, '_> {
     pub(super) fn clear(&mut self, array: ArrayId) {
         let map = self.kernel_map(array);
         let layout = self.layout;
-        let key = self.key_slot(&[], &layout.arrays[array].keys);
+        let key = self.key_memory(&[], &layout.arrays[array].keys);
         let (found, missing) = (self.emitter.block(), self.emitter.block());
         let element = self.lookup(map, key, found, missing);
         self.emitter.switch_to(found);
