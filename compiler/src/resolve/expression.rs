@@ -60,7 +60,9 @@ impl Resolver<'_> {
             {
                 return self.bucket(scope, base, index, span);
             }
-            ExpressionKind::Context(_) | ExpressionKind::Member { .. } => {
+            ExpressionKind::Context(_)
+            | ExpressionKind::Member { .. }
+            | ExpressionKind::Cast { .. } => {
                 return self.context_expression(scope, expression);
             }
             ExpressionKind::AddressOf(operand) => return self.address_of(scope, operand, span),
@@ -133,12 +135,13 @@ impl Resolver<'_> {
                     .label("a wildcard has no value");
                 return None;
             }
-            ExpressionKind::Cast { .. }
-            | ExpressionKind::ProbeWrite(_)
+            ExpressionKind::Constant(literal) => {
+                return self.enumerator(literal, span);
+            }
+            ExpressionKind::ProbeWrite(_)
             | ExpressionKind::Entry(_)
             | ExpressionKind::Perf(_)
             | ExpressionKind::Var { .. }
-            | ExpressionKind::Constant(_)
             | ExpressionKind::EnumName(_)
             | ExpressionKind::Raw { .. } => {
                 self.diagnostics.error(
@@ -239,6 +242,32 @@ impl Resolver<'_> {
             return None;
         }
         Some(place)
+    }
+
+    /// `@enum("NAME")` and `@const("NAME")`: a constant of one of the kernel's enums.
+    fn enumerator(&mut self, literal: &ast::Literal, span: Span) -> Option<Expr> {
+        let LiteralValue::String(name) = &literal.value else { return None };
+        let btf = match self.facts.btf() {
+            Ok(btf) => btf,
+            Err(missing) => {
+                self.diagnostics.error(
+                    codes::NO_BTF,
+                    literal.span,
+                    format!("no kernel types: {missing}"),
+                );
+                return None;
+            }
+        };
+        match btf.enumerator(name) {
+            Some((_, value)) => Some(self.expr(span, ExprKind::Number(value))),
+            None => {
+                self.diagnostics
+                    .error(codes::UNKNOWN_TYPE, literal.span, format!("unknown constant `{name}`"))
+                    .label("no enum of this kernel has it")
+                    .note("constants that C code defines as macros are not in the kernel's types");
+                None
+            }
+        }
     }
 
     fn keys(&mut self, scope: &mut Scope<'_>, keys: &[Expression]) -> Option<Vec<Expr>> {
