@@ -37,6 +37,8 @@ impl<'a> Compilation<'a> {
             facts: self.kernel,
             ring_buffer_bytes: self.options.ring_buffer_bytes,
             unoptimized: self.options.unoptimized,
+            globals: &self.options.globals,
+            array_capacity: self.options.array_capacity,
         }
     }
 

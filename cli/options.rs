@@ -5,7 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use ntap_compiler::layout::DEFAULT_CAPACITY;
+
 use crate::emit::Stage;
+
+/// The name of the limit on the elements of an array.
+const MAP_ENTRIES: &str = "MAXMAPENTRIES";
 
 /// What the command line asks for.
 pub(crate) struct Options {
@@ -24,6 +29,11 @@ pub(crate) struct Options {
     pub(crate) unoptimized: bool,
     /// Bytes.
     pub(crate) ring_buffer_bytes: u32,
+    pub(crate) hide_globals: bool,
+    /// `-G`.
+    pub(crate) globals: Vec<(String, String)>,
+    /// `-D MAXMAPENTRIES`.
+    pub(crate) array_capacity: u32,
     color: Color,
 }
 
@@ -111,6 +121,18 @@ struct Run {
     #[arg(short = 's', value_name = "MB", default_value_t = 4, value_parser = megabytes)]
     buffer: u32,
 
+    /// Set a global before the script starts
+    #[arg(short = 'G', value_name = "NAME=VALUE", value_parser = assignment)]
+    globals: Vec<(String, String)>,
+
+    /// Set a limit: MAXMAPENTRIES, the capacity of arrays that state none
+    #[arg(short = 'D', value_name = "NAME=N", value_parser = limit)]
+    limits: Vec<(String, u32)>,
+
+    /// Do not show at the end the globals that nothing reads
+    #[arg(long)]
+    no_global_var_display: bool,
+
     /// Colour in messages
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     color: Color,
@@ -144,6 +166,24 @@ enum Sub {
     },
 }
 
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_string(), value.to_string())),
+        _ => Err("must be NAME=VALUE".to_string()),
+    }
+}
+
+fn limit(text: &str) -> Result<(String, u32), String> {
+    let (name, value) = assignment(text)?;
+    if name != MAP_ENTRIES {
+        return Err(format!("the limit that can be set is {MAP_ENTRIES}"));
+    }
+    match value.parse() {
+        Ok(value @ 1..=16_777_216) => Ok((name, value)),
+        _ => Err("must be a number from 1 to 16777216".to_string()),
+    }
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(s) if s > 0.0 && s <= 31_536_000.0 => Ok(s),
@@ -175,6 +215,9 @@ impl Options {
             warnings_are_errors: line.run.warnings_are_errors,
             unoptimized: line.run.unoptimized,
             ring_buffer_bytes: line.run.buffer << 20,
+            hide_globals: line.run.no_global_var_display,
+            globals: line.run.globals,
+            array_capacity: line.run.limits.last().map_or(DEFAULT_CAPACITY, |(_, n)| *n),
             color: line.run.color,
         };
         match line.subcommand {

@@ -15,8 +15,7 @@ use recorded_kernel::RecordedKernel;
 
 fn compile(name: &str, text: &str) -> Result<Compiled, String> {
     let kernel = RecordedKernel::read("6.18");
-    let options =
-        Options { arguments: &[], facts: &kernel, ring_buffer_bytes: 1 << 20, unoptimized: false };
+    let options = Options::new(&[], &kernel);
     let mut sources = SourceMap::default();
     sources.add(name, text);
     let mut diagnostics = Diagnostics::default();

@@ -8,13 +8,13 @@ use crate::backend::names;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
-use crate::layout::{Layout, control, counters};
+use crate::layout::{DEFAULT_CAPACITY, Layout, control, counters};
 use crate::lower::{self, Lowered};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::{self, ParseOptions, ast};
-use crate::types::Types;
+use crate::types::{MAX_STRING, Types};
 use crate::{partition, resolve, types};
 
 /// What a compilation depends on besides the text.
@@ -27,6 +27,24 @@ pub struct Options<'a> {
     pub ring_buffer_bytes: u32,
     /// Leave out the optimizer: to tell our bugs from others'.
     pub unoptimized: bool,
+    /// `-G`: initial values of globals that replace those in the script.
+    pub globals: &'a [(String, String)],
+    /// Capacity of arrays that do not state one: MAXMAPENTRIES.
+    pub array_capacity: u32,
+}
+
+impl<'a> Options<'a> {
+    /// The options of a plain compilation.
+    pub fn new(arguments: &'a [String], facts: &'a dyn Facts) -> Options<'a> {
+        Options {
+            arguments,
+            facts,
+            ring_buffer_bytes: 1 << 20,
+            unoptimized: false,
+            globals: &[],
+            array_capacity: DEFAULT_CAPACITY,
+        }
+    }
 }
 
 /// The syntax trees of all files.
@@ -78,7 +96,8 @@ impl Parsed {
         options: &Options<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<(Script, Types)> {
-        let script = resolve::resolve(&self.scripts, options.facts, diagnostics);
+        let mut script = resolve::resolve(&self.scripts, options.facts, diagnostics);
+        resolve::set_globals(&mut script, options.globals, diagnostics);
         let types = types::infer(&script, diagnostics);
         (!diagnostics.has_errors()).then_some((script, types))
     }
@@ -90,7 +109,8 @@ impl Parsed {
         diagnostics: &mut Diagnostics,
     ) -> Option<Analyzed> {
         let (mut script, mut types) = self.resolve(options, diagnostics)?;
-        let layout = partition::partition(&mut script, &mut types, diagnostics);
+        let capacity = options.array_capacity;
+        let layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
         (!diagnostics.has_errors()).then_some(Analyzed { script, types, layout })
     }
 }
@@ -168,13 +188,17 @@ impl Analyzed {
     ) -> ObjectInput {
         let variable = |name: &str, size: u32| Variable { name: name.to_string(), size };
         let cells = (self.layout.shared.len() as u32 * 8).max(8);
+        let maps = self.layout.arrays.values().filter_map(|a| a.map);
+        let largest = maps.map(|m| m.value_bytes).max().unwrap_or(0);
+        let variables = vec![
+            variable("ntap_control", control::SIZE),
+            variable("ntap_counters", self.layout.probes * counters::SIZE),
+            variable("ntap_globals", cells),
+            variable("ntap_zeros", largest.max(MAX_STRING)),
+        ];
         ObjectInput {
-            maps: self.maps(options),
-            variables: vec![
-                variable("ntap_control", control::SIZE),
-                variable("ntap_counters", self.layout.probes * counters::SIZE),
-                variable("ntap_globals", cells),
-            ],
+            maps: self.maps(lowered, options),
+            variables,
             programs,
             subprograms: vec![],
             core_fields: vec![],
@@ -183,7 +207,7 @@ impl Analyzed {
     }
 
     /// The maps: the ring buffer, then the arrays, in the order of their indices.
-    fn maps(&self, options: &Options<'_>) -> Vec<MapDefinition> {
+    fn maps(&self, lowered: &Lowered, options: &Options<'_>) -> Vec<MapDefinition> {
         let mut maps = vec![MapDefinition {
             name: RING_BUFFER.to_string(),
             kind: map_kind::RINGBUF,
@@ -210,6 +234,17 @@ impl Analyzed {
                 key_size: map.key_bytes,
                 value_size: map.value_bytes,
                 max_entries: array.capacity,
+                flags: 0,
+            });
+        }
+        let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
+        if scratch > 0 {
+            maps.push(MapDefinition {
+                name: "ntap_scratch".to_string(),
+                kind: map_kind::PERCPU_ARRAY,
+                key_size: 4,
+                value_size: scratch,
+                max_entries: self.layout.probes,
                 flags: 0,
             });
         }

@@ -93,7 +93,7 @@ fn show(case: &Case, stage: Stage) -> Shown {
 }
 
 fn options<'a>(arguments: &'a [String], kernel: &'a RecordedKernel) -> Options<'a> {
-    Options { arguments, facts: kernel, ring_buffer_bytes: RING_BUFFER_BYTES, unoptimized: false }
+    Options { ring_buffer_bytes: RING_BUFFER_BYTES, ..Options::new(arguments, kernel) }
 }
 
 fn kernel(case: &Case) -> RecordedKernel {

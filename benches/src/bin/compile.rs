@@ -83,8 +83,7 @@ fn compile(name: &str, text: &str, kernel: &LiveKernel) -> (Times, usize, usize)
     let mut sources = SourceMap::default();
     sources.add(name.to_owned(), text.to_owned());
     let mut diagnostics = Diagnostics::default();
-    let options =
-        Options { arguments: &[], facts: kernel, ring_buffer_bytes: 1 << 20, unoptimized: false };
+    let options = Options::new(&[], kernel);
     let mut last = Instant::now();
     let mut stage = || {
         let now = Instant::now();

@@ -97,8 +97,7 @@ fn stages() -> Vec<f64> {
     let mut sources = SourceMap::default();
     sources.add("<input>".to_owned(), SCRIPT.to_owned());
     let mut diagnostics = Diagnostics::default();
-    let options =
-        Options { arguments: &[], facts: &kernel, ring_buffer_bytes: 1 << 20, unoptimized: false };
+    let options = Options::new(&[], &kernel);
     let parsed = pipeline::parse(&sources, &options, &mut diagnostics).expect("it parses");
     done();
     let btf = kernel.btf().expect("kernel type information");

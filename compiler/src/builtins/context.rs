@@ -63,8 +63,7 @@ pub(super) const ROWS: &[Builtin] = &[
         summary: "The command name of the current task, at most 15 bytes.",
         example: "probe begin { println(execname()); exit() }",
         kernel: Kernel::Inline(|k, _| {
-            let (slot, text) = k.text_slot(TASK_COMM_LEN);
-            let address = k.emitter.slot_address(slot, 0);
+            let (address, text) = k.text_room(TASK_COMM_LEN);
             let size = k.emitter.constant(i64::from(TASK_COMM_LEN));
             // Pads with zeros up to the size given, so that the bytes can be compared and hashed.
             k.emitter.helper(Helper::GetCurrentComm, &[address, size]);

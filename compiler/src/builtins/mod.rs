@@ -6,6 +6,7 @@
 
 mod context;
 mod control;
+mod memory;
 mod symbol;
 mod text;
 mod time;
@@ -79,6 +80,8 @@ pub enum User {
     Runtime(RuntimeFunction),
     /// The same, whose result is divided by a constant (units of time).
     Divided(RuntimeFunction, i64),
+    /// The same, with these numbers as last arguments.
+    WithNumbers(RuntimeFunction, &'static [i64]),
     /// The same, with the error site of the call as a last argument.
     WithSite(RuntimeFunction),
     /// A constant.
@@ -87,7 +90,9 @@ pub enum User {
 
 /// Every builtin.
 pub fn all() -> impl Iterator<Item = &'static Builtin> {
-    [context::ROWS, time::ROWS, control::ROWS, symbol::ROWS, text::ROWS].into_iter().flatten()
+    [context::ROWS, time::ROWS, control::ROWS, memory::ROWS, symbol::ROWS, text::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 /// The builtin of a name.

@@ -94,6 +94,7 @@ impl Printer<'_> {
             StmtKind::Break => self.out.push_str("break"),
             StmtKind::Continue => self.out.push_str("continue"),
             StmtKind::Next => self.out.push_str("next"),
+            StmtKind::Halt => self.out.push_str("halt"),
             StmtKind::Fail(text) => {
                 let _ = write!(self.out, "error({text:?})");
             }
@@ -313,6 +314,23 @@ impl Printer<'_> {
                 let _ = write!(self.out, "{}(", aggregate_name(*aggregate));
                 self.place(of);
                 self.out.push(')');
+            }
+            ExprKind::Histogram(of) => {
+                self.out.push_str("histogram(");
+                self.place(of);
+                self.out.push(')');
+            }
+            ExprKind::Bucket { of, index } => {
+                self.out.push_str("histogram(");
+                self.place(of);
+                self.out.push_str(")[");
+                self.expression(index);
+                self.out.push(']');
+            }
+            ExprKind::Match { negated, text, regex } => {
+                self.out.push('(');
+                self.expression(text);
+                let _ = write!(self.out, " {} {regex:?})", if *negated { "!~" } else { "=~" });
             }
             ExprKind::Captured { event, field } => {
                 let _ = write!(self.out, "{event}.{field}");

@@ -63,7 +63,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
     ) {
         for (parameters, body) in bodies {
             let next = self.half.emitter().block();
-            self.declare_locals(body);
+            self.declare_locals(body, parameters);
             for (&parameter, argument) in parameters.iter().zip(arguments) {
                 self.write_local(parameter, argument);
             }

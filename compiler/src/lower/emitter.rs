@@ -44,18 +44,36 @@ impl Locations {
     }
 }
 
+/// Memory of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// On the stack.
+    Stack(StackSlot),
+    /// At an offset of the function's scratch memory.
+    Scratch(u32),
+}
+
+/// What is larger than this is kept off the kernel's stack.
+const SMALL: u32 = 64;
+
+/// Bytes of the stack that variables may take; the rest is for temporaries and spills.
+const STACK_SHARE: u32 = 192;
+
 /// A CLIF function under construction.
 pub struct Emitter<'f> {
     /// The builder.
     pub builder: FunctionBuilder<'f>,
-    free_slots: Vec<(u32, StackSlot)>,
-    used_slots: Vec<(u32, StackSlot)>,
+    free: Vec<(u32, Room)>,
+    used: Vec<(u32, Room)>,
+    /// Bytes of stack taken so far, and of scratch memory.
+    stack_bytes: u32,
+    scratch_bytes: u32,
 }
 
 impl<'f> Emitter<'f> {
     /// Wraps a builder whose entry block is current.
     pub fn new(builder: FunctionBuilder<'f>) -> Emitter<'f> {
-        Emitter { builder, free_slots: vec![], used_slots: vec![] }
+        Emitter { builder, free: vec![], used: vec![], stack_bytes: 0, scratch_bytes: 0 }
     }
 
     /// A 64-bit constant.
@@ -149,29 +167,78 @@ impl<'f> Emitter<'f> {
     /// A stack slot of at least `bytes`, free for other uses after [`Emitter::release_slots`].
     pub fn slot(&mut self, bytes: u32) -> StackSlot {
         let bytes = bytes.next_multiple_of(8);
-        let slot = match self.free_slots.iter().position(|&(size, _)| size == bytes) {
-            Some(at) => self.free_slots.swap_remove(at).1,
-            None => self.permanent_slot(bytes),
+        let free = self
+            .free
+            .iter()
+            .position(|&(size, room)| size == bytes && matches!(room, Room::Stack(_)));
+        let slot = match free.map(|at| self.free.swap_remove(at).1) {
+            Some(Room::Stack(slot)) => slot,
+            Some(Room::Scratch(_)) | None => self.permanent_slot(bytes),
         };
-        self.used_slots.push((bytes, slot));
+        self.used.push((bytes, Room::Stack(slot)));
         slot
     }
 
     /// A stack slot that is never reused: for variables.
     pub fn permanent_slot(&mut self, bytes: u32) -> StackSlot {
-        let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes.next_multiple_of(8), 3);
+        let bytes = bytes.next_multiple_of(8);
+        self.stack_bytes += bytes;
+        let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3);
         self.builder.create_sized_stack_slot(data)
     }
 
-    /// How many temporary slots are in use; give it to [`Emitter::release_slots`].
-    pub fn slot_mark(&self) -> usize {
-        self.used_slots.len()
+    /// Room for a variable: on the stack while it is small and there is enough, else in the scratch
+    /// memory, if the function has any.
+    pub fn permanent_room(&mut self, bytes: u32, scratch: bool) -> Room {
+        let bytes = bytes.next_multiple_of(8);
+        if !scratch || (bytes <= SMALL && self.stack_bytes + bytes <= STACK_SHARE) {
+            return Room::Stack(self.permanent_slot(bytes));
+        }
+        self.scratch_bytes += bytes;
+        Room::Scratch(self.scratch_bytes - bytes)
     }
 
-    /// Frees the temporary slots taken since `mark`: the statement that took them is done.
+    /// Room for a temporary, free for other uses after [`Emitter::release_slots`].
+    pub fn room(&mut self, bytes: u32, scratch: bool) -> Room {
+        let bytes = bytes.next_multiple_of(8);
+        if !scratch || bytes <= SMALL {
+            return Room::Stack(self.slot(bytes));
+        }
+        self.scratch_room(bytes)
+    }
+
+    /// Room for a temporary in the scratch memory.
+    pub fn scratch_room(&mut self, bytes: u32) -> Room {
+        let bytes = bytes.next_multiple_of(8);
+        let free = self
+            .free
+            .iter()
+            .position(|&(size, room)| size == bytes && matches!(room, Room::Scratch(_)));
+        let room = match free {
+            Some(at) => self.free.swap_remove(at).1,
+            None => {
+                self.scratch_bytes += bytes;
+                Room::Scratch(self.scratch_bytes - bytes)
+            }
+        };
+        self.used.push((bytes, room));
+        room
+    }
+
+    /// How much scratch memory the function needs.
+    pub fn scratch_bytes(&self) -> u32 {
+        self.scratch_bytes
+    }
+
+    /// How many temporaries are in use; give it to [`Emitter::release_slots`].
+    pub fn slot_mark(&self) -> usize {
+        self.used.len()
+    }
+
+    /// Frees the temporaries taken since `mark`: the statement that took them is done.
     pub fn release_slots(&mut self, mark: usize) {
-        let freed = self.used_slots.drain(mark..);
-        self.free_slots.extend(freed);
+        let freed = self.used.drain(mark..);
+        self.free.extend(freed);
     }
 
     /// The address of a slot plus an offset.
@@ -240,7 +307,10 @@ pub enum Helper {
     GetCurrentUidGid = 15,
     GetCurrentComm = 16,
     GetCurrentTask = 35,
+    ProbeReadUser = 112,
     ProbeReadKernel = 113,
+    ProbeReadUserStr = 114,
+    ProbeReadKernelStr = 115,
     RingbufReserve = 131,
     RingbufSubmit = 132,
 }

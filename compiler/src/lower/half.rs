@@ -65,6 +65,8 @@ pub trait Half<'f> {
     fn finish(&mut self, result: Option<LocalPlace>);
     /// Leaves the handler; the current block ends.
     fn leave(&mut self);
+    /// Lets no handler start any more.
+    fn halt(&mut self);
     /// Raises an error; the current block ends.
     fn fail(&mut self, site: ErrorSite);
     /// From here on errors lead to `handler`, until [`Half::end_try`].
@@ -134,6 +136,13 @@ pub trait Half<'f> {
         aggregate: Aggregate,
         span: Span,
     ) -> Value;
+
+    /// The text of the histogram of an aggregate.
+    fn histogram(&mut self, array: ArrayId, keys: &[Operand], span: Span) -> Text;
+    /// The count in a bucket of the histogram of an aggregate.
+    fn bucket(&mut self, array: ArrayId, keys: &[Operand], index: Value, span: Span) -> Value;
+    /// Whether a text contains a match of a regular expression, 0 or 1.
+    fn matches(&mut self, text: &Text, regex: &str) -> Value;
 
     /// Starts a loop over an array; gives its handle.
     fn foreach_begin(&mut self, array: ArrayId, sort: Option<Sort>, limit: Option<Value>) -> Value;

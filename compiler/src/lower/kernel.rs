@@ -8,21 +8,26 @@ mod arrays;
 mod half;
 mod memory;
 mod records;
+mod stats;
+mod text;
+
+pub use text::can_format;
 
 use cranelift_codegen::ir::{
-    Block, Function, InstBuilder, StackSlot, UserFuncName, Value, types::I32, types::I64,
+    Block, Function, InstBuilder, UserFuncName, Value, types::I32, types::I64,
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use super::{
-    Emitter, Lower, Operand, Tables, Text,
+    Emitter, Helper, KernelFunction, Lower, Operand, Room, Tables, Text,
     emitter::trusted,
     user::{frontend_config, signature},
 };
 use crate::backend::names;
 use crate::hir::{Body, ExprKind, Point, ProbeId, Script, StmtKind};
 use crate::layout::{Layout, control};
-use crate::types::Types;
+use crate::source::Span;
+use crate::types::{Type, Types};
 
 /// The variables in `.bss` by their index in the CLIF namespace.
 pub mod variables {
@@ -32,6 +37,8 @@ pub mod variables {
     pub const COUNTERS: u32 = 1;
     /// The shared cells.
     pub const CELLS: u32 = 2;
+    /// Zeros, to fill memory from.
+    pub const ZEROS: u32 = 3;
 }
 
 /// The most rounds of loops in one hit of a probe: MAXACTION.
@@ -54,6 +61,10 @@ pub struct KernelCode<'a, 'f> {
     /// takes every helper call for a change of the context.
     cached: Vec<Option<Value>>,
     exit: Block,
+    /// Where the builtin that is being lowered is called.
+    call_span: Span,
+    /// The scratch memory, when the handler has any.
+    scratch: Option<Value>,
     /// Reports the error whose site is its parameter; made when first needed.
     failure: Option<Block>,
     /// Where errors lead, innermost `try` last.
@@ -78,7 +89,7 @@ pub(super) fn function(
     layout: &Layout,
     tables: &mut Tables,
     id: ProbeId,
-) -> Function {
+) -> KernelFunction {
     let probe = &script.probes[id];
     let name = UserFuncName::user(names::SUBPROGRAM, id.as_u32());
     let mut function = Function::with_name_signature(name, signature(1));
@@ -98,21 +109,26 @@ pub(super) fn function(
         context,
         cached: vec![None; probe.point.context.len()],
         exit,
+        call_span: probe.span,
+        scratch: None,
         failure: None,
         handlers: vec![],
         caught_sites: vec![],
         rounds: None,
     };
-    code.prologue(probe.span, &probe.body);
+    code.prologue(probe.span, &probe.body, types);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
+    // A handler that looks its scratch memory up has some, even if it makes no use of it.
+    let least = if code.scratch.is_some() { 8 } else { 0 };
+    let scratch_bytes = code.emitter.scratch_bytes().max(least);
     let mut builder = code.emitter.builder;
     builder.seal_all_blocks();
     builder.finalize(frontend_config());
-    function
+    KernelFunction { probe: id, function, scratch_bytes }
 }
 
 impl KernelCode<'_, '_> {
-    fn prologue(&mut self, span: crate::source::Span, body: &Body) {
+    fn prologue(&mut self, span: Span, body: &Body, types: &Types) {
         let location = self.tables.locations.intern(span);
         self.emitter.locate(location);
         let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
@@ -121,6 +137,11 @@ impl KernelCode<'_, '_> {
         let run = self.emitter.block();
         self.emitter.builder.ins().brif(stopped, self.exit, &[], run, &[]);
         self.emitter.switch_to(run);
+        let layout = self.layout;
+        let functions = || layout.kernel_functions.values().flatten();
+        if needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types)) {
+            self.find_scratch();
+        }
         let mut uses = vec![0usize; self.point.context.len()];
         count_context(&body.statements, &mut uses);
         for (at, &count) in uses.iter().enumerate() {
@@ -128,9 +149,7 @@ impl KernelCode<'_, '_> {
                 self.cached[at] = Some(self.context_variable(at));
             }
         }
-        let functions = self.layout.kernel_functions.values().flatten();
-        if uses_loops(&body.statements) || functions.into_iter().any(|b| uses_loops(&b.statements))
-        {
+        if uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements)) {
             let rounds = self.emitter.builder.declare_var(I64);
             let zero = self.emitter.constant(0);
             self.emitter.builder.def_var(rounds, zero);
@@ -155,12 +174,44 @@ impl KernelCode<'_, '_> {
         self.emitter.builder.ins().uextend(I64, low)
     }
 
-    /// Room for a string, with the operand that stands for it. The caller must fill all of it.
-    pub fn text_slot(&mut self, width: u32) -> (StackSlot, Operand) {
+    /// Looks up the handler's scratch memory: an element of its own in a per-CPU array. A handler is not
+    /// entered again while it runs on a CPU, so nobody else uses it.
+    fn find_scratch(&mut self) {
+        let key = self.emitter.permanent_slot(8);
+        let key = self.emitter.slot_address(key, 0);
+        let index = self.emitter.constant(i64::from(self.probe.as_u32()));
+        self.emitter.store(index, key, 0);
+        let map = self.emitter.map(self.layout.scratch_map);
+        let scratch = self.emitter.helper(Helper::MapLookupElem, &[map, key]);
+        let found = self.emitter.block();
+        self.emitter.builder.ins().brif(scratch, found, &[], self.exit, &[]);
+        self.emitter.switch_to(found);
+        self.scratch = Some(scratch);
+    }
+
+    /// Room for a temporary.
+    fn room(&mut self, bytes: u32) -> Room {
+        self.emitter.room(bytes, self.scratch.is_some())
+    }
+
+    /// The address of a room plus an offset.
+    fn room_address(&mut self, room: Room, offset: u32) -> Value {
+        match (room, self.scratch) {
+            (Room::Stack(slot), _) => self.emitter.slot_address(slot, offset),
+            (Room::Scratch(at), Some(scratch)) => {
+                self.emitter.builder.ins().iadd_imm_s(scratch, i64::from(at + offset))
+            }
+            (Room::Scratch(_), None) => unreachable!("rooms are given where there is memory"),
+        }
+    }
+
+    /// Room for a string: its address, with the operand that stands for it. The caller must fill all
+    /// of it.
+    pub fn text_room(&mut self, width: u32) -> (Value, Operand) {
         let width = width.next_multiple_of(8);
-        let slot = self.emitter.slot(width);
-        let address = self.emitter.slot_address(slot, 0);
-        (slot, Operand::Text(Text::Memory { address, width }))
+        let room = self.room(width);
+        let address = self.room_address(room, 0);
+        (address, Operand::Text(Text::Memory { address, width }))
     }
 
     /// `exit()`: no handler starts any more, and userspace is told.
@@ -168,9 +219,15 @@ impl KernelCode<'_, '_> {
         let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
         let one = self.emitter.constant(1);
         self.emitter.store(one, control, control::EXIT);
+        self.set_stopped();
+        self.send_exit();
+    }
+
+    /// Lets no handler start any more.
+    fn set_stopped(&mut self) {
+        let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
         let one = self.emitter.builder.ins().iconst(I32, 1);
         self.emitter.store(one, control, control::STOPPED);
-        self.send_exit();
     }
 }
 
@@ -181,6 +238,18 @@ fn count_context(statements: &[crate::hir::Stmt], uses: &mut [usize]) {
             uses[at] += 1;
         }
     });
+}
+
+/// Whether code makes strings that are long, or whose length is known only when it runs.
+fn needs_scratch(body: &Body, types: &Types) -> bool {
+    let long = |ty: Type| matches!(ty, Type::Text(width) if width > 16);
+    let used = crate::hir::used_locals(&body.statements);
+    let mut found = used.into_iter().any(|id| long(types.locals[body.id][id]));
+    crate::hir::each_expression(&body.statements, &mut |e| {
+        found |= long(types.expressions[e.id])
+            || matches!(e.kind, ExprKind::Concatenate { .. } | ExprKind::Sprint(_));
+    });
+    found
 }
 
 fn uses_loops(statements: &[crate::hir::Stmt]) -> bool {

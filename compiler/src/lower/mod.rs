@@ -15,19 +15,19 @@ mod statement;
 mod tables;
 mod user;
 
-pub use emitter::{Emitter, Helper, Locations};
+pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
-pub use kernel::{KernelCode, variables};
+pub use kernel::{KernelCode, can_format, variables};
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
 
 use std::marker::PhantomData;
 
 use cranelift_codegen::entity::SecondaryMap;
-use cranelift_codegen::ir::{Block, Function, StackSlot};
+use cranelift_codegen::ir::{Block, Function};
 use cranelift_frontend::Variable;
 
-use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script};
+use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script, used_locals};
 use crate::layout::Layout;
 use crate::types::{Type, Types};
 
@@ -48,6 +48,8 @@ pub struct KernelFunction {
     pub probe: ProbeId,
     /// Its code: one parameter, the context.
     pub function: Function,
+    /// Bytes of scratch memory it needs on each CPU.
+    pub scratch_bytes: u32,
 }
 
 /// A user block in CLIF.
@@ -76,8 +78,7 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout) -> Lowered {
     let mut user_functions = vec![];
     for (id, probe) in script.probes.iter() {
         if probe.point.attach.in_kernel() {
-            let function = kernel::function(script, types, layout, &mut tables, id);
-            kernel_functions.push(KernelFunction { probe: id, function });
+            kernel_functions.push(kernel::function(script, types, layout, &mut tables, id));
         } else {
             let function = user::block(script, types, layout, &mut tables, &probe.body);
             user_functions.push(UserFunction { role: Role::Probe(id), function });
@@ -131,8 +132,8 @@ enum Leaving {
 pub enum LocalPlace {
     /// A number, or in user blocks the address of a string.
     Variable(Variable, Type),
-    /// A string in kernel code.
-    Slot(StackSlot, u32),
+    /// A string in kernel code, with its width.
+    Memory(Room, u32),
 }
 
 struct LoopTargets {
@@ -155,10 +156,12 @@ impl<'a, 'f, H: Half<'f>> Lower<'a, 'f, H> {
         }
     }
 
-    /// Declares the locals of a body, 0 or empty.
-    fn declare_locals(&mut self, body: &Body) {
+    /// Declares the locals of a body that its statements use, and these, 0 or empty.
+    fn declare_locals(&mut self, body: &Body, parameters: &[LocalId]) {
         self.locals = SecondaryMap::new();
-        for id in body.locals.keys() {
+        let mut used = used_locals(&body.statements);
+        used.extend(parameters);
+        for id in used {
             let ty = self.types.locals[body.id][id];
             let place = if self.depth == 0 {
                 self.half.declare_local(ty)
@@ -175,7 +178,7 @@ impl<'a, 'f, H: Half<'f>> Lower<'a, 'f, H> {
 
     /// Lowers a handler or continuation, from the entry of the half's function to its exit.
     fn body(mut self, body: &Body) -> H {
-        self.declare_locals(body);
+        self.declare_locals(body, &[]);
         self.statements(&body.statements);
         self.half.finish(None);
         self.half

@@ -99,6 +99,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 Leaving::Handler => self.half.leave(),
                 Leaving::Function { next, .. } => self.half.emitter().jump(next),
             },
+            StmtKind::Halt => self.half.halt(),
             StmtKind::Return(value) => {
                 if let Leaving::Function { end, result, .. } = self.leaving {
                     if let Some(value) = value {

@@ -1,22 +1,31 @@
 //! Kernel handlers: what the kernel can do stays, what only userspace can do is sent there.
 
+use cranelift_codegen::entity::PrimaryMap;
+
 use crate::builtins::Kernel;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::hir::*;
 use crate::layout::{Event, Field, Layout, record};
+use crate::lower::can_format;
 use crate::source::Span;
 use crate::types::{Type, Types};
 
 /// The most bytes of captured values in one record.
 const MAX_PAYLOAD: u32 = 16 * 1024;
 
-/// The state of the pass over one handler.
+/// The state of the pass over one handler or function.
 pub(super) struct Deferring<'a> {
     pub(super) script: &'a mut Script,
     pub(super) types: &'a mut Types,
     pub(super) layout: &'a mut Layout,
     pub(super) diagnostics: &'a mut Diagnostics,
     pub(super) probe: ProbeId,
+    /// The body that is being split, and its locals.
+    pub(super) body: BodyId,
+    pub(super) locals: PrimaryMap<LocalId, Local>,
+    /// How many constructs surround the statement that cannot be left for userspace: loops, `try`,
+    /// functions.
+    pub(super) uncut: usize,
 }
 
 /// Why an expression cannot be computed in the kernel.
@@ -28,15 +37,132 @@ struct Obstacle {
 }
 
 impl Deferring<'_> {
-    pub(super) fn statements(&mut self, statements: Vec<Stmt>) -> Vec<Stmt> {
+    pub(super) fn body_id(&self) -> BodyId {
+        self.body
+    }
+
+    /// Splits the statements of a handler.
+    pub(super) fn handler(&mut self, statements: Vec<Stmt>) -> Vec<Stmt> {
+        self.statements(statements, &[])
+    }
+
+    /// Splits statements; `after` is what runs behind them, up to the end of the handler.
+    fn statements(&mut self, statements: Vec<Stmt>, after: &[Stmt]) -> Vec<Stmt> {
         let mut out = vec![];
-        for statement in statements {
-            self.statement(statement, &mut out);
+        let mut rest = statements.into_iter();
+        while let Some(statement) = rest.next() {
+            if self.uncut == 0 && self.needs_cut(&statement) {
+                let span = statement.span;
+                let mut tail = vec![statement];
+                tail.extend(rest);
+                tail.extend_from_slice(after);
+                let emit = self.cut(tail);
+                out.push(emit);
+                out.push(Stmt { kind: StmtKind::Next, span });
+                return out;
+            }
+            let behind = match statement.kind {
+                StmtKind::If { .. } => [rest.as_slice(), after].concat(),
+                _ => vec![],
+            };
+            self.statement(statement, &behind, &mut out);
         }
         out
     }
 
-    fn statement(&mut self, statement: Stmt, out: &mut Vec<Stmt>) {
+    /// Splits statements that cannot be cut.
+    fn uncut_statements(&mut self, statements: Vec<Stmt>) -> Vec<Stmt> {
+        self.uncut += 1;
+        let statements = self.statements(statements, &[]);
+        self.uncut -= 1;
+        statements
+    }
+
+    /// Whether the kernel can do a statement only by leaving it and the rest to userspace. What is in
+    /// its branches does not count: they are cut by themselves.
+    fn needs_cut(&self, statement: &Stmt) -> bool {
+        let cannot = |e: &Expr| self.obstacle(e).is_some();
+        match &statement.kind {
+            StmtKind::Foreach(_) => true,
+            StmtKind::Delete(place) => {
+                self.place_obstacle(place).is_some() || self.deletes_whole(place).is_some()
+            }
+            StmtKind::Print(print) => print.arguments.iter().any(|a| !self.can_capture(a)),
+            StmtKind::Expr(e) => match &e.kind {
+                ExprKind::Call { builtin, arguments } => match builtin.kernel {
+                    Kernel::Deferred | Kernel::DeferredLast => {
+                        arguments.iter().any(|a| !self.can_capture(a))
+                    }
+                    Kernel::Inline(_) => cannot(e),
+                },
+                _ => cannot(e),
+            },
+            StmtKind::Record { target, value } => {
+                self.place_obstacle(target).is_some() || cannot(value)
+            }
+            StmtKind::If { condition, .. } => cannot(condition),
+            StmtKind::Loop { condition, step, body } => {
+                condition.iter().chain(step).any(cannot)
+                    || body.iter().any(|s| self.needs_cut_inside(s))
+            }
+            StmtKind::Try { body, handler, .. } => {
+                body.iter().chain(handler).any(|s| self.needs_cut_inside(s))
+            }
+            StmtKind::Return(_)
+            | StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Next
+            | StmtKind::Fail(_)
+            | StmtKind::Halt
+            | StmtKind::Emit { .. } => false,
+        }
+    }
+
+    /// As [`Deferring::needs_cut`], with what is in its branches.
+    fn needs_cut_inside(&self, statement: &Stmt) -> bool {
+        self.needs_cut(statement)
+            || match &statement.kind {
+                StmtKind::If { then, otherwise, .. } => {
+                    then.iter().chain(otherwise).any(|s| self.needs_cut_inside(s))
+                }
+                _ => false,
+            }
+    }
+
+    /// Whether a continuation can compute a value from what the kernel can.
+    fn can_capture(&self, e: &Expr) -> bool {
+        let Some(obstacle) = self.obstacle(e) else { return true };
+        if !obstacle.deferrable {
+            return false;
+        }
+        match &e.kind {
+            ExprKind::Call { arguments, .. } => arguments.iter().all(|a| self.can_capture(a)),
+            ExprKind::Sprint(print) => print.arguments.iter().all(|a| self.can_capture(a)),
+            ExprKind::Unary { operand, .. } => self.can_capture(operand),
+            ExprKind::Arithmetic { left, right, .. }
+            | ExprKind::Compare { left, right, .. }
+            | ExprKind::Logical { left, right, .. }
+            | ExprKind::Concatenate { left, right } => {
+                self.can_capture(left) && self.can_capture(right)
+            }
+            ExprKind::Conditional { condition, then, otherwise } => {
+                [condition, then, otherwise].into_iter().all(|e| self.can_capture(e))
+            }
+            _ => false,
+        }
+    }
+
+    /// What a `delete` empties that a kernel handler cannot: an array, or all CPUs' parts of an
+    /// aggregate.
+    fn deletes_whole(&self, place: &Place) -> Option<&'static str> {
+        let PlaceKind::Global(id) = place.kind else { return None };
+        if matches!(self.script.globals[id].shape, Shape::Array(..)) {
+            return Some("deleting a whole array");
+        }
+        (self.types.globals[id].value == Type::Stats).then_some("emptying an aggregate")
+    }
+
+    fn statement(&mut self, statement: Stmt, after: &[Stmt], out: &mut Vec<Stmt>) {
         let span = statement.span;
         let kind = match statement.kind {
             StmtKind::Print(print) => {
@@ -59,6 +185,7 @@ impl Deferring<'_> {
                         StmtKind::Expr(pass.capture(expr, event, captures))
                     }));
                     if last {
+                        out.push(Stmt { kind: StmtKind::Halt, span });
                         out.push(Stmt { kind: StmtKind::Next, span });
                     }
                     return;
@@ -73,53 +200,24 @@ impl Deferring<'_> {
             }
             StmtKind::If { condition, then, otherwise } => {
                 self.check(&condition);
-                let then = self.statements(then);
-                let otherwise = self.statements(otherwise);
+                let then = self.statements(then, after);
+                let otherwise = self.statements(otherwise, after);
                 StmtKind::If { condition, then, otherwise }
             }
             StmtKind::Loop { condition, step, body } => {
                 for e in condition.iter().chain(&step) {
                     self.check(e);
                 }
-                StmtKind::Loop { condition, step, body: self.statements(body) }
+                StmtKind::Loop { condition, step, body: self.uncut_statements(body) }
             }
             StmtKind::Foreach(foreach) => {
-                let point = self.point().to_string();
-                self.diagnostics
-                    .error(
-                        codes::KERNEL_ONLY_PART,
-                        span,
-                        "`foreach` cannot run in a kernel probe yet",
-                    )
-                    .label(format!("this handler runs at `{point}`"))
-                    .help("move the loop into a `timer` or `end` probe");
+                self.refuse(span, "`foreach`");
                 StmtKind::Foreach(foreach)
             }
             StmtKind::Delete(place) => {
                 self.check_place(&place);
-                if let PlaceKind::Global(id) = place.kind
-                    && matches!(self.script.globals[id].shape, Shape::Array(..))
-                {
-                    self.diagnostics
-                        .error(
-                            codes::KERNEL_ONLY_PART,
-                            span,
-                            "deleting a whole array cannot be done in a kernel probe yet",
-                        )
-                        .help("delete its elements by key, or the array in a `timer` probe");
-                }
-                if let PlaceKind::Global(id) = place.kind
-                    && self.types.globals[id].value == Type::Stats
-                    && !matches!(self.script.globals[id].shape, Shape::Array(..))
-                {
-                    self.diagnostics
-                        .error(
-                            codes::KERNEL_ONLY_PART,
-                            span,
-                            "an aggregate cannot be emptied in a kernel probe yet",
-                        )
-                        .note("each CPU has its own part of it, and a handler reaches only one")
-                        .help("delete it in a `timer` or `end` probe");
+                if let Some(what) = self.deletes_whole(&place) {
+                    self.refuse(span, what);
                 }
                 StmtKind::Delete(place)
             }
@@ -130,17 +228,28 @@ impl Deferring<'_> {
                 StmtKind::Return(value)
             }
             StmtKind::Try { body, variable, handler } => {
-                let body = self.statements(body);
-                let handler = self.statements(handler);
+                let body = self.uncut_statements(body);
+                let handler = self.uncut_statements(handler);
                 StmtKind::Try { body, variable, handler }
             }
             kind @ (StmtKind::Break
             | StmtKind::Continue
             | StmtKind::Next
             | StmtKind::Fail(_)
+            | StmtKind::Halt
             | StmtKind::Emit { .. }) => kind,
         };
         out.push(Stmt { kind, span });
+    }
+
+    /// Reports what can be done neither in the kernel nor by leaving the rest of the handler to
+    /// userspace.
+    fn refuse(&mut self, span: Span, what: &str) {
+        let point = self.point().to_string();
+        self.diagnostics
+            .error(codes::KERNEL_ONLY_PART, span, format!("{what} cannot be done here"))
+            .label(format!("inside a function of the handler at `{point}`"))
+            .help("do it in the handler itself, or in a `timer` probe");
     }
 
     fn point(&self) -> &str {
@@ -156,6 +265,13 @@ impl Deferring<'_> {
         let event = self.layout.events.next_key();
         let mut captures = vec![];
         let kind = make(self, event, &mut captures);
+        let mut body = self.script.new_body();
+        body.statements.push(Stmt { kind, span });
+        self.push_event(span, captures, body)
+    }
+
+    /// Adds an event with its continuation; gives the statement that sends it.
+    pub(super) fn push_event(&mut self, span: Span, captures: Vec<Expr>, body: Body) -> Stmt {
         let mut fields = vec![];
         let mut offset = 0;
         for capture in &captures {
@@ -165,14 +281,12 @@ impl Deferring<'_> {
         }
         if offset > MAX_PAYLOAD {
             self.diagnostics
-                .error(codes::RECORD_SIZE, span, "too much is printed at once")
+                .error(codes::RECORD_SIZE, span, "too much is sent to userspace at once")
                 .label(format!("{offset} bytes of values; at most {MAX_PAYLOAD} fit"))
                 .help("print in several statements");
         }
-        let mut body = self.script.new_body();
-        body.statements.push(Stmt { kind, span });
         let bytes = record::HEADER + offset;
-        self.layout.events.push(Event { probe: self.probe, fields, bytes, body, span });
+        let event = self.layout.events.push(Event { probe: self.probe, fields, bytes, body, span });
         Stmt { kind: StmtKind::Emit { event, captures }, span }
     }
 
@@ -188,16 +302,21 @@ impl Deferring<'_> {
         if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_)) {
             return e;
         }
-        let Some(obstacle) = self.obstacle(&e) else {
+        // Text that is only printed is made where it is printed: its parts are shorter.
+        let made_of_parts = matches!(e.kind, ExprKind::Concatenate { .. } | ExprKind::Sprint(_));
+        let obstacle = self.obstacle(&e);
+        if obstacle.is_none() && !made_of_parts {
             let ty = self.types.expressions[e.id];
             let (span, field) = (e.span, captures.len());
             captures.push(e);
             let id = self.script.expressions.push(span);
             self.types.expressions[id] = ty;
             return Expr { kind: ExprKind::Captured { event, field }, span, id };
-        };
-        if !obstacle.deferrable {
-            self.report(&obstacle);
+        }
+        if let Some(obstacle) = &obstacle
+            && !obstacle.deferrable
+        {
+            self.report(obstacle);
             return e;
         }
         let mut boxed = |pass: &mut Self, e: Box<Expr>| Box::new(pass.capture(*e, event, captures));
@@ -208,6 +327,9 @@ impl Deferring<'_> {
                 ExprKind::Call { builtin, arguments }
             }
             ExprKind::Sprint(print) => ExprKind::Sprint(self.capture_print(print, event, captures)),
+            ExprKind::Match { negated, text, regex } => {
+                ExprKind::Match { negated, text: boxed(self, text), regex }
+            }
             ExprKind::Unary { operator, operand } => {
                 ExprKind::Unary { operator, operand: boxed(self, operand) }
             }
@@ -241,9 +363,13 @@ impl Deferring<'_> {
             | ExprKind::In { .. }
             | ExprKind::Assign { .. }
             | ExprKind::Increment { .. }
-            | ExprKind::Extract { .. }) => {
+            | ExprKind::Extract { .. }
+            | ExprKind::Histogram(_)
+            | ExprKind::Bucket { .. }) => {
                 // A variable, key or address that needs userspace: it cannot be had from there.
-                self.report(&obstacle);
+                if let Some(obstacle) = &obstacle {
+                    self.report(obstacle);
+                }
                 kind
             }
         };
@@ -307,51 +433,43 @@ impl Deferring<'_> {
                 }),
             },
             ExprKind::Invoke { arguments, .. } => arguments.iter().find_map(|a| self.obstacle(a)),
-            ExprKind::Sprint(_) => Some(Obstacle {
-                span: e.span,
-                what: "formatted text".to_string(),
-                deferrable: true,
-            }),
-            ExprKind::Concatenate { .. } => {
-                Some(Obstacle { span: e.span, what: "joined text".to_string(), deferrable: true })
+            ExprKind::Sprint(print) => {
+                let formats = print.format.iter().flat_map(|f| f.conversions());
+                if formats.into_iter().any(|c| !can_format(c)) {
+                    return Some(Obstacle {
+                        span: e.span,
+                        what: "text of this format".to_string(),
+                        deferrable: true,
+                    });
+                }
+                print.arguments.iter().find_map(|a| self.obstacle(a))
             }
+            ExprKind::Concatenate { left, right } => both(left, right),
             ExprKind::Extract { aggregate, .. } => Some(Obstacle {
                 span: e.span,
                 what: format!("`{}`", aggregate_name(*aggregate)),
                 deferrable: false,
             }),
+            ExprKind::Histogram(_) | ExprKind::Bucket { .. } => {
+                Some(Obstacle { span: e.span, what: "a histogram".to_string(), deferrable: false })
+            }
+            ExprKind::Match { .. } => Some(Obstacle {
+                span: e.span,
+                what: "a match of a regular expression".to_string(),
+                deferrable: true,
+            }),
             ExprKind::Unary { operand, .. } => self.obstacle(operand),
             ExprKind::Arithmetic { left, right, .. }
             | ExprKind::Compare { left, right, .. }
             | ExprKind::Logical { left, right, .. } => both(left, right),
-            ExprKind::Conditional { condition, then, otherwise } => self
-                .obstacle(condition)
-                .or_else(|| both(then, otherwise))
-                .or_else(|| self.wide_text(e)),
+            ExprKind::Conditional { condition, then, otherwise } => {
+                self.obstacle(condition).or_else(|| both(then, otherwise))
+            }
             ExprKind::In { keys, .. } => keys.iter().find_map(|k| self.obstacle(k)),
-            ExprKind::Assign { target, operator, value, .. } => {
-                if *operator == AssignOperator::Concatenate {
-                    return Some(Obstacle {
-                        span: e.span,
-                        what: "joined text".to_string(),
-                        deferrable: false,
-                    });
-                }
+            ExprKind::Assign { target, value, .. } => {
                 self.place_obstacle(target).or_else(|| self.obstacle(value))
             }
             ExprKind::Increment { target, .. } => self.place_obstacle(target),
-        }
-    }
-
-    /// Texts chosen by a condition are copied; only narrow ones have room on the kernel's stack.
-    fn wide_text(&self, e: &Expr) -> Option<Obstacle> {
-        match self.types.expressions[e.id] {
-            Type::Text(width) if width > 128 => Some(Obstacle {
-                span: e.span,
-                what: "a choice between long texts".to_string(),
-                deferrable: true,
-            }),
-            Type::Text(_) | Type::Long | Type::Stats => None,
         }
     }
 }

@@ -11,18 +11,24 @@
 mod defer;
 mod place;
 mod print;
+mod tail;
 
 pub use print::print;
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostics, codes};
 use crate::hir::{ExprKind, FunctionId, ProbeId, Script, Stmt, each_expression};
 use crate::layout::Layout;
 use crate::types::Types;
 
-/// Splits a script; reports what kernel code cannot do.
-pub fn partition(script: &mut Script, types: &mut Types, diagnostics: &mut Diagnostics) -> Layout {
+/// Splits a script; reports what kernel code cannot do. Arrays that state no capacity get the one given.
+pub fn partition(
+    script: &mut Script,
+    types: &mut Types,
+    capacity: u32,
+    diagnostics: &mut Diagnostics,
+) -> Layout {
     let mut layout = Layout { probes: script.probes.len() as u32, ..Layout::default() };
     let kernel = kernel_code(script);
     for (probe, function) in kernel {
@@ -36,9 +42,18 @@ pub fn partition(script: &mut Script, types: &mut Types, diagnostics: &mut Diagn
         };
         for body in &mut bodies {
             let statements = std::mem::take(&mut body.statements);
-            let mut pass =
-                defer::Deferring { script, types, layout: &mut layout, diagnostics, probe };
-            body.statements = pass.statements(statements);
+            let mut pass = defer::Deferring {
+                script,
+                types,
+                layout: &mut layout,
+                diagnostics,
+                probe,
+                body: body.id,
+                locals: body.locals.clone(),
+                // A function returns to code that cannot be continued in userspace.
+                uncut: usize::from(function.is_some()),
+            };
+            body.statements = pass.handler(statements);
         }
         match function {
             Some(id) => {
@@ -47,7 +62,17 @@ pub fn partition(script: &mut Script, types: &mut Types, diagnostics: &mut Diagn
             None => script.probes[probe].body = bodies.swap_remove(0),
         }
     }
-    place::place(script, types, &mut layout);
+    place::place(script, types, capacity, &mut layout);
+    for array in layout.arrays.values().filter(|a| a.wrap && a.map.is_some()) {
+        diagnostics
+            .error(
+                codes::KERNEL_ONLY_PART,
+                array.span,
+                format!("`{}` cannot drop its oldest elements in kernel probes yet", array.name),
+            )
+            .label("declared with `%`")
+            .help(format!("give it room instead: `global {}[100000]`", array.name));
+    }
     layout
 }
 

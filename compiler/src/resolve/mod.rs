@@ -5,6 +5,7 @@
 //! Parts that a constant condition rules out (`@defined`, numbers) are not resolved at all, so that
 //! one script can name what only some kernels have. Reports what it cannot resolve and goes on.
 
+mod aggregate;
 mod alias;
 mod constant;
 mod context;
@@ -58,6 +59,39 @@ pub fn resolve<'a>(
     }
     resolver.refuse_nothing_to_do(scripts);
     resolver.script
+}
+
+/// Sets the initial values of globals given on the command line.
+pub fn set_globals(
+    script: &mut Script,
+    values: &[(String, String)],
+    diagnostics: &mut Diagnostics,
+) {
+    for (name, value) in values {
+        let Some((id, _)) = script.globals.iter().find(|(_, g)| g.name == *name) else {
+            let names: Vec<&str> = script.globals.values().map(|g| g.name.as_str()).collect();
+            let nowhere = Span::new(FileId(0), 0, 0);
+            diagnostics
+                .error(codes::UNKNOWN_NAME, nowhere, format!("-G {name}: there is no such global"))
+                .suggest(name, names);
+            continue;
+        };
+        let global = &mut script.globals[id];
+        if let Shape::Array(_, span) = global.shape {
+            diagnostics
+                .error(codes::SHAPE, span, format!("-G {name}: an array has no initial value"))
+                .also(global.span, "declared here");
+            continue;
+        }
+        let number = match value.strip_prefix("0x") {
+            Some(hex) => i64::from_str_radix(hex, 16).ok(),
+            None => value.parse().ok(),
+        };
+        global.initial = Some(match number {
+            Some(number) => Constant::Number(number),
+            None => Constant::Text(value.clone()),
+        });
+    }
 }
 
 /// The state of the pass.
@@ -117,6 +151,8 @@ impl<'a> Resolver<'a> {
             wrap: declaration.wrap.is_some(),
             initial,
             shape: Shape::Unknown,
+            variance_shift: None,
+            histogram: None,
         });
         if declaration.initial.is_some() {
             self.use_as(id, Shape::Scalar(name.span));

@@ -105,7 +105,11 @@ impl Widening<'_> {
                     }
                     self.statements(handler);
                 }
-                StmtKind::Break | StmtKind::Continue | StmtKind::Next | StmtKind::Fail(_) => {}
+                StmtKind::Break
+                | StmtKind::Continue
+                | StmtKind::Next
+                | StmtKind::Fail(_)
+                | StmtKind::Halt => {}
                 StmtKind::Emit { captures, .. } => {
                     for capture in captures {
                         self.expression(capture);
@@ -224,6 +228,19 @@ impl Widening<'_> {
             ExprKind::Increment { target, .. } => self.place(target),
             ExprKind::Extract { of, .. } => {
                 self.place(of);
+                8
+            }
+            ExprKind::Histogram(of) => {
+                self.place(of);
+                MAX_STRING
+            }
+            ExprKind::Bucket { of, index } => {
+                self.place(of);
+                self.expression(index);
+                8
+            }
+            ExprKind::Match { text, .. } => {
+                self.expression(text);
                 8
             }
         };

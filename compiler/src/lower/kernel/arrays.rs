@@ -4,7 +4,7 @@
 //! with zeros (unless another CPU was faster), look it up again, and fail when it is still not there.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, StackSlot, Value, types::I64};
+use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I64};
 
 use super::{KernelCode, variables};
 use crate::backend::names;
@@ -14,6 +14,8 @@ use crate::source::Span;
 
 /// `BPF_NOEXIST`.
 const NO_EXIST: i64 = 1;
+/// Larger values of new elements are not made on the stack.
+const LARGEST_ON_STACK: u32 = 128;
 
 impl KernelCode<'_, '_> {
     fn kernel_map(&self, array: ArrayId) -> KernelMap {
@@ -24,9 +26,8 @@ impl KernelCode<'_, '_> {
     }
 
     /// Looks an element up and branches on whether it is there; gives its address.
-    fn lookup(&mut self, map: KernelMap, key: StackSlot, found: Block, missing: Block) -> Value {
+    fn lookup(&mut self, map: KernelMap, key: Value, found: Block, missing: Block) -> Value {
         let map = self.emitter.map(map.index);
-        let key = self.emitter.slot_address(key, 0);
         let element = self.emitter.helper(Helper::MapLookupElem, &[map, key]);
         self.emitter.builder.ins().brif(element, found, &[], missing, &[]);
         element
@@ -37,7 +38,7 @@ impl KernelCode<'_, '_> {
         let map = self.kernel_map(array);
         let layout = self.layout;
         let definition = &layout.arrays[array];
-        let key = self.key_slot(keys, &definition.keys);
+        let key = self.key_memory(keys, &definition.keys);
         let (found, missing) = (self.emitter.block(), self.emitter.block());
         let join = self.emitter.block();
         let address = self.emitter.builder.append_block_param(join, I64);
@@ -47,7 +48,7 @@ impl KernelCode<'_, '_> {
 
         self.emitter.switch_to(missing);
         self.emitter.builder.set_cold_block(missing);
-        self.insert(map, key, None);
+        self.insert(map, key);
         let (there, full) = (self.emitter.block(), self.emitter.block());
         let second = self.lookup(map, key, there, full);
         self.emitter.switch_to(full);
@@ -62,24 +63,17 @@ impl KernelCode<'_, '_> {
         (map, address)
     }
 
-    /// Inserts an element unless it exists: zeros, or the value, and the stamp of ordered arrays.
-    fn insert(&mut self, map: KernelMap, key: StackSlot, value: Option<(&Operand, ArrayValue)>) {
-        let slot = self.emitter.slot(map.value_bytes.max(8));
-        let base = self.emitter.slot_address(slot, 0);
-        let mut offset = 0;
-        if let Some((operand, kind)) = value {
-            let ty = match kind {
-                ArrayValue::Text(width) => crate::types::Type::Text(width),
-                ArrayValue::Long | ArrayValue::Stats(_) => crate::types::Type::Long,
-            };
-            self.store_operand(operand, base, 0, ty);
-            offset = ty.bytes();
+    /// Inserts an element of zeros unless it exists, with its stamp in ordered arrays.
+    fn insert(&mut self, map: KernelMap, key: Value) {
+        if map.value_bytes > LARGEST_ON_STACK {
+            self.insert_zeros(map, key);
+            return;
         }
-        let end = map.stamp.unwrap_or(map.value_bytes);
-        while offset < end {
+        let room = self.room(map.value_bytes.max(8));
+        let base = self.room_address(room, 0);
+        for offset in (0..map.stamp.unwrap_or(map.value_bytes)).step_by(8) {
             let zero = self.emitter.constant(0);
             self.emitter.store(zero, base, offset);
-            offset += 8;
         }
         if let Some(stamp_offset) = map.stamp {
             let counter =
@@ -89,18 +83,41 @@ impl KernelCode<'_, '_> {
             self.emitter.store(stamp, base, stamp_offset);
         }
         let map = self.emitter.map(map.index);
-        let key = self.emitter.slot_address(key, 0);
         let flags = self.emitter.constant(NO_EXIST);
         self.emitter.helper(Helper::MapUpdateElem, &[map, key, base, flags]);
+    }
+
+    /// Inserts an element with a large value: a copy of the zeros in `.bss`. When this was the program that
+    /// inserted it, the element gets its stamp afterwards.
+    fn insert_zeros(&mut self, map: KernelMap, key: Value) {
+        let zeros = self.emitter.symbol(names::DATA, variables::ZEROS, 0);
+        let address = self.emitter.map(map.index);
+        let flags = self.emitter.constant(NO_EXIST);
+        let arguments = [address, key, zeros, flags];
+        let status = self.emitter.helper(Helper::MapUpdateElem, &arguments);
+        let Some(stamp_offset) = map.stamp else { return };
+        let (inserted, found, done) =
+            (self.emitter.block(), self.emitter.block(), self.emitter.block());
+        self.emitter.builder.ins().brif(status, done, &[], inserted, &[]);
+        self.emitter.switch_to(inserted);
+        let element = self.lookup(map, key, found, done);
+        self.emitter.switch_to(found);
+        let counter =
+            self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(control::STAMP));
+        let one = self.emitter.constant(1);
+        let stamp = self.emitter.fetch_add(counter, one);
+        self.emitter.store(stamp, element, stamp_offset);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
     }
 
     pub(super) fn get(&mut self, array: ArrayId, keys: &[Operand]) -> Operand {
         let map = self.kernel_map(array);
         let layout = self.layout;
         let definition = &layout.arrays[array];
-        let key = self.key_slot(keys, &definition.keys);
+        let key = self.key_memory(keys, &definition.keys);
         let copy = match definition.value {
-            ArrayValue::Text(width) => Some(self.text_slot(width)),
+            ArrayValue::Text(width) => Some(self.text_room(width)),
             ArrayValue::Long | ArrayValue::Stats(_) => None,
         };
         let (found, missing) = (self.emitter.block(), self.emitter.block());
@@ -118,14 +135,12 @@ impl KernelCode<'_, '_> {
                 self.emitter.switch_to(join);
                 Operand::Long(result)
             }
-            Some((slot, text)) => {
+            Some((to, text)) => {
                 let width = map.stamp.unwrap_or(map.value_bytes);
                 self.emitter.switch_to(found);
-                let to = self.emitter.slot_address(slot, 0);
                 self.copy_text(&Text::Memory { address: element, width }, to, 0, width);
                 self.emitter.jump(join);
                 self.emitter.switch_to(missing);
-                let to = self.emitter.slot_address(slot, 0);
                 self.copy_text(&Text::Literal(String::new()), to, 0, width);
                 self.emitter.jump(join);
                 self.emitter.switch_to(join);
@@ -159,7 +174,7 @@ impl KernelCode<'_, '_> {
     pub(super) fn contains(&mut self, array: ArrayId, keys: &[Operand]) -> Value {
         let map = self.kernel_map(array);
         let layout = self.layout;
-        let key = self.key_slot(keys, &layout.arrays[array].keys);
+        let key = self.key_memory(keys, &layout.arrays[array].keys);
         let (found, missing) = (self.emitter.block(), self.emitter.block());
         let join = self.emitter.block();
         let result = self.emitter.builder.append_block_param(join, I64);
@@ -176,9 +191,8 @@ impl KernelCode<'_, '_> {
     pub(super) fn delete(&mut self, array: ArrayId, keys: &[Operand]) {
         let map = self.kernel_map(array);
         let layout = self.layout;
-        let key = self.key_slot(keys, &layout.arrays[array].keys);
+        let key = self.key_memory(keys, &layout.arrays[array].keys);
         let map = self.emitter.map(map.index);
-        let key = self.emitter.slot_address(key, 0);
         self.emitter.helper(Helper::MapDeleteElem, &[map, key]);
     }
 
@@ -186,7 +200,7 @@ impl KernelCode<'_, '_> {
     pub(super) fn clear(&mut self, array: ArrayId) {
         let map = self.kernel_map(array);
         let layout = self.layout;
-        let key = self.key_slot(&[], &layout.arrays[array].keys);
+        let key = self.key_memory(&[], &layout.arrays[array].keys);
         let (found, missing) = (self.emitter.block(), self.emitter.block());
         let element = self.lookup(map, key, found, missing);
         self.emitter.switch_to(found);
@@ -213,6 +227,12 @@ impl KernelCode<'_, '_> {
         let (map, element) = self.element(array, keys, span);
         let atomic = map.writers > 1;
         self.record_extremes(element, stats, value);
+        if let Some(variance) = stats.variance {
+            self.record_spread(element, stats.count, variance, value);
+        }
+        if let Some(histogram) = stats.histogram {
+            self.record_bucket(element, histogram, value, atomic);
+        }
         let one = self.emitter.constant(1);
         self.accumulate(element, stats.count, one, atomic);
         if let Some(sum) = stats.sum {
@@ -220,7 +240,7 @@ impl KernelCode<'_, '_> {
         }
     }
 
-    fn accumulate(&mut self, element: Value, offset: u32, delta: Value, atomic: bool) {
+    pub(super) fn accumulate(&mut self, element: Value, offset: u32, delta: Value, atomic: bool) {
         if atomic {
             let address = if offset == 0 {
                 element

@@ -42,7 +42,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// Loads an integer at an address that cannot fault.
-    fn load_scalar(&mut self, address: Value, offset: i32, scalar: Scalar) -> Value {
+    pub(super) fn load_scalar(&mut self, address: Value, offset: i32, scalar: Scalar) -> Value {
         let flags = trusted();
         let ins = self.emitter.builder.ins();
         match (scalar.bytes, scalar.signed) {
@@ -83,7 +83,7 @@ impl KernelCode<'_, '_> {
     /// The message of an error, of those that can have happened.
     fn message_of(&mut self, site: Value, sites: &[u32]) -> Operand {
         let width = 64;
-        let (slot, text) = self.text_slot(width);
+        let (to, text) = self.text_room(width);
         let done = self.emitter.block();
         for &candidate in sites {
             let message = self.tables.errors[candidate as usize].kind.to_string();
@@ -92,12 +92,10 @@ impl KernelCode<'_, '_> {
                 self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, site, i64::from(candidate));
             self.emitter.builder.ins().brif(is, this, &[], other, &[]);
             self.emitter.switch_to(this);
-            let to = self.emitter.slot_address(slot, 0);
             self.copy_text(&Text::Literal(message), to, 0, width);
             self.emitter.jump(done);
             self.emitter.switch_to(other);
         }
-        let to = self.emitter.slot_address(slot, 0);
         self.copy_text(&Text::Literal(String::new()), to, 0, width);
         self.emitter.jump(done);
         self.emitter.switch_to(done);
@@ -105,10 +103,10 @@ impl KernelCode<'_, '_> {
     }
 
     fn text_variable(&mut self, width: u32) -> LocalPlace {
-        let slot = self.emitter.permanent_slot(width);
-        let address = self.emitter.slot_address(slot, 0);
+        let room = self.emitter.permanent_room(width, self.scratch.is_some());
+        let address = self.room_address(room, 0);
         self.copy_text(&Text::Literal(String::new()), address, 0, width);
-        LocalPlace::Slot(slot, width)
+        LocalPlace::Memory(room, width)
     }
 }
 
@@ -148,6 +146,10 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         let failure = self.failure_block(site);
         let site = self.emitter.constant(i64::from(site));
         self.emitter.builder.ins().jump(failure, &[site.into()]);
+    }
+
+    fn halt(&mut self) {
+        self.set_stopped();
     }
 
     fn begin_try(&mut self) -> Block {
@@ -217,8 +219,8 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
             LocalPlace::Variable(variable, _) => {
                 Operand::Long(self.emitter.builder.use_var(variable))
             }
-            LocalPlace::Slot(slot, width) => {
-                let address = self.emitter.slot_address(slot, 0);
+            LocalPlace::Memory(room, width) => {
+                let address = self.room_address(room, 0);
                 Operand::Text(Text::Memory { address, width })
             }
         }
@@ -229,14 +231,15 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
             LocalPlace::Variable(variable, _) => {
                 self.emitter.builder.def_var(variable, value.long());
             }
-            LocalPlace::Slot(slot, width) => {
-                let address = self.emitter.slot_address(slot, 0);
+            LocalPlace::Memory(room, width) => {
+                let address = self.room_address(room, 0);
                 self.copy_text(value.text(), address, 0, width);
             }
         }
     }
 
-    fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], _: Span) -> Operand {
+    fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], span: Span) -> Operand {
+        self.call_span = span;
         match builtin.kernel {
             Kernel::Inline(lower) => lower(self, arguments),
             Kernel::Deferred | Kernel::DeferredLast => {
@@ -329,6 +332,18 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         unreachable!("`partition` leaves no extractors in kernel code")
     }
 
+    fn histogram(&mut self, _: ArrayId, _: &[Operand], _: Span) -> Text {
+        unreachable!("`partition` leaves no histograms in kernel code")
+    }
+
+    fn bucket(&mut self, _: ArrayId, _: &[Operand], _: Value, _: Span) -> Value {
+        unreachable!("`partition` leaves no histograms in kernel code")
+    }
+
+    fn matches(&mut self, _: &Text, _: &str) -> Value {
+        unreachable!("`partition` leaves no regular expressions in kernel code")
+    }
+
     fn foreach_begin(&mut self, _: ArrayId, _: Option<Sort>, _: Option<Value>) -> Value {
         unreachable!("`partition` leaves no `foreach` in kernel code")
     }
@@ -349,8 +364,8 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         unreachable!("`partition` turns printing in kernel code into records")
     }
 
-    fn sprint(&mut self, _: &Print, _: &[Operand]) -> Operand {
-        unreachable!("`partition` leaves no formatting in kernel code")
+    fn sprint(&mut self, print: &Print, arguments: &[Operand]) -> Operand {
+        self.format(print, arguments)
     }
 
     fn emit(&mut self, event: EventId, captures: &[Operand]) {
@@ -361,13 +376,13 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.compare_padded(operator, left, right)
     }
 
-    fn concatenate(&mut self, _: &Text, _: &Text) -> Operand {
-        unreachable!("`partition` leaves no concatenation in kernel code")
+    fn concatenate(&mut self, left: &Text, right: &Text) -> Operand {
+        self.join(&[left.clone(), right.clone()])
     }
 
     fn temporary(&mut self, ty: Type) -> LocalPlace {
         match ty {
-            Type::Text(width) => LocalPlace::Slot(self.emitter.slot(width), width),
+            Type::Text(width) => LocalPlace::Memory(self.room(width), width),
             Type::Long | Type::Stats => self.declare_local(ty),
         }
     }

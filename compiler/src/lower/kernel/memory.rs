@@ -1,12 +1,17 @@
 //! Strings and keys in a kernel handler's memory.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, InstructionData, StackSlot, Value, types::I64};
+use cranelift_codegen::ir::types::{I8, I64};
+use cranelift_codegen::ir::{InstBuilder, Value};
 
-use super::KernelCode;
+use super::{KernelCode, variables};
+use crate::backend::names;
 use crate::hir::Comparison;
-use crate::lower::{Operand, Text, expression::condition_code};
-use crate::types::Type;
+use crate::lower::{Helper, Operand, Text, expression::condition_code};
+use crate::types::{MAX_STRING, Type};
+
+/// More bytes than this are copied by a helper.
+const MANY: u32 = 64;
 
 /// The 64-bit words of a literal padded with zeros to `width`; truncated so that it stays terminated.
 fn literal_words(text: &str, width: u32) -> Vec<i64> {
@@ -24,27 +29,67 @@ impl KernelCode<'_, '_> {
     pub(super) fn copy_text(&mut self, text: &Text, to: Value, offset: u32, width: u32) {
         match text {
             Text::Literal(text) => {
-                for (at, word) in literal_words(text, width).into_iter().enumerate() {
+                let bytes = (text.len() as u32 + 1).next_multiple_of(8).min(width);
+                for (at, word) in literal_words(text, bytes).into_iter().enumerate() {
                     let word = self.emitter.constant(word);
                     self.emitter.store(word, to, offset + 8 * at as u32);
                 }
+                self.fill_zeros(to, offset + bytes, width - bytes);
             }
             Text::Memory { address, width: from } => {
-                for at in (0..width).step_by(8) {
-                    let word = if at < *from {
-                        self.emitter.load(*address, at)
-                    } else {
-                        self.emitter.constant(0)
-                    };
-                    self.emitter.store(word, to, offset + at);
-                }
+                let bytes = width.min(*from);
+                self.copy_bytes(*address, to, offset, bytes);
+                self.fill_zeros(to, offset + bytes, width - bytes);
                 if *from > width {
-                    let zero =
-                        self.emitter.builder.ins().iconst(cranelift_codegen::ir::types::I8, 0);
+                    let zero = self.emitter.builder.ins().iconst(I8, 0);
                     self.emitter.store(zero, to, offset + width - 1);
                 }
             }
         }
+    }
+
+    /// Copies so many bytes, a multiple of 8: word by word, or when they are many by a helper.
+    fn copy_bytes(&mut self, from: Value, to: Value, offset: u32, bytes: u32) {
+        if bytes > MANY {
+            return self.copy_by_helper(from, to, offset, bytes);
+        }
+        for at in (0..bytes).step_by(8) {
+            let word = self.emitter.load(from, at);
+            self.emitter.store(word, to, offset + at);
+        }
+    }
+
+    /// Fills so many bytes, a multiple of 8, with zeros.
+    pub(super) fn fill_zeros(&mut self, to: Value, offset: u32, bytes: u32) {
+        if bytes > MANY {
+            let mut done = 0;
+            while done < bytes {
+                let part = (bytes - done).min(MAX_STRING);
+                let zeros = self.emitter.symbol(names::DATA, variables::ZEROS, 0);
+                self.copy_by_helper(zeros, to, offset + done, part);
+                done += part;
+            }
+            return;
+        }
+        for at in (0..bytes).step_by(8) {
+            let zero = self.emitter.constant(0);
+            self.emitter.store(zero, to, offset + at);
+        }
+    }
+
+    fn copy_by_helper(&mut self, from: Value, to: Value, offset: u32, bytes: u32) {
+        let to = self.plus(to, offset);
+        let bytes = self.emitter.constant(i64::from(bytes));
+        // All of it is memory of ours: this cannot fail.
+        self.emitter.helper(Helper::ProbeReadKernel, &[to, bytes, from]);
+    }
+
+    /// An address plus a constant.
+    pub(super) fn plus(&mut self, address: Value, offset: u32) -> Value {
+        if offset == 0 {
+            return address;
+        }
+        self.emitter.builder.ins().iadd_imm_s(address, i64::from(offset))
     }
 
     /// Stores a value of a type to memory.
@@ -55,14 +100,18 @@ impl KernelCode<'_, '_> {
         }
     }
 
-    /// A stack slot that holds the keys as the map wants them; only to be read.
-    pub(super) fn key_slot(&mut self, keys: &[Operand], types: &[Type]) -> StackSlot {
-        if let Some(slot) = self.key_in_place(keys, types) {
-            return slot;
+    /// The address of the keys as the map wants them; only to be read.
+    pub(super) fn key_memory(&mut self, keys: &[Operand], types: &[Type]) -> Value {
+        // A string that is the whole key already is not copied to be looked up.
+        if let ([Operand::Text(Text::Memory { address, width })], [Type::Text(wanted)]) =
+            (keys, types)
+            && width == wanted
+        {
+            return *address;
         }
         let bytes: u32 = types.iter().map(|t| t.bytes()).sum();
-        let slot = self.emitter.slot(bytes.max(8));
-        let base = self.emitter.slot_address(slot, 0);
+        let room = self.room(bytes.max(8));
+        let base = self.room_address(room, 0);
         if keys.is_empty() {
             let zero = self.emitter.constant(0);
             self.emitter.store(zero, base, 0);
@@ -72,26 +121,7 @@ impl KernelCode<'_, '_> {
             self.store_operand(key, base, offset, ty);
             offset += ty.bytes();
         }
-        slot
-    }
-
-    /// The slot of a string that is the whole key already: `execname()` is not copied to be looked up.
-    fn key_in_place(&self, keys: &[Operand], types: &[Type]) -> Option<StackSlot> {
-        let ([Operand::Text(Text::Memory { address, width })], [Type::Text(wanted)]) =
-            (keys, types)
-        else {
-            return None;
-        };
-        let data_flow = &self.emitter.builder.func.dfg;
-        let definition = data_flow.value_def(*address).inst()?;
-        match data_flow.insts[definition] {
-            InstructionData::StackAddr { stack_slot, offset, .. }
-                if width == wanted && i32::from(offset) == 0 =>
-            {
-                Some(stack_slot)
-            }
-            _ => None,
-        }
+        base
     }
 
     /// The words of a string, up to `words` of them.

@@ -121,9 +121,7 @@ impl KernelCode<'_, '_> {
         let Some(block) = self.failure else { return };
         self.emitter.switch_to(block);
         let site = self.emitter.builder.block_params(block)[0];
-        let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
-        let stop = self.emitter.builder.ins().iconst(I32, 1);
-        self.emitter.store(stop, control, control::STOPPED);
+        self.set_stopped();
         let errors =
             self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(control::ERRORS));
         let one = self.emitter.constant(1);

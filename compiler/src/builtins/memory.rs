@@ -1,0 +1,205 @@
+//! Reading memory of the kernel and of processes: numbers and strings at addresses.
+//!
+//! What cannot be read is a run-time error, or gives the other value where one is given. User blocks
+//! have no kernel memory at hand: there every read fails.
+
+use super::{Builtin, Kernel, Kind, Parameter, User};
+use crate::hir::Scalar;
+use crate::lower::{Helper, Operand};
+use crate::runtime_functions::RuntimeFunction;
+use crate::types::MAX_STRING;
+
+const ADDRESS: &[Parameter] = &[Parameter { name: "address", kind: Kind::Long }];
+const ADDRESS_OTHERWISE: &[Parameter] = &[
+    Parameter { name: "address", kind: Kind::Long },
+    Parameter { name: "otherwise", kind: Kind::Text(0) },
+];
+
+const EXAMPLE: &str =
+    "probe begin { try { println(kernel_string(0)) } catch (m) { println(m) } exit() }";
+
+macro_rules! text_rows {
+    ($name:literal, $helper:ident, $what:literal, $plain:literal) => {
+        [
+            Builtin {
+                name: $name,
+                parameters: ADDRESS,
+                result: Kind::Text(MAX_STRING),
+                summary: concat!("The string at an address of ", $what, "."),
+                example: EXAMPLE,
+                kernel: Kernel::Inline(|k, operands| {
+                    let address = operands[0].long();
+                    k.read_text(Helper::$helper, address, MAX_STRING, None, $name)
+                }),
+                user: User::WithSite(RuntimeFunction::Unreadable),
+            },
+            Builtin {
+                name: concat!($name, $plain),
+                parameters: ADDRESS_OTHERWISE,
+                result: Kind::Text(MAX_STRING),
+                summary: concat!(
+                    "The string at an address of ",
+                    $what,
+                    ", or the other one when it cannot be read."
+                ),
+                example: EXAMPLE,
+                kernel: Kernel::Inline(|k, operands| {
+                    let address = operands[0].long();
+                    let otherwise = operands[1].text().clone();
+                    k.read_text(Helper::$helper, address, MAX_STRING, Some(&otherwise), $name)
+                }),
+                user: User::Runtime(RuntimeFunction::Otherwise),
+            },
+        ]
+    };
+}
+
+macro_rules! number_row {
+    ($name:literal, $helper:ident, $bytes:literal, $signed:literal, $what:literal) => {
+        Builtin {
+            name: $name,
+            parameters: ADDRESS,
+            result: Kind::Long,
+            summary: concat!("The ", $what),
+            example: "probe begin { try { println(kernel_int(0)) } catch (m) { println(m) } exit() }",
+            kernel: Kernel::Inline(|k, operands: &[Operand]| {
+                let scalar = Scalar { bytes: $bytes, signed: $signed };
+                k.read_number(Helper::$helper, operands[0].long(), scalar, $name)
+            }),
+            user: User::WithSite(RuntimeFunction::Unreadable),
+        }
+    };
+}
+
+pub(super) const ROWS: &[Builtin] = {
+    const KERNEL: [Builtin; 2] = text_rows!("kernel_string", ProbeReadKernelStr, "the kernel", "2");
+    const USER: [Builtin; 2] =
+        text_rows!("user_string", ProbeReadUserStr, "the current process", "2");
+    let [kernel, kernel2] = KERNEL;
+    let [user, user2] = USER;
+    &[
+        kernel,
+        kernel2,
+        user,
+        user2,
+        number_row!(
+            "kernel_char",
+            ProbeReadKernel,
+            1,
+            true,
+            "signed byte at an address of the kernel."
+        ),
+        number_row!(
+            "kernel_short",
+            ProbeReadKernel,
+            2,
+            true,
+            "signed 16-bit number at an address of the kernel."
+        ),
+        number_row!(
+            "kernel_int",
+            ProbeReadKernel,
+            4,
+            true,
+            "signed 32-bit number at an address of the kernel."
+        ),
+        number_row!(
+            "kernel_long",
+            ProbeReadKernel,
+            8,
+            true,
+            "64-bit number at an address of the kernel."
+        ),
+        number_row!(
+            "kernel_pointer",
+            ProbeReadKernel,
+            8,
+            false,
+            "address at an address of the kernel."
+        ),
+        number_row!(
+            "user_char",
+            ProbeReadUser,
+            1,
+            true,
+            "signed byte at an address of the current process."
+        ),
+        number_row!(
+            "user_short",
+            ProbeReadUser,
+            2,
+            true,
+            "signed 16-bit number at an address of the current process."
+        ),
+        number_row!(
+            "user_int",
+            ProbeReadUser,
+            4,
+            true,
+            "signed 32-bit number at an address of the current process."
+        ),
+        number_row!(
+            "user_long",
+            ProbeReadUser,
+            8,
+            true,
+            "64-bit number at an address of the current process."
+        ),
+        number_row!(
+            "user_uint8",
+            ProbeReadUser,
+            1,
+            false,
+            "unsigned byte at an address of the current process."
+        ),
+        number_row!(
+            "user_uint16",
+            ProbeReadUser,
+            2,
+            false,
+            "unsigned 16-bit number at an address of the current process."
+        ),
+        number_row!(
+            "user_uint32",
+            ProbeReadUser,
+            4,
+            false,
+            "unsigned 32-bit number at an address of the current process."
+        ),
+        number_row!(
+            "user_uint64",
+            ProbeReadUser,
+            8,
+            false,
+            "unsigned 64-bit number at an address of the current process."
+        ),
+        number_row!(
+            "user_int8",
+            ProbeReadUser,
+            1,
+            true,
+            "signed byte at an address of the current process."
+        ),
+        number_row!(
+            "user_int16",
+            ProbeReadUser,
+            2,
+            true,
+            "signed 16-bit number at an address of the current process."
+        ),
+        number_row!(
+            "user_int32",
+            ProbeReadUser,
+            4,
+            true,
+            "signed 32-bit number at an address of the current process."
+        ),
+        number_row!(
+            "user_int64",
+            ProbeReadUser,
+            8,
+            true,
+            "signed 64-bit number at an address of the current process."
+        ),
+    ]
+};

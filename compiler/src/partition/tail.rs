@@ -1,0 +1,323 @@
+//! The deferred tail: a kernel handler that comes to something only userspace can do (a loop over an
+//! array, reading an aggregate, text made of symbols) is cut there.
+//!
+//! In the kernel the cut sends one record and leaves the handler. Userspace goes on from it with the
+//! rest of the handler: its local variables start with the values they had at the cut, and what it
+//! wants of the kernel's context (`$arguments`, `execname()`, clocks) was computed at the cut. What
+//! cannot be computed there, because it depends on what the rest does, or may fail although the rest
+//! would not come to it, is reported.
+
+use std::collections::BTreeSet;
+
+use super::defer::Deferring;
+use crate::builtins::{Kernel, Kind};
+use crate::diagnostic::codes;
+use crate::hir::*;
+use crate::source::Span;
+
+/// The rest of a handler on its way to userspace.
+struct Tail<'p, 'a> {
+    pass: &'p mut Deferring<'a>,
+    event: EventId,
+    captures: Vec<Expr>,
+    /// The locals that the rest assigns: their values at the cut are not those it works with.
+    assigned: BTreeSet<LocalId>,
+    /// The globals that the rest changes, likewise.
+    changed: BTreeSet<GlobalId>,
+}
+
+impl Deferring<'_> {
+    /// Makes the statements, the rest of the handler from the first one's place on, an event; gives the
+    /// statement that sends it.
+    pub(super) fn cut(&mut self, mut rest: Vec<Stmt>) -> Stmt {
+        let span = rest[0].span;
+        let event = self.layout.events.next_key();
+        let assigned = assigned_locals(&rest);
+        let changed = changed_globals(&rest, self.script);
+        let mut tail = Tail { pass: self, event, captures: vec![], assigned, changed };
+        tail.statements(&mut rest, false);
+        let live = live_locals(&rest);
+        let mut prelude = vec![];
+        for local in live {
+            prelude.push(tail.restore(local, span));
+        }
+        let captures = tail.captures;
+        let mut body = self.script.new_body();
+        let handler = self.body_id();
+        body.locals = self.locals.clone();
+        self.types.locals[body.id] = self.types.locals[handler].clone();
+        body.statements = prelude;
+        body.statements.extend(rest);
+        self.push_event(span, captures, body)
+    }
+}
+
+impl Tail<'_, '_> {
+    /// A statement that gives a local the value it had at the cut.
+    fn restore(&mut self, local: LocalId, span: Span) -> Stmt {
+        let place = |id| Place { kind: PlaceKind::Local(local), span, id };
+        let handler = self.pass.body_id();
+        let ty = self.pass.types.locals[handler][local];
+        let mut new_id = || {
+            let id = self.pass.script.expressions.push(span);
+            self.pass.types.expressions[id] = ty;
+            id
+        };
+        let read = Expr { kind: ExprKind::Read(place(new_id())), span, id: new_id() };
+        let (target, assignment, value) = (place(new_id()), new_id(), new_id());
+        let field = self.captures.len();
+        self.captures.push(read);
+        let captured = ExprKind::Captured { event: self.event, field };
+        let kind = ExprKind::Assign {
+            target: Box::new(target),
+            operator: AssignOperator::Set,
+            operator_span: span,
+            value: Box::new(Expr { kind: captured, span, id: value }),
+        };
+        Stmt { kind: StmtKind::Expr(Expr { kind, span, id: assignment }), span }
+    }
+
+    fn statements(&mut self, statements: &mut [Stmt], conditional: bool) {
+        for statement in statements {
+            self.statement(statement, conditional);
+        }
+    }
+
+    fn statement(&mut self, statement: &mut Stmt, conditional: bool) {
+        match &mut statement.kind {
+            StmtKind::Expr(e) => self.expression(e, conditional),
+            StmtKind::Record { target, value } => {
+                self.place(target, conditional);
+                self.expression(value, conditional);
+            }
+            StmtKind::Print(print) => self.list(&mut print.arguments, conditional),
+            StmtKind::If { condition, then, otherwise } => {
+                self.expression(condition, conditional);
+                self.statements(then, true);
+                self.statements(otherwise, true);
+            }
+            StmtKind::Loop { condition, step, body } => {
+                for e in condition.iter_mut().chain(step) {
+                    self.expression(e, true);
+                }
+                self.statements(body, true);
+            }
+            StmtKind::Foreach(foreach) => {
+                if let Some(limit) = &mut foreach.limit {
+                    self.expression(limit, conditional);
+                }
+                self.statements(&mut foreach.body, true);
+            }
+            StmtKind::Delete(place) => self.place(place, conditional),
+            StmtKind::Return(value) => {
+                if let Some(value) = value {
+                    self.expression(value, conditional);
+                }
+            }
+            StmtKind::Try { body, handler, .. } => {
+                self.statements(body, true);
+                self.statements(handler, true);
+            }
+            StmtKind::Emit { .. }
+            | StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Next
+            | StmtKind::Fail(_)
+            | StmtKind::Halt => {}
+        }
+    }
+
+    fn place(&mut self, place: &mut Place, conditional: bool) {
+        if let PlaceKind::Element(_, keys) = &mut place.kind {
+            self.list(keys, conditional);
+        }
+    }
+
+    fn list(&mut self, list: &mut [Expr], conditional: bool) {
+        for e in list {
+            self.expression(e, conditional);
+        }
+    }
+
+    fn expression(&mut self, e: &mut Expr, conditional: bool) {
+        if self.belongs_to_the_kernel(e) {
+            if self.can_hoist(e, conditional) {
+                self.hoist(e);
+            } else {
+                self.report(e);
+            }
+            return;
+        }
+        if self.is_of_the_moment(e) && self.can_hoist(e, conditional) {
+            return self.hoist(e);
+        }
+        match &mut e.kind {
+            ExprKind::Number(_)
+            | ExprKind::Text(_)
+            | ExprKind::Context(_)
+            | ExprKind::Captured { .. } => {}
+            ExprKind::Read(place) => self.place(place, conditional),
+            ExprKind::Load(load) => self.expression(&mut load.address, conditional),
+            ExprKind::Call { arguments, .. } | ExprKind::Invoke { arguments, .. } => {
+                self.list(arguments, conditional);
+            }
+            ExprKind::Sprint(print) => self.list(&mut print.arguments, conditional),
+            ExprKind::Unary { operand, .. } => self.expression(operand, conditional),
+            ExprKind::Arithmetic { left, right, .. }
+            | ExprKind::Compare { left, right, .. }
+            | ExprKind::Concatenate { left, right } => {
+                self.expression(left, conditional);
+                self.expression(right, conditional);
+            }
+            ExprKind::Logical { left, right, .. } => {
+                self.expression(left, conditional);
+                self.expression(right, true);
+            }
+            ExprKind::Conditional { condition, then, otherwise } => {
+                self.expression(condition, conditional);
+                self.expression(then, true);
+                self.expression(otherwise, true);
+            }
+            ExprKind::In { keys, .. } => self.list(keys, conditional),
+            ExprKind::Assign { target, value, .. } => {
+                self.place(target, conditional);
+                self.expression(value, conditional);
+            }
+            ExprKind::Increment { target, .. } => self.place(target, conditional),
+            ExprKind::Extract { of, .. } | ExprKind::Histogram(of) => self.place(of, conditional),
+            ExprKind::Bucket { of, index } => {
+                self.place(of, conditional);
+                self.expression(index, conditional);
+            }
+            ExprKind::Match { text, .. } => self.expression(text, conditional),
+        }
+    }
+
+    /// Whether only the kernel handler can compute a value: it is of its context.
+    fn belongs_to_the_kernel(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Context(_) | ExprKind::Load(_) => true,
+            ExprKind::Call { builtin, .. } => {
+                matches!(builtin.kernel, Kernel::Inline(_)) && builtin.result != Kind::Nothing
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a value is that of a global, which other handlers may have changed when userspace comes to
+    /// it: the one at the cut is meant.
+    fn is_of_the_moment(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Read(place) => !matches!(place.kind, PlaceKind::Local(_)),
+            ExprKind::In { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a value can be computed at the cut, before what the rest does, with the same result.
+    fn can_hoist(&self, e: &Expr, conditional: bool) -> bool {
+        match &e.kind {
+            ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Context(_) => true,
+            ExprKind::Read(place) => match &place.kind {
+                PlaceKind::Local(id) => !self.assigned.contains(id),
+                PlaceKind::Global(id) => !self.changed.contains(id),
+                PlaceKind::Element(id, keys) => {
+                    !self.changed.contains(id)
+                        && keys.iter().all(|k| self.can_hoist(k, conditional))
+                }
+            },
+            ExprKind::In { array, keys } => {
+                !self.changed.contains(array) && keys.iter().all(|k| self.can_hoist(k, conditional))
+            }
+            // May fail: only where the rest would fail as well.
+            ExprKind::Load(load) => !conditional && self.can_hoist(&load.address, conditional),
+            ExprKind::Call { builtin, arguments } => {
+                matches!(builtin.kernel, Kernel::Inline(_))
+                    && arguments.iter().all(|a| self.can_hoist(a, conditional))
+                    && (arguments.is_empty() || !conditional)
+            }
+            ExprKind::Unary { operand, .. } => self.can_hoist(operand, conditional),
+            ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
+                self.can_hoist(left, conditional) && self.can_hoist(right, conditional)
+            }
+            _ => false,
+        }
+    }
+
+    fn hoist(&mut self, e: &mut Expr) {
+        let ty = self.pass.types.expressions[e.id];
+        let id = self.pass.script.expressions.push(e.span);
+        self.pass.types.expressions[id] = ty;
+        let field = self.captures.len();
+        let captured = ExprKind::Captured { event: self.event, field };
+        let captured = Expr { kind: captured, span: e.span, id };
+        self.captures.push(std::mem::replace(e, captured));
+    }
+
+    fn report(&mut self, e: &Expr) {
+        self.pass
+            .diagnostics
+            .error(
+                codes::KERNEL_ONLY_PART,
+                e.span,
+                "this can be read only while the kernel handler runs",
+            )
+            .label("the handler is continued in userspace before it comes here")
+            .help("read it into a variable at the start of the handler");
+    }
+}
+
+/// The locals that the statements assign.
+fn assigned_locals(statements: &[Stmt]) -> BTreeSet<LocalId> {
+    let mut assigned = BTreeSet::new();
+    each_statement(statements, &mut |s| match &s.kind {
+        StmtKind::Foreach(foreach) => assigned.extend(foreach.keys.iter().chain(&foreach.value)),
+        StmtKind::Try { variable, .. } => assigned.extend(variable),
+        StmtKind::Delete(Place { kind: PlaceKind::Local(id), .. }) => {
+            assigned.insert(*id);
+        }
+        _ => {}
+    });
+    each_expression(statements, &mut |e| {
+        if let ExprKind::Assign { target, .. } | ExprKind::Increment { target, .. } = &e.kind
+            && let PlaceKind::Local(id) = target.kind
+        {
+            assigned.insert(id);
+        }
+    });
+    assigned
+}
+
+/// The globals that the statements, and the functions they call, change.
+fn changed_globals(statements: &[Stmt], script: &Script) -> BTreeSet<GlobalId> {
+    let mut changed = BTreeSet::new();
+    let mut called = vec![];
+    let mut seen = BTreeSet::new();
+    changes(statements, &mut changed, &mut called);
+    while let Some(function) = called.pop() {
+        if seen.insert(function) {
+            for overload in &script.functions[function].overloads {
+                changes(&overload.body.statements, &mut changed, &mut called);
+            }
+        }
+    }
+    changed
+}
+
+fn changes(statements: &[Stmt], changed: &mut BTreeSet<GlobalId>, called: &mut Vec<FunctionId>) {
+    let mut note = |place: &Place| {
+        if let PlaceKind::Global(id) | PlaceKind::Element(id, _) = place.kind {
+            changed.insert(id);
+        }
+    };
+    each_statement(statements, &mut |s| {
+        if let StmtKind::Record { target, .. } | StmtKind::Delete(target) = &s.kind {
+            note(target);
+        }
+    });
+    each_expression(statements, &mut |e| match &e.kind {
+        ExprKind::Assign { target, .. } | ExprKind::Increment { target, .. } => note(target),
+        ExprKind::Invoke { function, .. } => called.push(*function),
+        _ => {}
+    });
+}
