@@ -12,7 +12,7 @@ mod runner;
 
 use std::process::ExitCode;
 
-use runner::{Outcome, Suite, cases::Case, privilege, session, stages, workload};
+use runner::{Outcome, Suite, both, cases::Case, privilege, session, stages, workload};
 
 const SUITES: &[Suite] = &[
     // Those of the syntax belong to tests/syntax.rs.
@@ -26,6 +26,7 @@ const SUITES: &[Suite] = &[
     pure("bpf", stages::bpf),
     Suite { at_once: 4, ..pure("run", session::run) },
     Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("kernel", session::run) },
+    Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("both", both::run) },
 ];
 
 /// A suite that runs everywhere.

@@ -1,5 +1,6 @@
 //! Runs suites of cases and says what failed.
 
+pub(crate) mod both;
 pub(crate) mod cases;
 pub(crate) mod privilege;
 pub(crate) mod recorded_kernel;

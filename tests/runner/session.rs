@@ -108,14 +108,17 @@ fn signal_number(name: &str) -> Result<i32, String> {
 }
 
 /// A finished session.
-struct Finished {
-    stdout: String,
-    stderr: String,
-    status: String,
+pub(crate) struct Finished {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) status: String,
 }
 
 /// Runs to the end, or kills what takes too long. `ready` is called when the script printed that line.
-fn watch(command: &mut Command, mut ready: impl FnMut(u32)) -> Result<Finished, String> {
+pub(crate) fn watch(
+    command: &mut Command,
+    mut ready: impl FnMut(u32),
+) -> Result<Finished, String> {
     let start = Instant::now();
     let mut child = command
         .stdin(Stdio::null())

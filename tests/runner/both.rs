@@ -1,0 +1,146 @@
+//! The same statements in both halves: natively in a `begin` probe, and in a kernel probe.
+//!
+//! A case of `tests/suite/both/` has sections, each begun by a comment:
+//!
+//! ```text
+//! global a, b, words
+//! # input:   optional: sets globals in a block of its own, so that the compiler does not know them
+//! a = 7; b = -2
+//! # body:    what is run in both halves
+//! println(a / b)
+//! # end:     optional: the statements of an `end` probe
+//! println("end")
+//! ```
+//!
+//! Each half is a whole script and a whole session. Both must print `NAME.stdout`, and end with the
+//! status of `# status:`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::cases::Case;
+use super::session::{self, Finished};
+use super::workload;
+
+/// A case taken apart.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parts {
+    /// Globals and functions.
+    pub(crate) declarations: String,
+    /// Statements that set globals.
+    pub(crate) input: String,
+    /// What is compared.
+    pub(crate) body: String,
+    /// Statements of the `end` probe.
+    pub(crate) end: String,
+}
+
+/// Where a body runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// In a `begin` probe.
+    User,
+    /// In a kernel probe.
+    Kernel,
+}
+
+/// Runs a case in both halves.
+pub(crate) fn run(case: &Case) -> Result<(), String> {
+    let parts = parts(&case.text)?;
+    let wanted = case.header("status").unwrap_or("0");
+    let file = case.name.replace('/', "-");
+    let (user, kernel) = (run_in(Side::User, &file, &parts)?, run_in(Side::Kernel, &file, &parts)?);
+    let mut failures = vec![];
+    if let Err(difference) = case.compare("stdout", &user.stdout) {
+        failures.push(format!("in the user half: {difference}"));
+    }
+    if user.stdout != kernel.stdout {
+        let difference = super::cases::difference(&user.stdout, &kernel.stdout);
+        failures.push(format!("the kernel half differs from the user half\n{difference}"));
+    }
+    for (side, finished) in [("user", &user), ("kernel", &kernel)] {
+        if finished.status != wanted || (wanted == "0" && !finished.stderr.is_empty()) {
+            failures.push(format!(
+                "the {side} half has exit status {}, expected {wanted}\n{}",
+                finished.status, finished.stderr
+            ));
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// Runs the script of one half.
+pub(crate) fn run_in(side: Side, name: &str, parts: &Parts) -> Result<Finished, String> {
+    let path = write(side, name, &script(side, &[parts.clone()]))?;
+    run_file(side, &path, 1)
+}
+
+/// Runs a script; one for the kernel sees so many events.
+pub(crate) fn run_file(side: Side, path: &Path, events: usize) -> Result<Finished, String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
+    if side == Side::Kernel {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let line = format!("{} {} getppid {events}", program.display(), workload::WORD);
+        command.args(["-c", &line]);
+    }
+    command.arg(path).arg(libc::SYS_getppid.to_string());
+    session::watch(&mut command, |_| {})
+}
+
+/// Keeps a script where it can be looked at.
+pub(crate) fn write(side: Side, name: &str, text: &str) -> Result<PathBuf, String> {
+    let half = match side {
+        Side::User => "user",
+        Side::Kernel => "kernel",
+    };
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{half}.nt"));
+    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path)
+}
+
+/// The script of one half, with the bodies one after another.
+pub(crate) fn script(side: Side, all: &[Parts]) -> String {
+    let mut out = String::new();
+    for (at, parts) in all.iter().enumerate() {
+        let Parts { declarations, input, body, end } = parts;
+        out.push_str(declarations);
+        if !input.is_empty() {
+            out.push_str(&format!("probe begin(-1) {{\n{input}}}\n"));
+        }
+        match side {
+            Side::User => out.push_str(&format!("probe begin({at}) {{\n{body}}}\n")),
+            Side::Kernel => out.push_str(&format!(
+                "probe kernel.trace(\"sys_enter\") {{\nif (pid() != target() || $id != $1) next\n{body}}}\n"
+            )),
+        }
+        if !end.is_empty() {
+            out.push_str(&format!("probe end {{\n{end}}}\n"));
+        }
+    }
+    if side == Side::User {
+        out.push_str(&format!("probe begin({}) {{ exit() }}\n", all.len()));
+    }
+    out
+}
+
+/// Takes a case apart.
+fn parts(text: &str) -> Result<Parts, String> {
+    let mut parts = Parts::default();
+    let mut section = &mut parts.declarations;
+    for line in text.lines() {
+        match line {
+            "# input:" => section = &mut parts.input,
+            "# body:" => section = &mut parts.body,
+            "# end:" => section = &mut parts.end,
+            _ => {
+                section.push_str(line);
+                section.push('\n');
+            }
+        }
+    }
+    if parts.body.is_empty() {
+        return Err("the case has no `# body:`".to_string());
+    }
+    Ok(parts)
+}
