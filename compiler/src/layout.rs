@@ -96,6 +96,8 @@ pub struct Layout {
     pub probes: u32,
     /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.
     pub scratch_map: u32,
+    /// The arrays that a user block reads and then deletes whole.
+    pub taken: BTreeMap<ProbeId, Vec<ArrayId>>,
     /// The bodies of functions as kernel code runs them, one for each overload.
     pub kernel_functions: BTreeMap<FunctionId, Vec<Body>>,
 }
@@ -221,6 +223,18 @@ impl StatsLayout {
     }
 }
 
+/// The second map of an array that a user block reads and then deletes whole. Kernel code uses the
+/// one that a cell in `.bss` names (0 the first, 1 the second). The block has it use the other one, waits
+/// until no handler is left that uses this one, and then reads and empties it in peace: what arrives in
+/// between is in the other, and no event is counted twice or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecondBank {
+    /// Index of the second map in the object.
+    pub index: u32,
+    /// The shared cell that says which map kernel code uses.
+    pub cell: u32,
+}
+
 /// The kernel map of an array. Keys are the script's keys one after another, numbers in 8 bytes,
 /// strings padded with zeros to their width. Aggregates are in per-CPU maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,6 +251,8 @@ pub struct KernelMap {
     pub per_cpu: bool,
     /// Whether more than one kernel program writes it: then one may interrupt another.
     pub writers: u32,
+    /// The second map, when there is one.
+    pub bank: Option<SecondBank>,
 }
 
 /// A kind of record and the code that handles it.

@@ -228,14 +228,19 @@ impl Analyzed {
                 (false, false) => map_kind::HASH,
                 (false, true) => map_kind::PERCPU_HASH,
             };
-            maps.push(MapDefinition {
+            let mut definition = MapDefinition {
                 name: array.name.clone(),
                 kind,
                 key_size: map.key_bytes,
                 value_size: map.value_bytes,
                 max_entries: array.capacity,
                 flags: 0,
-            });
+            };
+            maps.push(definition.clone());
+            if map.bank.is_some() {
+                definition.name = format!("{}{SECOND_BANK}", array.name);
+                maps.push(definition);
+            }
         }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
         if scratch > 0 {
@@ -266,6 +271,9 @@ fn compile_kernel_function(
 
 /// The name of the ring buffer map.
 pub const RING_BUFFER: &str = "ntap_records";
+
+/// What the name of an array's second map ends in.
+const SECOND_BANK: &str = "_2";
 
 /// Bytes of the ring buffer of a script that sends no records but errors and its end.
 const SMALLEST_RING_BUFFER: u32 = 4096;

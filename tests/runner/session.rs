@@ -115,10 +115,7 @@ pub(crate) struct Finished {
 }
 
 /// Runs to the end, or kills what takes too long. `ready` is called when the script printed that line.
-pub(crate) fn watch(
-    command: &mut Command,
-    mut ready: impl FnMut(u32),
-) -> Result<Finished, String> {
+pub(crate) fn watch(command: &mut Command, mut ready: impl FnMut(u32)) -> Result<Finished, String> {
     let start = Instant::now();
     let mut child = command
         .stdin(Stdio::null())

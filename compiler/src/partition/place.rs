@@ -1,11 +1,13 @@
 //! Where each global lives, and the layout of those that live in maps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cranelift_codegen::entity::SecondaryMap;
 
 use crate::hir::*;
-use crate::layout::{Array, ArrayValue, KernelMap, Layout, StatsLayout, Storage, initial_number};
+use crate::layout::{
+    Array, ArrayValue, KernelMap, Layout, SecondBank, StatsLayout, Storage, initial_number,
+};
 use crate::types::{GlobalType, Type, Types};
 
 /// How the code of a script uses a global.
@@ -59,6 +61,7 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
     }
     // Map 0 is the ring buffer, whether or not it is used: indices do not depend on the script.
     let mut next_map = 1;
+    let taken = taken(script);
     for (id, global) in script.globals.iter() {
         let ty = &types.globals[id];
         let uses = &uses[id];
@@ -72,8 +75,15 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
         } else {
             let mut array = array(global, ty, uses, capacity);
             if uses.kernel {
-                array.map = Some(kernel_map(&array, next_map, uses.kernel_writers.len() as u32));
+                let mut map = kernel_map(&array, next_map, uses.kernel_writers.len() as u32);
                 next_map += 1;
+                if taken.values().any(|globals| globals.contains(&id)) {
+                    let cell = layout.shared.len() as u32;
+                    layout.shared.push(0);
+                    map.bank = Some(SecondBank { index: next_map, cell });
+                    next_map += 1;
+                }
+                array.map = Some(map);
             }
             Storage::Array(layout.arrays.push(array))
         };
@@ -83,6 +93,46 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
         layout.storage.push(storage);
     }
     layout.scratch_map = next_map;
+    for (probe, globals) in taken {
+        let arrays = globals.into_iter().filter_map(|id| match layout.storage[id] {
+            Storage::Array(array) if layout.arrays[array].map.is_some() => Some(array),
+            Storage::Array(_) | Storage::Cell(_) | Storage::Shared(_) => None,
+        });
+        let arrays: Vec<_> = arrays.collect();
+        if !arrays.is_empty() {
+            layout.taken.insert(probe, arrays);
+        }
+    }
+}
+
+/// The globals that the user blocks which run beside kernel handlers delete whole, each time they run.
+fn taken(script: &Script) -> BTreeMap<ProbeId, Vec<GlobalId>> {
+    let mut taken = BTreeMap::new();
+    for (id, probe) in script.probes.iter() {
+        if !matches!(probe.point.attach, Attach::Timer { .. }) {
+            continue;
+        }
+        let mut globals = vec![];
+        for statement in &probe.body.statements {
+            if let StmtKind::Delete(Place { kind: PlaceKind::Global(id), .. }) = &statement.kind {
+                globals.push(*id);
+            }
+            if may_leave(statement) {
+                break;
+            }
+        }
+        taken.insert(id, globals);
+    }
+    taken
+}
+
+/// Whether a statement may leave the handler, so that what follows is not run.
+fn may_leave(statement: &Stmt) -> bool {
+    let mut found = false;
+    each_statement(std::slice::from_ref(statement), &mut |s| {
+        found |= matches!(s.kind, StmtKind::Next | StmtKind::Return(_) | StmtKind::Fail(_));
+    });
+    found
 }
 
 fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array {
@@ -128,6 +178,7 @@ fn kernel_map(array: &Array, index: u32, writers: u32) -> KernelMap {
         stamp,
         per_cpu: matches!(array.value, ArrayValue::Stats(_)),
         writers,
+        bank: None,
     }
 }
 

@@ -58,7 +58,11 @@ fn array_place(array: &crate::layout::Array) -> String {
         None => "user memory".to_string(),
         Some(map) => {
             let per_cpu = if map.per_cpu { "per-CPU " } else { "" };
-            format!("{per_cpu}map {}, {} + {} bytes", map.index, map.key_bytes, map.value_bytes)
+            let second = map.bank.map_or(String::new(), |b| format!(" and {}", b.index));
+            format!(
+                "{per_cpu}map {}{second}, {} + {} bytes",
+                map.index, map.key_bytes, map.value_bytes
+            )
         }
     };
     if let ArrayValue::Stats(stats) = array.value {

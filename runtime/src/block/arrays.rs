@@ -15,7 +15,7 @@ use ntap_compiler::layout::{Array, ArrayId, ArrayValue, Layout, StatsLayout};
 use super::kernel_array::KernelArray;
 use super::stats::Stats;
 use super::values::{Key, Value, Word, c_string};
-use crate::sys::SysError;
+use crate::sys::{self, SysError};
 
 /// An element.
 #[derive(Clone, Debug)]
@@ -86,10 +86,23 @@ impl Arrays {
         Ok(())
     }
 
+    /// Takes what kernel code has put into these arrays so far, all at one moment: the block that runs next
+    /// reads it, and deletes it, while kernel code goes on with empty ones.
+    pub fn take(&mut self, ids: &[ArrayId]) {
+        for &id in ids {
+            if let Some(kernel) = &mut self.arrays[id].kernel {
+                kernel.take();
+            }
+        }
+        // Waits for a grace period: no handler is left that uses what was taken.
+        let _ = sys::membarrier_global();
+    }
+
     /// Drops the copies of kernel arrays: the next block reads them anew.
     pub fn forget_snapshots(&mut self) {
         for state in self.arrays.values_mut() {
-            if state.kernel.is_some() {
+            if let Some(kernel) = &mut state.kernel {
+                kernel.release();
                 state.current = false;
             }
         }
@@ -180,8 +193,9 @@ impl Arrays {
     pub fn clear(&mut self, id: ArrayId) -> Result<(), SysError> {
         let state = &mut self.arrays[id];
         state.refresh()?;
-        if let Some(kernel) = &state.kernel {
+        if let Some(kernel) = &mut state.kernel {
             kernel.clear(state.elements.keys())?;
+            kernel.release();
         }
         state.own.clear();
         state.elements.clear();

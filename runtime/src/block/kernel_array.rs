@@ -26,6 +26,10 @@ pub struct KernelArray {
     /// The CPUs that have values of their own.
     cpus: usize,
     globals: Rc<GlobalsMapping>,
+    /// The second map, and where in `.bss` is which one kernel code uses.
+    bank: Option<(MapData, usize)>,
+    /// The map that was taken from kernel code for the running block: 0 or 1.
+    taken: Option<u64>,
 }
 
 impl KernelArray {
@@ -36,13 +40,46 @@ impl KernelArray {
         layout: KernelMap,
         cpus: usize,
         globals: Rc<GlobalsMapping>,
+        bank: Option<(MapData, usize)>,
     ) -> KernelArray {
         let cpus = if layout.per_cpu { cpus } else { 1 };
-        KernelArray { map, layout, keys: array.keys.clone(), value: array.value, cpus, globals }
+        KernelArray {
+            map,
+            layout,
+            keys: array.keys.clone(),
+            value: array.value,
+            cpus,
+            globals,
+            bank,
+            taken: None,
+        }
     }
 
+    /// The map to work on: the one taken for the running block, else the one kernel code uses.
     fn descriptor(&self) -> BorrowedFd<'_> {
-        self.map.fd().as_fd()
+        let Some((second, cell)) = &self.bank else { return self.map.fd().as_fd() };
+        let in_use = || self.globals.u64_at(*cell).load(Ordering::SeqCst);
+        if self.taken.unwrap_or_else(in_use) == 0 {
+            self.map.fd().as_fd()
+        } else {
+            second.fd().as_fd()
+        }
+    }
+
+    /// Has kernel code use the other map from now on. The one it used is complete once all handlers that
+    /// are running have ended.
+    pub fn take(&mut self) {
+        if let Some((_, cell)) = &self.bank {
+            let cell = self.globals.u64_at(*cell);
+            let old = cell.load(Ordering::SeqCst);
+            cell.store(1 - old, Ordering::SeqCst);
+            self.taken = Some(old);
+        }
+    }
+
+    /// Works on the map that kernel code uses again.
+    pub fn release(&mut self) {
+        self.taken = None;
     }
 
     fn is_scalar(&self) -> bool {
@@ -167,10 +204,21 @@ impl KernelArray {
         if self.is_scalar() {
             return self.zero();
         }
-        for key in keys {
-            self.delete(key)?;
+        let key_bytes = self.layout.key_bytes as usize;
+        let keys: Vec<u8> = keys.flat_map(|key| self.encode_key(key)).collect();
+        if self.taken.is_none() {
+            // Handlers may be deleting the same elements: one by one, so that an absent one stops nothing.
+            for key in keys.chunks_exact(key_bytes) {
+                // SAFETY: the key has the size the map was made with.
+                unsafe { sys::delete_element(self.descriptor(), key)? };
+            }
+            return Ok(());
         }
-        Ok(())
+        if keys.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: the keys have the size the map was made with.
+        unsafe { sys::delete_batch(self.descriptor(), key_bytes, &keys) }
     }
 
     fn zero(&self) -> Result<(), SysError> {

@@ -109,18 +109,30 @@ impl KernelHalf {
         &mut self,
         array: &Array,
         map: KernelMap,
+        layout: &Layout,
         cpus: usize,
     ) -> Result<KernelArray, SessionError> {
+        let first = self.take_map(array, map.index)?;
+        let bank = match map.bank {
+            Some(bank) => {
+                let cell = layout.shared_offset(bank.cell) as usize;
+                Some((self.take_map(array, bank.index)?, cell))
+            }
+            None => None,
+        };
+        Ok(KernelArray::new(first, array, map, cpus, self.globals.clone(), bank))
+    }
+
+    fn take_map(&mut self, array: &Array, index: u32) -> Result<MapData, SessionError> {
         let missing = || SessionError::Object(format!("the map of `{}` is missing", array.name));
-        let name = self.map_names.get(map.index as usize).ok_or_else(missing)?;
-        let data = match self.loaded.take_map(name).ok_or_else(missing)? {
+        let name = self.map_names.get(index as usize).ok_or_else(missing)?;
+        match self.loaded.take_map(name).ok_or_else(missing)? {
             Map::HashMap(data)
             | Map::PerCpuHashMap(data)
             | Map::Array(data)
-            | Map::PerCpuArray(data) => data,
-            _ => return Err(missing()),
-        };
-        Ok(KernelArray::new(data, array, map, cpus, self.globals.clone()))
+            | Map::PerCpuArray(data) => Ok(data),
+            _ => Err(missing()),
+        }
     }
 
     /// Attaches all programs; their handlers still do nothing.

@@ -140,7 +140,8 @@ impl Session<'_> {
             if let Storage::Array(id) = *storage {
                 let array = &self.layout.arrays[id];
                 if let Some(map) = array.map {
-                    let kernel_array = half.take_array(array, map, kernel.possible_cpus())?;
+                    let kernel_array =
+                        half.take_array(array, map, &self.layout, kernel.possible_cpus())?;
                     self.context.state.arrays.connect(id, kernel_array)?;
                 }
             }
@@ -225,6 +226,9 @@ impl Session<'_> {
                         // What happened before the timer fired is handled before its block runs.
                         self.handle_records();
                         if !self.ending {
+                            if let Some(arrays) = self.layout.taken.get(&probe) {
+                                self.context.state.arrays.take(arrays);
+                            }
                             self.run_block(Role::Probe(probe), None);
                         }
                     }

@@ -17,20 +17,72 @@ const NO_EXIST: i64 = 1;
 /// Larger values of new elements are not made on the stack.
 const LARGEST_ON_STACK: u32 = 128;
 
+/// A map as one access of kernel code uses it.
+#[derive(Clone, Copy)]
+struct MapInUse {
+    map: KernelMap,
+    /// The second map, and whether it is the one in use.
+    bank: Option<(u32, Value)>,
+}
+
 impl KernelCode<'_, '_> {
-    fn kernel_map(&self, array: ArrayId) -> KernelMap {
-        match self.layout.arrays[array].map {
-            Some(map) => map,
-            None => unreachable!("arrays that kernel code uses have maps"),
-        }
+    /// The map of an array; of one with two, which is in use is read once for each access, so that the
+    /// whole access is to the same one.
+    fn kernel_map(&mut self, array: ArrayId) -> MapInUse {
+        let Some(map) = self.layout.arrays[array].map else {
+            unreachable!("arrays that kernel code uses have maps")
+        };
+        let bank = map.bank.map(|bank| {
+            let cell = i64::from(bank.cell) * 8;
+            let cell = self.emitter.symbol(names::DATA, variables::CELLS, cell);
+            (bank.index, self.emitter.load(cell, 0))
+        });
+        MapInUse { map, bank }
     }
 
     /// Looks an element up and branches on whether it is there; gives its address.
-    fn lookup(&mut self, map: KernelMap, key: Value, found: Block, missing: Block) -> Value {
-        let map = self.emitter.map(map.index);
-        let element = self.emitter.helper(Helper::MapLookupElem, &[map, key]);
-        self.emitter.builder.ins().brif(element, found, &[], missing, &[]);
-        element
+    fn lookup(&mut self, map: MapInUse, key: Value, found: Block, missing: Block) -> Value {
+        let Some((bank, which)) = map.bank else {
+            let map = self.emitter.map(map.map.index);
+            let element = self.emitter.helper(Helper::MapLookupElem, &[map, key]);
+            self.emitter.builder.ins().brif(element, found, &[], missing, &[]);
+            return element;
+        };
+        // Each map has a call of its own: the kernel puts a look-up in place only when it knows the map.
+        let (first, second, hit) =
+            (self.emitter.block(), self.emitter.block(), self.emitter.block());
+        let address = self.emitter.builder.append_block_param(hit, I64);
+        self.emitter.builder.ins().brif(which, second, &[], first, &[]);
+        for (block, index) in [(first, map.map.index), (second, bank)] {
+            self.emitter.switch_to(block);
+            let map = self.emitter.map(index);
+            let element = self.emitter.helper(Helper::MapLookupElem, &[map, key]);
+            self.emitter.builder.ins().brif(element, hit, &[element.into()], missing, &[]);
+        }
+        self.emitter.switch_to(hit);
+        self.emitter.jump(found);
+        address
+    }
+
+    /// Calls a helper whose first argument is the map; gives its result.
+    fn call_on_map(&mut self, map: MapInUse, helper: Helper, arguments: &[Value]) -> Value {
+        let call = |k: &mut Self, index: u32| {
+            let mut all = vec![k.emitter.map(index)];
+            all.extend_from_slice(arguments);
+            k.emitter.helper(helper, &all)
+        };
+        let Some((bank, which)) = map.bank else { return call(self, map.map.index) };
+        let (first, second, join) =
+            (self.emitter.block(), self.emitter.block(), self.emitter.block());
+        let result = self.emitter.builder.append_block_param(join, I64);
+        self.emitter.builder.ins().brif(which, second, &[], first, &[]);
+        for (block, index) in [(first, map.map.index), (second, bank)] {
+            self.emitter.switch_to(block);
+            let value = call(self, index);
+            self.emitter.builder.ins().jump(join, &[value.into()]);
+        }
+        self.emitter.switch_to(join);
+        result
     }
 
     /// The address of an element, made when missing; a full array is an error.
@@ -60,42 +112,40 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(there);
         self.emitter.builder.ins().jump(join, &[second.into()]);
         self.emitter.switch_to(join);
-        (map, address)
+        (map.map, address)
     }
 
     /// Inserts an element of zeros unless it exists, with its stamp in ordered arrays.
-    fn insert(&mut self, map: KernelMap, key: Value) {
-        if map.value_bytes > LARGEST_ON_STACK {
+    fn insert(&mut self, map: MapInUse, key: Value) {
+        let layout = map.map;
+        if layout.value_bytes > LARGEST_ON_STACK {
             self.insert_zeros(map, key);
             return;
         }
-        let room = self.room(map.value_bytes.max(8));
+        let room = self.room(layout.value_bytes.max(8));
         let base = self.room_address(room, 0);
-        for offset in (0..map.stamp.unwrap_or(map.value_bytes)).step_by(8) {
+        for offset in (0..layout.stamp.unwrap_or(layout.value_bytes)).step_by(8) {
             let zero = self.emitter.constant(0);
             self.emitter.store(zero, base, offset);
         }
-        if let Some(stamp_offset) = map.stamp {
+        if let Some(stamp_offset) = layout.stamp {
             let counter =
                 self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(control::STAMP));
             let one = self.emitter.constant(1);
             let stamp = self.emitter.fetch_add(counter, one);
             self.emitter.store(stamp, base, stamp_offset);
         }
-        let map = self.emitter.map(map.index);
         let flags = self.emitter.constant(NO_EXIST);
-        self.emitter.helper(Helper::MapUpdateElem, &[map, key, base, flags]);
+        self.call_on_map(map, Helper::MapUpdateElem, &[key, base, flags]);
     }
 
     /// Inserts an element with a large value: a copy of the zeros in `.bss`. When this was the program that
     /// inserted it, the element gets its stamp afterwards.
-    fn insert_zeros(&mut self, map: KernelMap, key: Value) {
+    fn insert_zeros(&mut self, map: MapInUse, key: Value) {
         let zeros = self.emitter.symbol(names::DATA, variables::ZEROS, 0);
-        let address = self.emitter.map(map.index);
         let flags = self.emitter.constant(NO_EXIST);
-        let arguments = [address, key, zeros, flags];
-        let status = self.emitter.helper(Helper::MapUpdateElem, &arguments);
-        let Some(stamp_offset) = map.stamp else { return };
+        let status = self.call_on_map(map, Helper::MapUpdateElem, &[key, zeros, flags]);
+        let Some(stamp_offset) = map.map.stamp else { return };
         let (inserted, found, done) =
             (self.emitter.block(), self.emitter.block(), self.emitter.block());
         self.emitter.builder.ins().brif(status, done, &[], inserted, &[]);
@@ -136,7 +186,7 @@ impl KernelCode<'_, '_> {
                 Operand::Long(result)
             }
             Some((to, text)) => {
-                let width = map.stamp.unwrap_or(map.value_bytes);
+                let width = map.map.stamp.unwrap_or(map.map.value_bytes);
                 self.emitter.switch_to(found);
                 self.copy_text(&Text::Memory { address: element, width }, to, 0, width);
                 self.emitter.jump(join);
@@ -192,8 +242,7 @@ impl KernelCode<'_, '_> {
         let map = self.kernel_map(array);
         let layout = self.layout;
         let key = self.key_memory(keys, &layout.arrays[array].keys);
-        let map = self.emitter.map(map.index);
-        self.emitter.helper(Helper::MapDeleteElem, &[map, key]);
+        self.call_on_map(map, Helper::MapDeleteElem, &[key]);
     }
 
     /// Clears a global without keys: its only element cannot be deleted, it is set to zeros.
@@ -204,7 +253,7 @@ impl KernelCode<'_, '_> {
         let (found, missing) = (self.emitter.block(), self.emitter.block());
         let element = self.lookup(map, key, found, missing);
         self.emitter.switch_to(found);
-        for offset in (0..map.value_bytes).step_by(8) {
+        for offset in (0..map.map.value_bytes).step_by(8) {
             let zero = self.emitter.constant(0);
             self.emitter.store(zero, element, offset);
         }
