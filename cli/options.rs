@@ -29,6 +29,7 @@ pub(crate) struct Options {
     pub(crate) unoptimized: bool,
     /// Bytes.
     pub(crate) ring_buffer_bytes: u32,
+    pub(crate) hide_globals: bool,
     /// `-G`.
     pub(crate) globals: Vec<(String, String)>,
     /// `-D MAXMAPENTRIES`.
@@ -128,6 +129,10 @@ struct Run {
     #[arg(short = 'D', value_name = "NAME=N", value_parser = limit)]
     limits: Vec<(String, u32)>,
 
+    /// Do not show at the end the globals that nothing reads
+    #[arg(long)]
+    no_global_var_display: bool,
+
     /// Colour in messages
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     color: Color,
@@ -210,6 +215,7 @@ impl Options {
             warnings_are_errors: line.run.warnings_are_errors,
             unoptimized: line.run.unoptimized,
             ring_buffer_bytes: line.run.buffer << 20,
+            hide_globals: line.run.no_global_var_display,
             globals: line.run.globals,
             array_capacity: line.run.limits.last().map_or(DEFAULT_CAPACITY, |(_, n)| *n),
             color: line.run.color,

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
 use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId};
+use crate::histogram::Histogram;
 use crate::source::Span;
 use crate::types::Type;
 
@@ -89,6 +90,8 @@ pub struct Layout {
     pub shared: Vec<i64>,
     /// The records kernel code sends.
     pub events: PrimaryMap<EventId, Event>,
+    /// The globals that are shown at the end, for the script fills them and never reads them.
+    pub displayed: Vec<(String, Storage)>,
     /// How many probes there are.
     pub probes: u32,
     /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.
@@ -146,7 +149,7 @@ pub enum ArrayValue {
 
 /// The parts of an aggregate that a script uses. Offsets in bytes within the value, each part 8
 /// bytes; minimum and maximum mean nothing while the count is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsLayout {
     /// How many values; always kept, for it tells empty aggregates.
     pub count: u32,
@@ -156,28 +159,63 @@ pub struct StatsLayout {
     pub min: Option<u32>,
     /// The greatest.
     pub max: Option<u32>,
+    /// What `@variance` is computed from.
+    pub variance: Option<VarianceLayout>,
+    /// The histogram.
+    pub histogram: Option<HistogramLayout>,
     /// Bytes in all.
     pub bytes: u32,
 }
 
+/// The parts of an aggregate that its variance is computed from, by Welford's algorithm on the values
+/// shifted to the left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VarianceLayout {
+    /// Where the mean of the shifted values is.
+    pub mean: u32,
+    /// Where the sum of the squares of their distances from the mean is.
+    pub squares: u32,
+    /// By how much they are shifted.
+    pub shift: u8,
+}
+
+/// The histogram of an aggregate: one 8-byte count for each bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistogramLayout {
+    /// Where the first bucket is.
+    pub buckets: u32,
+    /// Which bucket counts what.
+    pub shape: Histogram,
+}
+
 impl StatsLayout {
-    /// The layout for these extractors.
-    pub fn new<'a>(aggregates: impl IntoIterator<Item = &'a Aggregate>) -> StatsLayout {
-        let mut layout = StatsLayout { count: 0, sum: None, min: None, max: None, bytes: 8 };
+    /// The layout for these extractors, with the shift of the variance and the histogram they ask for.
+    pub fn new<'a>(
+        aggregates: impl IntoIterator<Item = &'a Aggregate>,
+        shift: Option<u8>,
+        histogram: Option<Histogram>,
+    ) -> StatsLayout {
+        let mut layout = StatsLayout { bytes: 8, ..StatsLayout::default() };
         for aggregate in aggregates {
             let part = match aggregate {
-                Aggregate::Sum | Aggregate::Avg => &mut layout.sum,
+                Aggregate::Sum | Aggregate::Avg | Aggregate::Variance => &mut layout.sum,
                 Aggregate::Min => &mut layout.min,
                 Aggregate::Max => &mut layout.max,
-                Aggregate::Count
-                | Aggregate::Variance
-                | Aggregate::HistLog
-                | Aggregate::HistLinear => continue,
+                Aggregate::Count | Aggregate::HistLog | Aggregate::HistLinear => continue,
             };
             if part.is_none() {
                 *part = Some(layout.bytes);
                 layout.bytes += 8;
             }
+        }
+        if let Some(shift) = shift {
+            let mean = layout.bytes;
+            layout.variance = Some(VarianceLayout { mean, squares: mean + 8, shift });
+            layout.bytes += 16;
+        }
+        if let Some(shape) = histogram {
+            layout.histogram = Some(HistogramLayout { buckets: layout.bytes, shape });
+            layout.bytes += 8 * shape.buckets();
         }
         layout
     }

@@ -188,14 +188,17 @@ impl Analyzed {
     ) -> ObjectInput {
         let variable = |name: &str, size: u32| Variable { name: name.to_string(), size };
         let cells = (self.layout.shared.len() as u32 * 8).max(8);
+        let maps = self.layout.arrays.values().filter_map(|a| a.map);
+        let largest = maps.map(|m| m.value_bytes).max().unwrap_or(0);
+        let variables = vec![
+            variable("ntap_control", control::SIZE),
+            variable("ntap_counters", self.layout.probes * counters::SIZE),
+            variable("ntap_globals", cells),
+            variable("ntap_zeros", largest.max(MAX_STRING)),
+        ];
         ObjectInput {
             maps: self.maps(lowered, options),
-            variables: vec![
-                variable("ntap_control", control::SIZE),
-                variable("ntap_counters", self.layout.probes * counters::SIZE),
-                variable("ntap_globals", cells),
-                variable("ntap_zeros", MAX_STRING),
-            ],
+            variables,
             programs,
             subprograms: vec![],
             core_fields: vec![],

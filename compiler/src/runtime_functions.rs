@@ -90,6 +90,12 @@ runtime_functions! {
     /// A property of an aggregate; fails when it is empty and the property has no value then.
     StatsExtract(array, keys, aggregate, site) fallible true;
 
+    /// The text of the histogram of an aggregate; fails when it is empty.
+    HistogramText(array, keys, site) fallible true;
+    /// The count in a bucket of the histogram of an aggregate; fails when that is empty, or when there
+    /// is no such bucket.
+    HistogramBucket(array, keys, bucket, empty, outside) fallible true;
+
     /// Starts a loop over the elements; returns its handle.
     ForeachBegin(array, sort, limit);
     /// Goes to the next element; 0 at the end.
@@ -139,6 +145,28 @@ runtime_functions! {
     SymbolName(address);
     /// `symdata(address)`.
     SymbolData(address);
+    /// Whether a text contains a match of an entry of the regex table.
+    RegexMatch(regex, text);
+    /// `matched(n)`.
+    RegexMatched(group, site) fallible true;
+    /// `ngroups()`.
+    RegexGroups(site) fallible true;
+    /// `substr(text, start, length)`.
+    TextPart(text, start, length);
+    /// `isinstr(text, part)`.
+    TextContains(text, part);
+    /// `strpos(text, part)`.
+    TextPosition(text, part);
+    /// `strtol(text, base)`.
+    TextToLong(text, base);
+    /// `str_replace(text, search, replacement)`.
+    TextReplace(text, search, replacement);
+    /// `stringat(text, position)`.
+    TextByte(text, position);
+    /// `text_strn(text, length, quoted)`.
+    TextEscape(text, length, quoted);
+    /// `tokenize(text, delimiters)`.
+    TextToken(text, delimiters);
     /// `strlen(text)`.
     TextLength(text);
 }

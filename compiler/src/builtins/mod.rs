@@ -80,6 +80,8 @@ pub enum User {
     Runtime(RuntimeFunction),
     /// The same, whose result is divided by a constant (units of time).
     Divided(RuntimeFunction, i64),
+    /// The same, with these numbers as last arguments.
+    WithNumbers(RuntimeFunction, &'static [i64]),
     /// The same, with the error site of the call as a last argument.
     WithSite(RuntimeFunction),
     /// A constant.

@@ -90,6 +90,12 @@ codes! {
         "The size of an array is a literal number from 1 to 16777216.";
     INITIAL_VALUE = "E0215", "bad initial value",
         "Globals are initialised with literals; compute anything else in `probe begin`.";
+    AGGREGATE = "E0230", "bad use of an aggregate",
+        "An aggregate keeps one histogram, with literal bounds and at most 128 buckets, and its variance with one shift. Where two are wanted, record the values in two globals.";
+    REGEX = "E0231", "malformed regular expression",
+        "The right side of `=~` and `!~` is a POSIX extended regular expression: characters, `.`, `[a-z]`, `[[:alpha:]]`, `^`, `$`, `( )`, `|`, `*`, `+`, `?` and `{n,m}`; a backslash before a special character takes away its meaning. In a string literal it is written twice.";
+    UNKNOWN_TYPE = "E0216", "unknown type or constant",
+        "The kernel's type information has no type or enum constant of this name. Types of user programs and C macros are not known to it.";
     UNSUPPORTED = "E0290", "not supported yet",
         "The language has this construct; this version of ntap does not.";
 

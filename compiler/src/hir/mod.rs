@@ -16,6 +16,7 @@ pub use visit::{each_expression, each_statement};
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
 use crate::builtins::Builtin;
+pub use crate::histogram::Histogram;
 use crate::source::Span;
 pub use crate::syntax::ast::{Aggregate, DeclaredType, SortDirection};
 
@@ -136,6 +137,10 @@ pub struct Global {
     pub initial: Option<Constant>,
     /// Array or scalar, as its uses (or its size) show, with the place that showed it.
     pub shape: Shape,
+    /// The shift that `@variance` of it is computed with, and where that was first said.
+    pub variance_shift: Option<(u8, Span)>,
+    /// The histogram it keeps, and where that was first said.
+    pub histogram: Option<(Histogram, Span)>,
 }
 
 /// Whether a global is an array.
@@ -492,6 +497,19 @@ pub enum ExprKind {
     Extract {
         aggregate: Aggregate,
         of: Box<Place>,
+    },
+    /// The text of an aggregate's histogram, an argument of a printing function.
+    Histogram(Box<Place>),
+    /// The count in a bucket of an aggregate's histogram.
+    Bucket {
+        of: Box<Place>,
+        index: Box<Expr>,
+    },
+    /// `=~`: whether a text contains a match of a POSIX extended regular expression.
+    Match {
+        negated: bool,
+        text: Box<Expr>,
+        regex: String,
     },
     /// Made by `partition`: a value captured in the record being handled.
     Captured {

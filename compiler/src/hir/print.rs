@@ -315,6 +315,23 @@ impl Printer<'_> {
                 self.place(of);
                 self.out.push(')');
             }
+            ExprKind::Histogram(of) => {
+                self.out.push_str("histogram(");
+                self.place(of);
+                self.out.push(')');
+            }
+            ExprKind::Bucket { of, index } => {
+                self.out.push_str("histogram(");
+                self.place(of);
+                self.out.push_str(")[");
+                self.expression(index);
+                self.out.push(']');
+            }
+            ExprKind::Match { negated, text, regex } => {
+                self.out.push('(');
+                self.expression(text);
+                let _ = write!(self.out, " {} {regex:?})", if *negated { "!~" } else { "=~" });
+            }
             ExprKind::Captured { event, field } => {
                 let _ = write!(self.out, "{event}.{field}");
             }

@@ -99,12 +99,19 @@ fn expression(e: &Expr, f: &mut impl FnMut(&Expr)) {
         | ExprKind::Context(_)
         | ExprKind::Captured { .. } => {}
         ExprKind::Read(target) => place(target, f),
-        ExprKind::Extract { of: target, .. } | ExprKind::Increment { target, .. } => {
+        ExprKind::Extract { of: target, .. }
+        | ExprKind::Histogram(target)
+        | ExprKind::Increment { target, .. } => {
             place(target, f);
         }
         ExprKind::Load(load) => expression(&load.address, f),
         ExprKind::Call { arguments, .. } | ExprKind::Invoke { arguments, .. } => list(arguments, f),
         ExprKind::Sprint(print) => list(&print.arguments, f),
+        ExprKind::Bucket { of, index } => {
+            place(of, f);
+            expression(index, f);
+        }
+        ExprKind::Match { text, .. } => expression(text, f),
         ExprKind::Unary { operand, .. } => expression(operand, f),
         ExprKind::Arithmetic { left, right, .. }
         | ExprKind::Compare { left, right, .. }

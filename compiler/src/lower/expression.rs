@@ -118,6 +118,21 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 let (array, keys) = self.element(of);
                 Operand::Long(self.half.extract(array, &keys, *aggregate, e.span))
             }
+            ExprKind::Histogram(of) => {
+                let (array, keys) = self.element(of);
+                Operand::Text(self.half.histogram(array, &keys, e.span))
+            }
+            ExprKind::Bucket { of, index } => {
+                let (array, keys) = self.element(of);
+                let index = self.long(index);
+                Operand::Long(self.half.bucket(array, &keys, index, e.span))
+            }
+            ExprKind::Match { negated, text, regex } => {
+                let text = self.expression(text);
+                let found = self.half.matches(text.text(), regex);
+                let not = i64::from(*negated);
+                Operand::Long(self.half.emitter().builder.ins().bxor_imm_u(found, not))
+            }
             ExprKind::Captured { event, field } => self.half.captured(*event, *field),
         }
     }

@@ -137,6 +137,13 @@ pub trait Half<'f> {
         span: Span,
     ) -> Value;
 
+    /// The text of the histogram of an aggregate.
+    fn histogram(&mut self, array: ArrayId, keys: &[Operand], span: Span) -> Text;
+    /// The count in a bucket of the histogram of an aggregate.
+    fn bucket(&mut self, array: ArrayId, keys: &[Operand], index: Value, span: Span) -> Value;
+    /// Whether a text contains a match of a regular expression, 0 or 1.
+    fn matches(&mut self, text: &Text, regex: &str) -> Value;
+
     /// Starts a loop over an array; gives its handle.
     fn foreach_begin(&mut self, array: ArrayId, sort: Option<Sort>, limit: Option<Value>) -> Value;
     /// Goes on to the next element; branches to `end` when there is none.

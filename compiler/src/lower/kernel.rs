@@ -8,6 +8,7 @@ mod arrays;
 mod half;
 mod memory;
 mod records;
+mod stats;
 mod text;
 
 pub use text::can_format;

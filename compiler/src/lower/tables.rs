@@ -15,6 +15,8 @@ pub struct Tables {
     literal_index: HashMap<String, u32>,
     /// The printing statements and expressions of user blocks.
     pub prints: Vec<PrintSite>,
+    /// The regular expressions of user blocks.
+    pub regexes: Vec<String>,
     /// The places that can raise an error.
     pub errors: Vec<ErrorSite>,
     /// The lines of kernel code.
@@ -27,6 +29,7 @@ impl Default for Tables {
             literals: vec![String::new()],
             literal_index: HashMap::from([(String::new(), 0)]),
             prints: vec![],
+            regexes: vec![],
             errors: vec![],
             locations: Locations::default(),
         }
@@ -43,6 +46,17 @@ impl Tables {
         self.literals.push(text.to_string());
         self.literal_index.insert(text.to_string(), index);
         index
+    }
+
+    /// The index of a regular expression.
+    pub fn regex(&mut self, text: &str) -> u32 {
+        match self.regexes.iter().position(|r| r == text) {
+            Some(at) => at as u32,
+            None => {
+                self.regexes.push(text.to_string());
+                self.regexes.len() as u32 - 1
+            }
+        }
     }
 
     /// The index of an error site.
@@ -93,6 +107,8 @@ pub enum ErrorKind {
         /// The size written in the script.
         limit: Option<u32>,
     },
+    /// `@hist_log(x)[n]` of a bucket that does not exist.
+    HistogramIndex,
     /// Memory that cannot be read.
     ReadFault,
     /// A string of the kernel that cannot be read.
@@ -122,6 +138,7 @@ impl std::fmt::Display for ErrorKind {
             ErrorKind::ArrayOverflow { limit: Some(limit) } => {
                 write!(f, "Array overflow, check size limit ({limit})")
             }
+            ErrorKind::HistogramIndex => f.write_str("histogram index out of range"),
             ErrorKind::ReadFault => f.write_str("read fault"),
             ErrorKind::KernelStringFault => f.write_str("kernel string copy fault"),
             ErrorKind::UserStringFault => f.write_str("user string copy fault"),

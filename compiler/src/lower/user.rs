@@ -17,7 +17,8 @@ use super::{
 use crate::backend::names;
 use crate::builtins::{Builtin, Kind, User};
 use crate::hir::{Aggregate, Body, Comparison, EventId, FunctionId, Load, Print, Script, Sort};
-use crate::layout::{ArrayId, Layout, Storage};
+use crate::histogram::Histogram;
+use crate::layout::{ArrayId, ArrayValue, HistogramLayout, Layout, StatsLayout, Storage};
 use crate::runtime_functions::{NO_LIMIT, RuntimeFunction, context, encode_aggregate, encode_sort};
 use crate::source::Span;
 use crate::types::{MAX_STRING, Type, Types};
@@ -156,6 +157,18 @@ impl UserCode<'_, '_> {
     fn site(&mut self, site: ErrorSite) -> Value {
         let index = self.tables.error(site);
         self.constant(index)
+    }
+
+    /// How errors cite the histogram of an array.
+    fn histogram_name(&self, array: ArrayId) -> String {
+        let name = match self.layout.arrays[array].value {
+            ArrayValue::Stats(StatsLayout {
+                histogram: Some(HistogramLayout { shape: Histogram::Linear { .. }, .. }),
+                ..
+            }) => "@hist_linear",
+            ArrayValue::Stats(_) | ArrayValue::Long | ArrayValue::Text(_) => "@hist_log",
+        };
+        format!("identifier '{name}'")
     }
 
     /// The address of a string.
@@ -357,6 +370,10 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
                 let divisor = self.emitter.constant(divisor);
                 self.emitter.builder.ins().sdiv(value, divisor)
             }
+            User::WithNumbers(function, numbers) => {
+                words.extend(numbers.iter().map(|&n| self.emitter.constant(n)));
+                self.call(function, &words)
+            }
             User::WithSite(function) => {
                 let near = format!("identifier '{}'", builtin.name);
                 let site = self.site(ErrorSite { kind: ErrorKind::Script, span, near });
@@ -478,6 +495,32 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         let index = self.constant(array.as_u32());
         let aggregate = self.emitter.constant(encode_aggregate(aggregate));
         self.call(RuntimeFunction::StatsExtract, &[index, keys, aggregate, site])
+    }
+
+    fn histogram(&mut self, array: ArrayId, keys: &[Operand], span: Span) -> Text {
+        let keys = self.words(keys);
+        let near = self.histogram_name(array);
+        let site = self.site(ErrorSite { kind: ErrorKind::EmptyAggregate, span, near });
+        let index = self.constant(array.as_u32());
+        let address = self.call(RuntimeFunction::HistogramText, &[index, keys, site]);
+        Text::Memory { address, width: MAX_STRING }
+    }
+
+    fn bucket(&mut self, array: ArrayId, keys: &[Operand], index: Value, span: Span) -> Value {
+        let keys = self.words(keys);
+        let near = self.histogram_name(array);
+        let kind = ErrorKind::EmptyAggregate;
+        let empty = self.site(ErrorSite { kind, span, near: near.clone() });
+        let outside = self.site(ErrorSite { kind: ErrorKind::HistogramIndex, span, near });
+        let array = self.constant(array.as_u32());
+        self.call(RuntimeFunction::HistogramBucket, &[array, keys, index, empty, outside])
+    }
+
+    fn matches(&mut self, text: &Text, regex: &str) -> Value {
+        let text = self.address(text);
+        let regex = self.tables.regex(regex);
+        let regex = self.constant(regex);
+        self.call(RuntimeFunction::RegexMatch, &[regex, text])
     }
 
     fn foreach_begin(&mut self, array: ArrayId, sort: Option<Sort>, limit: Option<Value>) -> Value {

@@ -327,6 +327,9 @@ impl Deferring<'_> {
                 ExprKind::Call { builtin, arguments }
             }
             ExprKind::Sprint(print) => ExprKind::Sprint(self.capture_print(print, event, captures)),
+            ExprKind::Match { negated, text, regex } => {
+                ExprKind::Match { negated, text: boxed(self, text), regex }
+            }
             ExprKind::Unary { operator, operand } => {
                 ExprKind::Unary { operator, operand: boxed(self, operand) }
             }
@@ -360,7 +363,9 @@ impl Deferring<'_> {
             | ExprKind::In { .. }
             | ExprKind::Assign { .. }
             | ExprKind::Increment { .. }
-            | ExprKind::Extract { .. }) => {
+            | ExprKind::Extract { .. }
+            | ExprKind::Histogram(_)
+            | ExprKind::Bucket { .. }) => {
                 // A variable, key or address that needs userspace: it cannot be had from there.
                 if let Some(obstacle) = &obstacle {
                     self.report(obstacle);
@@ -444,6 +449,14 @@ impl Deferring<'_> {
                 span: e.span,
                 what: format!("`{}`", aggregate_name(*aggregate)),
                 deferrable: false,
+            }),
+            ExprKind::Histogram(_) | ExprKind::Bucket { .. } => {
+                Some(Obstacle { span: e.span, what: "a histogram".to_string(), deferrable: false })
+            }
+            ExprKind::Match { .. } => Some(Obstacle {
+                span: e.span,
+                what: "a match of a regular expression".to_string(),
+                deferrable: true,
             }),
             ExprKind::Unary { operand, .. } => self.obstacle(operand),
             ExprKind::Arithmetic { left, right, .. }

@@ -17,7 +17,22 @@ struct Uses {
     kernel: bool,
     /// Whether a loop runs over it in order of insertion.
     ordered: bool,
+    /// Whether anything depends on its value.
+    read: bool,
+    /// Whether anything changes it.
+    written: bool,
 }
+
+impl Uses {
+    /// Whether it is shown at the end: it was filled and never looked at.
+    fn displayed(&self) -> bool {
+        self.written && !self.read
+    }
+}
+
+/// What is shown of an aggregate that nothing reads.
+const DISPLAYED: [Aggregate; 5] =
+    [Aggregate::Count, Aggregate::Min, Aggregate::Max, Aggregate::Sum, Aggregate::Avg];
 
 /// Fills the layout's storage and arrays.
 pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut Layout) {
@@ -39,6 +54,9 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
     for overload in script.functions.values().flat_map(|f| &f.overloads) {
         each_statement(&overload.body.statements, &mut |s| statement_uses(s, None, &mut uses));
     }
+    for event in layout.events.values() {
+        each_statement(&event.body.statements, &mut |s| statement_uses(s, None, &mut uses));
+    }
     // Map 0 is the ring buffer, whether or not it is used: indices do not depend on the script.
     let mut next_map = 1;
     for (id, global) in script.globals.iter() {
@@ -59,16 +77,24 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
             }
             Storage::Array(layout.arrays.push(array))
         };
+        if uses.displayed() {
+            layout.displayed.push((global.name.clone(), storage));
+        }
         layout.storage.push(storage);
     }
     layout.scratch_map = next_map;
 }
 
 fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array {
+    let shown: &[Aggregate] = if uses.displayed() { &DISPLAYED } else { &[] };
     let value = match ty.value {
         Type::Long => ArrayValue::Long,
         Type::Text(width) => ArrayValue::Text(width),
-        Type::Stats => ArrayValue::Stats(StatsLayout::new(&ty.aggregates)),
+        Type::Stats => ArrayValue::Stats(StatsLayout::new(
+            ty.aggregates.iter().chain(shown),
+            global.variance_shift.map(|(shift, _)| shift),
+            global.histogram.map(|(histogram, _)| histogram),
+        )),
     };
     let scalar = ty.keys.is_empty();
     Array {
@@ -108,6 +134,11 @@ fn kernel_map(array: &Array, index: u32, writers: u32) -> KernelMap {
 type AllUses = SecondaryMap<GlobalId, Uses>;
 
 fn note(uses: &mut AllUses, id: GlobalId, kernel: Option<ProbeId>, write: bool) {
+    if write {
+        uses[id].written = true;
+    } else {
+        uses[id].read = true;
+    }
     if let Some(probe) = kernel {
         uses[id].kernel = true;
         if write {
@@ -118,7 +149,7 @@ fn note(uses: &mut AllUses, id: GlobalId, kernel: Option<ProbeId>, write: bool) 
 
 fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses) {
     match &statement.kind {
-        StmtKind::Expr(e) => expression_uses(e, kernel, uses),
+        StmtKind::Expr(e) => effect_uses(e, kernel, uses),
         StmtKind::Record { target, value } => {
             place_uses(target, kernel, true, uses);
             expression_uses(value, kernel, uses);
@@ -126,8 +157,11 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
         StmtKind::Print(print) => all_uses(&print.arguments, kernel, uses),
         StmtKind::If { condition, .. } => expression_uses(condition, kernel, uses),
         StmtKind::Loop { condition, step, .. } => {
-            for e in condition.iter().chain(step) {
-                expression_uses(e, kernel, uses);
+            if let Some(condition) = condition {
+                expression_uses(condition, kernel, uses);
+            }
+            if let Some(step) = step {
+                effect_uses(step, kernel, uses);
             }
         }
         StmtKind::Foreach(foreach) => {
@@ -157,6 +191,18 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
     }
 }
 
+/// The uses of an expression whose value is dropped: what it changes is not read.
+fn effect_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
+    match &e.kind {
+        ExprKind::Assign { target, value, .. } => {
+            place_uses(target, kernel, true, uses);
+            expression_uses(value, kernel, uses);
+        }
+        ExprKind::Increment { target, .. } => place_uses(target, kernel, true, uses),
+        _ => expression_uses(e, kernel, uses),
+    }
+}
+
 fn all_uses(list: &[Expr], kernel: Option<ProbeId>, uses: &mut AllUses) {
     for e in list {
         expression_uses(e, kernel, uses);
@@ -181,7 +227,14 @@ fn expression_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
         | ExprKind::Context(_)
         | ExprKind::Captured { .. } => {}
         ExprKind::Read(place) => place_uses(place, kernel, false, uses),
-        ExprKind::Extract { of, .. } => place_uses(of, kernel, false, uses),
+        ExprKind::Extract { of, .. } | ExprKind::Histogram(of) => {
+            place_uses(of, kernel, false, uses);
+        }
+        ExprKind::Bucket { of, index } => {
+            place_uses(of, kernel, false, uses);
+            expression_uses(index, kernel, uses);
+        }
+        ExprKind::Match { text, .. } => expression_uses(text, kernel, uses),
         ExprKind::Load(load) => expression_uses(&load.address, kernel, uses),
         ExprKind::Call { arguments, .. } | ExprKind::Invoke { arguments, .. } => {
             all_uses(arguments, kernel, uses);
@@ -204,10 +257,15 @@ fn expression_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
             note(uses, *array, kernel, false);
             all_uses(keys, kernel, uses);
         }
-        ExprKind::Assign { target, value, .. } => {
-            place_uses(target, kernel, true, uses);
-            expression_uses(value, kernel, uses);
+        ExprKind::Assign { target, operator, .. } => {
+            if *operator != AssignOperator::Set {
+                place_uses(target, kernel, false, uses);
+            }
+            effect_uses(e, kernel, uses);
         }
-        ExprKind::Increment { target, .. } => place_uses(target, kernel, true, uses),
+        ExprKind::Increment { target, .. } => {
+            place_uses(target, kernel, false, uses);
+            effect_uses(e, kernel, uses);
+        }
     }
 }

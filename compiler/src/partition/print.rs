@@ -68,6 +68,13 @@ fn array_place(array: &crate::layout::Array) -> String {
                 let _ = write!(place, " {name}@{offset}");
             }
         }
+        if let Some(variance) = stats.variance {
+            let _ = write!(place, " mean@{} squares@{}", variance.mean, variance.squares);
+            let _ = write!(place, " (shift {})", variance.shift);
+        }
+        if let Some(histogram) = stats.histogram {
+            let _ = write!(place, " {}@{}", histogram.shape, histogram.buckets);
+        }
     }
     if array.ordered {
         place.push_str(", ordered");

@@ -184,7 +184,12 @@ impl Tail<'_, '_> {
                 self.expression(value, conditional);
             }
             ExprKind::Increment { target, .. } => self.place(target, conditional),
-            ExprKind::Extract { of, .. } => self.place(of, conditional),
+            ExprKind::Extract { of, .. } | ExprKind::Histogram(of) => self.place(of, conditional),
+            ExprKind::Bucket { of, index } => {
+                self.place(of, conditional);
+                self.expression(index, conditional);
+            }
+            ExprKind::Match { text, .. } => self.expression(text, conditional),
         }
     }
 

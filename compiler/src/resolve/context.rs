@@ -3,15 +3,35 @@
 use super::{Resolver, Scope, constant};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{Arithmetic, Expr, ExprKind, Load, Scalar};
+use crate::format::Format;
+use crate::hir::{Arithmetic, Expr, ExprKind, Load, Print, Scalar};
 use crate::source::Span;
-use crate::syntax::ast::{Access, Expression, ExpressionKind, Name};
+use crate::syntax::ast::{Access, Expression, ExpressionKind, Literal, LiteralValue, Name};
 
 /// Something in a member chain: a value, or memory a value can be loaded from.
 struct Reached {
     what: What,
-    ty: TypeId,
+    ty: Ty,
     span: Span,
+}
+
+/// The type of what a chain reached.
+#[derive(Clone, Copy)]
+enum Ty {
+    /// A type of the kernel's.
+    Kernel(TypeId),
+    /// A pointer to one, as `@cast` makes them: the kernel need not have that type itself.
+    PointerTo(TypeId),
+}
+
+impl Ty {
+    /// The type as C writes it.
+    fn describe(self, btf: &Btf) -> String {
+        match self {
+            Ty::Kernel(id) => btf.describe(id),
+            Ty::PointerTo(id) => format!("{} *", btf.describe(id)),
+        }
+    }
 }
 
 enum What {
@@ -28,8 +48,25 @@ impl Resolver<'_> {
         scope: &mut Scope<'_>,
         expression: &Expression,
     ) -> Option<Expr> {
+        if let ExpressionKind::Context(name) = &expression.kind
+            && let Some(text) = self.all_variables(scope, name, expression.span)
+        {
+            return Some(text);
+        }
         let reached = self.reach(scope, expression)?;
         self.value_of(reached)
+    }
+
+    /// `$$parms` and `$$vars`: all context variables as text, `skb=0xffff888003a4c200 reason=0x3`.
+    fn all_variables(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Expr> {
+        let point = scope.point.filter(|_| matches!(name, "$$parms" | "$$vars"))?;
+        let texts: Vec<String> = point.context.iter().map(|v| format!("{}=%#x", v.name)).collect();
+        let format = Format::parse(&texts.join(" ")).ok()?;
+        let arguments =
+            (0..point.context.len()).map(|at| self.expr(span, ExprKind::Context(at))).collect();
+        let print =
+            Print { format: Some(format), delimiter: String::new(), newline: false, arguments };
+        Some(self.expr(span, ExprKind::Sprint(print)))
     }
 
     /// `& $a->b`.
@@ -64,6 +101,9 @@ impl Resolver<'_> {
     fn reach(&mut self, scope: &mut Scope<'_>, expression: &Expression) -> Option<Reached> {
         match &expression.kind {
             ExpressionKind::Context(name) => self.variable(scope, name, expression.span),
+            ExpressionKind::Cast { value, type_name, module } => {
+                self.cast(scope, value, type_name, module.as_ref(), expression.span)
+            }
             ExpressionKind::Member { base, access } => {
                 let base = self.reach(scope, base)?;
                 match access {
@@ -79,7 +119,7 @@ impl Resolver<'_> {
                     }
                 }
             }
-            ExpressionKind::Cast { .. } | ExpressionKind::Var { .. } => {
+            ExpressionKind::Var { .. } => {
                 // Reports that these are not supported yet.
                 self.expression(scope, expression);
                 None
@@ -129,7 +169,7 @@ impl Resolver<'_> {
         let variable = &point.context[at];
         let expr = self.expr(span, ExprKind::Context(at));
         let what = What::Value { expr, trusted: variable.trusted };
-        Some(Reached { what, ty: TypeId(variable.ty), span })
+        Some(Reached { what, ty: Ty::Kernel(TypeId(variable.ty)), span })
     }
 
     /// `base->name`.
@@ -158,7 +198,7 @@ impl Resolver<'_> {
                     bits: None,
                     bytes: None,
                 },
-                ty: field.ty,
+                ty: Ty::Kernel(field.ty),
                 span,
             });
         };
@@ -178,35 +218,90 @@ impl Resolver<'_> {
             bits,
             bytes: bits.map(|_| size as u8),
         };
-        Some(Reached { what, ty: field.ty, span })
+        Some(Reached { what, ty: Ty::Kernel(field.ty), span })
     }
 
     /// Turns a pointer to a structure, or a structure in memory, into the structure's memory.
     fn structure(&mut self, btf: &Btf, base: Reached, name: &Name) -> Option<(TypeId, What)> {
-        let ty = btf.strip(base.ty);
-        match btf.kind(ty) {
-            Some(Kind::Struct | Kind::Union) => Some((ty, base.what)),
-            Some(Kind::Pointer) => {
-                let target = btf.strip(btf.pointee(ty)?);
-                if !matches!(btf.kind(target), Some(Kind::Struct | Kind::Union)) {
-                    self.not_a_structure(btf, base.span, base.ty, name);
-                    return None;
+        let pointee = match base.ty {
+            Ty::PointerTo(target) => Some(target),
+            Ty::Kernel(ty) => {
+                let ty = btf.strip(ty);
+                if matches!(btf.kind(ty), Some(Kind::Struct | Kind::Union)) {
+                    return Some((ty, base.what));
                 }
+                btf.pointee(ty)
+            }
+        };
+        let target = pointee.map(|target| btf.strip(target));
+        match target {
+            Some(target) if matches!(btf.kind(target), Some(Kind::Struct | Kind::Union)) => {
                 let trusted = matches!(base.what, What::Value { trusted: true, .. });
                 let address = self.value_of(base)?;
                 let what = What::Memory { address, offset: 0, trusted, bits: None, bytes: None };
                 Some((target, what))
             }
             _ => {
-                self.not_a_structure(btf, base.span, base.ty, name);
+                self.not_a_structure(btf, base.span, base.ty, target, name);
                 None
             }
         }
     }
 
-    fn not_a_structure(&mut self, btf: &Btf, span: Span, ty: TypeId, name: &Name) {
-        let shown = btf.describe(ty);
-        let target = btf.pointee(ty).map(|target| btf.strip(target));
+    /// `@cast(value, "type")`: a value as a pointer to a structure of the kernel's.
+    fn cast(
+        &mut self,
+        scope: &mut Scope<'_>,
+        value: &Expression,
+        type_name: &Literal,
+        module: Option<&Literal>,
+        span: Span,
+    ) -> Option<Reached> {
+        let expr = self.expression(scope, value)?;
+        if let Some(Literal { value: LiteralValue::String(module), span }) = module
+            && module != "kernel"
+        {
+            self.diagnostics
+                .error(codes::UNSUPPORTED, *span, format!("no types of `{module}`"))
+                .label("only the kernel's own types are known")
+                .note("types of headers and programs would take a C compiler or debug information");
+            return None;
+        }
+        let LiteralValue::String(name) = &type_name.value else { return None };
+        let facts = self.facts;
+        let btf = match facts.btf() {
+            Ok(btf) => btf,
+            Err(missing) => {
+                self.diagnostics.error(
+                    codes::NO_BTF,
+                    type_name.span,
+                    format!("no kernel types: {missing}"),
+                );
+                return None;
+            }
+        };
+        let found = named_type(btf, name);
+        if found.is_none() {
+            let plain = name.trim_start_matches("struct ").trim();
+            let names: Vec<&str> = btf.names(Kind::Struct).collect();
+            self.diagnostics
+                .error(codes::UNKNOWN_TYPE, type_name.span, format!("unknown type `{name}`"))
+                .label("not a type of this kernel")
+                .suggest(plain, names);
+        }
+        let what = What::Value { expr, trusted: false };
+        Some(Reached { what, ty: Ty::PointerTo(found?), span })
+    }
+
+    fn not_a_structure(
+        &mut self,
+        btf: &Btf,
+        span: Span,
+        ty: Ty,
+        target: Option<TypeId>,
+        name: &Name,
+    ) {
+        let shown = ty.describe(btf);
         let is_declared_only = target.and_then(|t| btf.kind(t)) == Some(Kind::Forward);
         let diagnostic = self
             .diagnostics
@@ -228,22 +323,22 @@ impl Resolver<'_> {
     ) -> Option<Reached> {
         let facts = self.facts;
         let btf = facts.btf().ok()?;
-        let ty = btf.strip(base.ty);
         let base_span = base.span;
-        let (element, length, what) = match btf.kind(ty) {
-            Some(Kind::Array) => {
-                let array = btf.array(ty)?;
-                (array.element, Some(array.len), base.what)
-            }
-            Some(Kind::Pointer) => {
-                let target = btf.pointee(ty)?;
+        let base_ty = base.ty;
+        let (array, pointee) = match base.ty {
+            Ty::PointerTo(target) => (None, Some(target)),
+            Ty::Kernel(ty) => (btf.array(btf.strip(ty)), btf.pointee(btf.strip(ty))),
+        };
+        let (element, length, what) = match (array, pointee) {
+            (Some(array), _) => (array.element, Some(array.len), base.what),
+            (None, Some(target)) => {
                 let address = self.value_of(base)?;
                 let what =
                     What::Memory { address, offset: 0, trusted: false, bits: None, bytes: None };
                 (target, None, what)
             }
-            _ => {
-                let shown = btf.describe(base.ty);
+            (None, None) => {
+                let shown = base_ty.describe(btf);
                 self.diagnostics
                     .error(codes::CONTEXT_TYPE, index.span, "this cannot be indexed")
                     .also(base_span, format!("this is of type `{shown}`"));
@@ -262,14 +357,14 @@ impl Resolver<'_> {
             }
             let offset = i32::try_from(i64::from(offset) + n.checked_mul(size)?).ok()?;
             let what = What::Memory { address, offset, trusted, bits: None, bytes: None };
-            return Some(Reached { what, ty: element, span });
+            return Some(Reached { what, ty: Ty::Kernel(element), span });
         }
         let index = self.expression(scope, index)?;
         let scale = self.expr(span, ExprKind::Number(size));
         let scaled = self.arithmetic(span, Arithmetic::Multiply, index, scale);
         let address = self.arithmetic(span, Arithmetic::Add, address, scaled);
         let what = What::Memory { address, offset, trusted: false, bits: None, bytes: None };
-        Some(Reached { what, ty: element, span })
+        Some(Reached { what, ty: Ty::Kernel(element), span })
     }
 
     /// The value of what a chain reached: a number, a pointer, or an array's address.
@@ -283,6 +378,8 @@ impl Resolver<'_> {
         };
         let facts = self.facts;
         let btf = facts.btf().ok()?;
+        // Memory is always of a type the kernel has.
+        let Ty::Kernel(ty) = ty else { return None };
         let stripped = btf.strip(ty);
         let value = match btf.kind(stripped) {
             Some(Kind::Array) => return Some(self.offset(address, i64::from(offset), span)),
@@ -351,4 +448,19 @@ fn suggest_members(diagnostic: &mut Diagnostic, name: &str, members: &[&str]) {
     if diagnostic.help.len() == before && members.len() <= 12 {
         diagnostic.help(format!("it has {}", members.join(", ")));
     }
+}
+
+/// The type of a name as `@cast` takes it: `struct sk_buff`, `sk_buff`, `u32`, with or without a star.
+fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
+    let name = name.trim().trim_end_matches('*').trim_end();
+    let (kinds, plain): (&[Kind], &str) = if let Some(plain) = name.strip_prefix("struct ") {
+        (&[Kind::Struct], plain)
+    } else if let Some(plain) = name.strip_prefix("union ") {
+        (&[Kind::Union], plain)
+    } else if let Some(plain) = name.strip_prefix("enum ") {
+        (&[Kind::Enum, Kind::Enum64], plain)
+    } else {
+        (&[Kind::Struct, Kind::Typedef, Kind::Union, Kind::Integer, Kind::Enum, Kind::Enum64], name)
+    };
+    kinds.iter().find_map(|&kind| btf.find(plain.trim(), kind))
 }

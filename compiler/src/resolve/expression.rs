@@ -1,11 +1,10 @@
 //! Expressions.
 
-use super::{Resolver, Scope, constant, counted, print::PRINTERS};
+use super::{Resolver, Scope, aggregate::names_histogram, constant, counted, print::PRINTERS};
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{
-    Aggregate, Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape,
-    Unary,
+    Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape, Unary,
 };
 use crate::source::Span;
 use crate::syntax::ast::{
@@ -56,7 +55,14 @@ impl Resolver<'_> {
             ExpressionKind::Variable(_) | ExpressionKind::Element { .. } => {
                 ExprKind::Read(self.target(scope, expression)?)
             }
-            ExpressionKind::Context(_) | ExpressionKind::Member { .. } => {
+            ExpressionKind::Member { base, access: ast::Access::Index(index) }
+                if names_histogram(base) =>
+            {
+                return self.bucket(scope, base, index, span);
+            }
+            ExpressionKind::Context(_)
+            | ExpressionKind::Member { .. }
+            | ExpressionKind::Cast { .. } => {
                 return self.context_expression(scope, expression);
             }
             ExpressionKind::AddressOf(operand) => return self.address_of(scope, operand, span),
@@ -112,20 +118,13 @@ impl Resolver<'_> {
                 self.refuse_iterated(scope, &target, span);
                 ExprKind::Increment { target: Box::new(target), prefix: *prefix, by: *by }
             }
-            ExpressionKind::Aggregate { aggregate, of, .. } => {
-                if matches!(
-                    aggregate,
-                    Aggregate::Variance | Aggregate::HistLog | Aggregate::HistLinear
-                ) {
-                    self.unsupported(
-                        span,
-                        "this extractor is not supported yet",
-                        "use @count, @sum, @avg, @min or @max",
-                    );
-                    return None;
-                }
-                let of = Box::new(self.aggregate_target(scope, of)?);
-                ExprKind::Extract { aggregate: *aggregate, of }
+            ExpressionKind::Aggregate { aggregate, of, arguments } => {
+                self.extractor(scope, *aggregate, of, arguments, span)?
+            }
+            ExpressionKind::Match { negated, text, regex } => {
+                let text = self.expression(scope, text);
+                let regex = self.regex(regex)?;
+                ExprKind::Match { negated: *negated, text: Box::new(text?), regex }
             }
             ExpressionKind::Defined(_) => {
                 ExprKind::Number(self.constant(scope, expression).unwrap_or(0))
@@ -136,13 +135,13 @@ impl Resolver<'_> {
                     .label("a wildcard has no value");
                 return None;
             }
-            ExpressionKind::Match { .. }
-            | ExpressionKind::Cast { .. }
-            | ExpressionKind::ProbeWrite(_)
+            ExpressionKind::Constant(literal) => {
+                return self.enumerator(literal, span);
+            }
+            ExpressionKind::ProbeWrite(_)
             | ExpressionKind::Entry(_)
             | ExpressionKind::Perf(_)
             | ExpressionKind::Var { .. }
-            | ExpressionKind::Constant(_)
             | ExpressionKind::EnumName(_)
             | ExpressionKind::Raw { .. } => {
                 self.diagnostics.error(
@@ -209,8 +208,29 @@ impl Resolver<'_> {
         Some(self.place(span, kind))
     }
 
+    /// The text of a regular expression, which is checked.
+    fn regex(&mut self, literal: &ast::Literal) -> Option<String> {
+        let LiteralValue::String(text) = &literal.value else { return None };
+        if let Err(error) = crate::regex::compile(text) {
+            let diagnostic = self.diagnostics.error(
+                codes::REGEX,
+                literal.span,
+                format!("regex compilation error (at position {}): {}", error.position, error.what),
+            );
+            if let Some(help) = error.help {
+                diagnostic.help(help);
+            }
+            return None;
+        }
+        Some(text.clone())
+    }
+
     /// What an extractor reads: a global or an element of one.
-    fn aggregate_target(&mut self, scope: &mut Scope<'_>, of: &Expression) -> Option<Place> {
+    pub(super) fn aggregate_target(
+        &mut self,
+        scope: &mut Scope<'_>,
+        of: &Expression,
+    ) -> Option<Place> {
         let place = self.target(scope, of)?;
         if let PlaceKind::Local(id) = place.kind {
             let name = scope.body.locals[id].name.clone();
@@ -222,6 +242,32 @@ impl Resolver<'_> {
             return None;
         }
         Some(place)
+    }
+
+    /// `@enum("NAME")` and `@const("NAME")`: a constant of one of the kernel's enums.
+    fn enumerator(&mut self, literal: &ast::Literal, span: Span) -> Option<Expr> {
+        let LiteralValue::String(name) = &literal.value else { return None };
+        let btf = match self.facts.btf() {
+            Ok(btf) => btf,
+            Err(missing) => {
+                self.diagnostics.error(
+                    codes::NO_BTF,
+                    literal.span,
+                    format!("no kernel types: {missing}"),
+                );
+                return None;
+            }
+        };
+        match btf.enumerator(name) {
+            Some((_, value)) => Some(self.expr(span, ExprKind::Number(value))),
+            None => {
+                self.diagnostics
+                    .error(codes::UNKNOWN_TYPE, literal.span, format!("unknown constant `{name}`"))
+                    .label("no enum of this kernel has it")
+                    .note("constants that C code defines as macros are not in the kernel's types");
+                None
+            }
+        }
     }
 
     fn keys(&mut self, scope: &mut Scope<'_>, keys: &[Expression]) -> Option<Vec<Expr>> {

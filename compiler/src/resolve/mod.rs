@@ -5,6 +5,7 @@
 //! Parts that a constant condition rules out (`@defined`, numbers) are not resolved at all, so that
 //! one script can name what only some kernels have. Reports what it cannot resolve and goes on.
 
+mod aggregate;
 mod alias;
 mod constant;
 mod context;
@@ -150,6 +151,8 @@ impl<'a> Resolver<'a> {
             wrap: declaration.wrap.is_some(),
             initial,
             shape: Shape::Unknown,
+            variance_shift: None,
+            histogram: None,
         });
         if declaration.initial.is_some() {
             self.use_as(id, Shape::Scalar(name.span));

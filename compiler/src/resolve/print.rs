@@ -96,7 +96,11 @@ impl Resolver<'_> {
             );
             return None;
         }
-        let arguments: Vec<_> = rest.iter().map(|a| self.expression(scope, a)).collect();
+        let plain = !printer.formatted && !printer.delimited;
+        let arguments: Vec<_> = rest
+            .iter()
+            .map(|a| if plain { self.printed(scope, a) } else { self.expression(scope, a) })
+            .collect();
         let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
         Some(Print { format, delimiter, newline: printer.newline, arguments })
     }

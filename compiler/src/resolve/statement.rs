@@ -29,7 +29,7 @@ impl Resolver<'_> {
         out
     }
 
-    fn loop_body(&mut self, scope: &mut Scope<'_>, statement: &Statement) -> Vec<Stmt> {
+    pub(super) fn loop_body(&mut self, scope: &mut Scope<'_>, statement: &Statement) -> Vec<Stmt> {
         scope.loops += 1;
         let body = self.block(scope, statement);
         scope.loops -= 1;
@@ -90,7 +90,12 @@ impl Resolver<'_> {
                 let step = step.map_or(Some(None), |s| s.map(Some))?;
                 Some(StmtKind::Loop { condition, step, body })
             }
-            StatementKind::Foreach(foreach) => self.foreach(scope, foreach),
+            StatementKind::Foreach(foreach) => match &foreach.over {
+                ForeachOver::Histogram(histogram) => {
+                    self.foreach_bucket(scope, foreach, histogram, out)
+                }
+                ForeachOver::Array { .. } => self.foreach(scope, foreach),
+            },
             StatementKind::Break => self.in_loop(scope, statement.span, "break", StmtKind::Break),
             StatementKind::Continue => {
                 self.in_loop(scope, statement.span, "continue", StmtKind::Continue)
@@ -174,13 +179,6 @@ impl Resolver<'_> {
 
     fn foreach(&mut self, scope: &mut Scope<'_>, foreach: &ast::Foreach) -> Option<StmtKind> {
         let ForeachOver::Array { array, slice, aggregate, direction } = &foreach.over else {
-            if let ForeachOver::Histogram(histogram) = &foreach.over {
-                self.unsupported(
-                    histogram.span,
-                    "loops over histograms are not supported yet",
-                    "print the histogram",
-                );
-            }
             return None;
         };
         if let Some(first) = slice.first() {
@@ -229,7 +227,11 @@ impl Resolver<'_> {
         })))
     }
 
-    fn loop_variable(&mut self, scope: &mut Scope<'_>, name: &ast::Name) -> crate::hir::LocalId {
+    pub(super) fn loop_variable(
+        &mut self,
+        scope: &mut Scope<'_>,
+        name: &ast::Name,
+    ) -> crate::hir::LocalId {
         if let Some(&global) = self.globals.get(&name.text) {
             let declared = self.script.globals[global].span;
             self.diagnostics

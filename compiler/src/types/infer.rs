@@ -530,7 +530,32 @@ impl Inference<'_> {
                 }
                 long
             }
+            ExprKind::Histogram(of) => {
+                self.histogram(of);
+                text
+            }
+            ExprKind::Bucket { of, index } => {
+                self.histogram(of);
+                self.long(index);
+                long
+            }
+            ExprKind::Match { text, .. } => {
+                self.text(text);
+                long
+            }
             ExprKind::Captured { .. } => long,
+        }
+    }
+
+    fn histogram(&mut self, of: &Place) {
+        let target = self.place(of);
+        self.expect(target, Base::Stats, of.span);
+        if let PlaceKind::Global(id) | PlaceKind::Element(id, _) = of.kind {
+            let aggregate = match self.script.globals[id].histogram {
+                Some((Histogram::Linear { .. }, _)) => Aggregate::HistLinear,
+                Some((Histogram::Log, _)) | None => Aggregate::HistLog,
+            };
+            self.types.globals[id].aggregates.insert(aggregate);
         }
     }
 

@@ -230,6 +230,19 @@ impl Widening<'_> {
                 self.place(of);
                 8
             }
+            ExprKind::Histogram(of) => {
+                self.place(of);
+                MAX_STRING
+            }
+            ExprKind::Bucket { of, index } => {
+                self.place(of);
+                self.expression(index);
+                8
+            }
+            ExprKind::Match { text, .. } => {
+                self.expression(text);
+                8
+            }
         };
         if let Type::Text(_) = self.types.expressions[e.id] {
             self.types.expressions[e.id] = Type::Text(width);

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 
 use cranelift_codegen::entity::PrimaryMap;
 use ntap_compiler::hir::Aggregate;
-use ntap_compiler::layout::{Array, ArrayId, ArrayValue, Layout};
+use ntap_compiler::histogram::Histogram;
+use ntap_compiler::layout::{Array, ArrayId, ArrayValue, Layout, StatsLayout};
 
 use super::kernel_array::KernelArray;
 use super::stats::Stats;
@@ -119,14 +120,13 @@ impl Arrays {
     /// Adds a value to an aggregate.
     pub fn record(&mut self, id: ArrayId, key: Key, value: i64) -> Result<(), StoreError> {
         self.room(id, &key)?;
-        let mut one = Stats::default();
-        one.record(value);
         let stamp = self.stamp(id, &key);
         let state = &mut self.arrays[id];
+        let ArrayValue::Stats(layout) = state.layout.value else { return Ok(()) };
         if state.kernel.is_some() {
-            merge(&mut state.own, key.clone(), stamp, &one);
+            stats_of(&mut state.own, key.clone(), stamp, |stats| stats.record(value, &layout));
         }
-        merge(&mut state.elements, key, stamp, &one);
+        stats_of(&mut state.elements, key, stamp, |stats| stats.record(value, &layout));
         Ok(())
     }
 
@@ -137,11 +137,32 @@ impl Arrays {
         key: &Key,
         aggregate: Aggregate,
     ) -> Result<Option<i64>, SysError> {
-        let stats = match self.get(id, key)? {
-            Some(Value::Stats(stats)) => *stats,
-            Some(Value::Word(_)) | None => Stats::default(),
-        };
-        Ok(stats.extract(aggregate))
+        let layout = self.stats_layout(id);
+        Ok(match self.get(id, key)? {
+            Some(Value::Stats(stats)) => stats.extract(aggregate, &layout),
+            Some(Value::Word(_)) | None => Stats::default().extract(aggregate, &layout),
+        })
+    }
+
+    /// The histogram of an aggregate with the counts of its buckets; `None` when the aggregate is empty.
+    pub fn histogram(
+        &mut self,
+        id: ArrayId,
+        key: &Key,
+    ) -> Result<Option<(Histogram, &[i64])>, SysError> {
+        let shape = self.stats_layout(id).histogram.map(|h| h.shape);
+        Ok(match (self.get(id, key)?, shape) {
+            (Some(Value::Stats(stats)), Some(shape)) => stats.buckets().map(|b| (shape, b)),
+            _ => None,
+        })
+    }
+
+    /// The layout of the aggregates of an array.
+    pub fn stats_layout(&self, id: ArrayId) -> StatsLayout {
+        match self.arrays[id].layout.value {
+            ArrayValue::Stats(layout) => layout,
+            ArrayValue::Long | ArrayValue::Text(_) => StatsLayout::default(),
+        }
     }
 
     /// Deletes an element; an absent one is no error.
@@ -219,7 +240,7 @@ impl ArrayState {
         self.elements = kernel.read()?;
         for (key, element) in &self.own {
             if let Value::Stats(stats) = &element.value {
-                merge(&mut self.elements, key.clone(), element.stamp, stats);
+                stats_of(&mut self.elements, key.clone(), element.stamp, |s| s.merge(stats));
             }
         }
         self.current = true;
@@ -227,12 +248,12 @@ impl ArrayState {
     }
 }
 
-/// Adds an aggregate to that of an element, which is made when missing.
-fn merge(elements: &mut Elements, key: Key, stamp: u64, stats: &Stats) {
-    let new = Element { stamp, value: Value::Stats(Stats::default()) };
-    let element = elements.entry(key).or_insert(new);
-    if let Value::Stats(into) = &mut element.value {
-        into.merge(stats);
+/// Changes the aggregate of an element, which is made when missing.
+fn stats_of(elements: &mut Elements, key: Key, stamp: u64, change: impl FnOnce(&mut Stats)) {
+    let new = || Element { stamp, value: Value::Stats(Stats::default()) };
+    let element = elements.entry(key).or_insert_with(new);
+    if let Value::Stats(stats) = &mut element.value {
+        change(stats);
     }
 }
 

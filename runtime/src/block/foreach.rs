@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use ntap_compiler::hir::Aggregate;
 use ntap_compiler::hir::{Sort, SortBy, SortDirection};
-use ntap_compiler::layout::ArrayId;
+use ntap_compiler::layout::{ArrayId, StatsLayout};
 
 use super::arrays::{Arrays, Element};
 use super::values::{Key, Value, Word};
@@ -28,12 +28,13 @@ impl Loop {
         limit: i64,
     ) -> Result<Loop, SysError> {
         let limit = usize::try_from(limit).unwrap_or(0);
+        let layout = arrays.stats_layout(array);
         let mut elements: Vec<(&Key, &Element)> = arrays.elements(array)?.iter().collect();
         elements.sort_unstable_by_key(|(_, e)| e.stamp);
         if let Some(sort) = sort {
             // Stable, so that equal elements stay in the order of insertion.
             elements.sort_by(|a, b| {
-                let order = compare(sort.by, a, b);
+                let order = compare(sort.by, a, b, &layout);
                 match sort.direction {
                     SortDirection::Ascending => order,
                     SortDirection::Descending => order.reverse(),
@@ -56,15 +57,20 @@ impl Loop {
     }
 }
 
-fn compare(by: SortBy, a: &(&Key, &Element), b: &(&Key, &Element)) -> Ordering {
+fn compare(
+    by: SortBy,
+    a: &(&Key, &Element),
+    b: &(&Key, &Element),
+    layout: &StatsLayout,
+) -> Ordering {
     match by {
         SortBy::Key(index) => a.0.get(index).cmp(&b.0.get(index)),
-        SortBy::Value => value_order(&a.1.value, &b.1.value, Aggregate::Count),
-        SortBy::Aggregate(aggregate) => value_order(&a.1.value, &b.1.value, aggregate),
+        SortBy::Value => value_order(&a.1.value, &b.1.value, Aggregate::Count, layout),
+        SortBy::Aggregate(aggregate) => value_order(&a.1.value, &b.1.value, aggregate, layout),
     }
 }
 
-fn value_order(a: &Value, b: &Value, aggregate: Aggregate) -> Ordering {
+fn value_order(a: &Value, b: &Value, aggregate: Aggregate, layout: &StatsLayout) -> Ordering {
     match (a, b) {
         (Value::Stats(a), Value::Stats(b)) => {
             // By anything but these, aggregates sort by their count.
@@ -75,7 +81,7 @@ fn value_order(a: &Value, b: &Value, aggregate: Aggregate) -> Ordering {
                 | Aggregate::HistLog
                 | Aggregate::HistLinear => Aggregate::Count,
             };
-            a.extract(by).cmp(&b.extract(by))
+            a.extract(by, layout).cmp(&b.extract(by, layout))
         }
         (Value::Word(a), Value::Word(b)) => word_order(a, b),
         (Value::Stats(_), Value::Word(_)) | (Value::Word(_), Value::Stats(_)) => Ordering::Equal,

@@ -8,6 +8,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cranelift_codegen::entity::EntityRef;
+use ntap_compiler::histogram::Histogram;
 use ntap_compiler::layout::{ArrayId, ArrayValue};
 use ntap_compiler::runtime_functions::{RuntimeFunction, decode_aggregate, decode_sort};
 use ntap_compiler::types::Type;
@@ -15,8 +16,8 @@ use ntap_compiler::types::Type;
 use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
-use super::values::{Key, Value, Word, key, text_at, word};
-use super::{BlockContext, date};
+use super::values::{Key, Value, Word, c_string, key, text_at, word};
+use super::{BlockContext, date, histogram, text};
 use crate::sys::SysError;
 
 /// MAXACTION of user blocks, which can be interrupted: the most rounds of loops in one run of a block.
@@ -47,6 +48,8 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::ArrayClear => array_clear as *const u8,
         F::StatsRecord => stats_record as *const u8,
         F::StatsExtract => stats_extract as *const u8,
+        F::HistogramText => histogram_text as *const u8,
+        F::HistogramBucket => histogram_bucket as *const u8,
         F::ForeachBegin => foreach_begin as *const u8,
         F::ForeachNext => foreach_next as *const u8,
         F::ForeachKey => foreach_key as *const u8,
@@ -70,6 +73,17 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TzCtime => tz_ctime as *const u8,
         F::SymbolName => symbol_name as *const u8,
         F::SymbolData => symbol_data as *const u8,
+        F::RegexMatch => regex_match as *const u8,
+        F::RegexMatched => regex_matched as *const u8,
+        F::RegexGroups => regex_groups as *const u8,
+        F::TextPart => text_part as *const u8,
+        F::TextContains => text_contains as *const u8,
+        F::TextPosition => text_position as *const u8,
+        F::TextToLong => text_to_long as *const u8,
+        F::TextReplace => text_replace as *const u8,
+        F::TextByte => text_byte as *const u8,
+        F::TextEscape => text_escape as *const u8,
+        F::TextToken => text_token as *const u8,
         F::TextLength => text_length as *const u8,
     }
 }
@@ -285,6 +299,51 @@ extern "C" fn stats_extract(
     }
 }
 
+/// The histogram of an element; raises an error when it is empty.
+fn histogram_of(
+    context: Context<'_>,
+    array: i64,
+    keys: i64,
+    site: i64,
+) -> Option<(Histogram, Vec<i64>)> {
+    let array = array_id(array);
+    let key = element_key(context, array, keys);
+    let found = context.state.arrays.histogram(array, &key);
+    match found.map(|h| h.map(|(shape, buckets)| (shape, buckets.to_vec()))) {
+        Ok(Some(found)) => return Some(found),
+        Ok(None) => context.raise(site, None),
+        Err(error) => system_error(context, array, &error),
+    }
+    None
+}
+
+extern "C" fn histogram_text(context: Context<'_>, array: i64, keys: i64, site: i64) -> i64 {
+    let mut text = vec![];
+    if let Some((shape, buckets)) = histogram_of(context, array, keys, site) {
+        histogram::write(shape, &buckets, &mut text);
+    }
+    // Longer than strings may be: it is printed, or cut by the function that makes a string of it.
+    context.state.keep(c_string(&text).into())
+}
+
+extern "C" fn histogram_bucket(
+    context: Context<'_>,
+    array: i64,
+    keys: i64,
+    bucket: i64,
+    empty: i64,
+    outside: i64,
+) -> i64 {
+    let Some((_, buckets)) = histogram_of(context, array, keys, empty) else { return 0 };
+    match usize::try_from(bucket).ok().and_then(|at| buckets.get(at)) {
+        Some(&count) => count,
+        None => {
+            context.raise(outside, None);
+            0
+        }
+    }
+}
+
 extern "C" fn foreach_begin(context: Context<'_>, array: i64, sort: i64, limit: i64) -> i64 {
     let array = array_id(array);
     match Loop::new(&mut context.state.arrays, array, decode_sort(sort), limit) {
@@ -299,7 +358,7 @@ extern "C" fn foreach_begin(context: Context<'_>, array: i64, sort: i64, limit: 
     }
 }
 
-fn current_loop<'a>(context: &'a mut BlockContext, handle: i64) -> Option<&'a mut Loop> {
+fn current_loop(context: &mut BlockContext, handle: i64) -> Option<&mut Loop> {
     context.state.loops.get_mut(usize::try_from(handle).ok()?)?.as_mut()
 }
 
@@ -351,6 +410,86 @@ extern "C" fn text_concatenate(context: Context<'_>, left: i64, right: i64) -> i
 extern "C" fn text_length(_: Context<'_>, text: i64) -> i64 {
     // SAFETY: as in `error`.
     unsafe { text_at(text) }.to_bytes().len() as i64
+}
+
+extern "C" fn regex_match(context: Context<'_>, regex: i64, text: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let text = unsafe { text_at(text) };
+    i64::from(context.state.regexes.matches(regex as usize, text.to_bytes()))
+}
+
+extern "C" fn regex_matched(context: Context<'_>, group: i64, site: i64) -> i64 {
+    match context.state.regexes.matched(group).map(<[u8]>::to_vec) {
+        Ok(text) => context.state.keep_bytes(&text),
+        Err(why) => {
+            context.raise(site, Some(why));
+            0
+        }
+    }
+}
+
+extern "C" fn regex_groups(context: Context<'_>, site: i64) -> i64 {
+    match context.state.regexes.count() {
+        Ok(count) => count,
+        Err(why) => {
+            context.raise(site, Some(why));
+            0
+        }
+    }
+}
+
+extern "C" fn text_part(context: Context<'_>, text: i64, start: i64, length: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let text = unsafe { text_at(text) };
+    context.state.keep_bytes(text::part(text.to_bytes(), start, length))
+}
+
+extern "C" fn text_contains(_: Context<'_>, text: i64, part: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let (text, part) = unsafe { (text_at(text), text_at(part)) };
+    i64::from(text::position(text.to_bytes(), part.to_bytes()) >= 0)
+}
+
+extern "C" fn text_position(_: Context<'_>, text: i64, part: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let (text, part) = unsafe { (text_at(text), text_at(part)) };
+    text::position(text.to_bytes(), part.to_bytes())
+}
+
+extern "C" fn text_to_long(_: Context<'_>, text: i64, base: i64) -> i64 {
+    // SAFETY: as in `error`.
+    text::to_long(unsafe { text_at(text) }.to_bytes(), base)
+}
+
+extern "C" fn text_replace(context: Context<'_>, text: i64, search: i64, with: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let (text, search, with) = unsafe { (text_at(text), text_at(search), text_at(with)) };
+    let replaced = text::replace(text.to_bytes(), search.to_bytes(), with.to_bytes());
+    context.state.keep_bytes(&replaced)
+}
+
+extern "C" fn text_byte(_: Context<'_>, text: i64, position: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let text = unsafe { text_at(text) }.to_bytes();
+    usize::try_from(position).ok().and_then(|at| text.get(at)).map_or(0, |&byte| i64::from(byte))
+}
+
+extern "C" fn text_escape(context: Context<'_>, text: i64, length: i64, quoted: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let text = unsafe { text_at(text) };
+    let most = ntap_compiler::types::MAX_STRING as usize - 1;
+    let length = match usize::try_from(length) {
+        Ok(length @ 1..) => length.min(most),
+        Ok(0) | Err(_) => most,
+    };
+    context.state.keep_bytes(&text::escape(text.to_bytes(), length, quoted != 0))
+}
+
+extern "C" fn text_token(context: Context<'_>, text: i64, delimiters: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let (text, delimiters) = unsafe { (text_at(text), text_at(delimiters)) };
+    let token = context.state.tokens.next(text.to_bytes(), delimiters.to_bytes());
+    context.state.keep_bytes(&token)
 }
 
 /// Writes what a print site prints to `out`.

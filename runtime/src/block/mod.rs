@@ -2,17 +2,21 @@
 
 mod arrays;
 mod date;
+mod display;
 mod foreach;
 mod format;
 pub mod functions;
+mod histogram;
 mod kernel_array;
+mod regex;
 mod stats;
+mod text;
 mod values;
 
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use ntap_compiler::layout::{ArrayId, Layout};
+use ntap_compiler::layout::{ArrayId, Layout, Storage};
 use ntap_compiler::lower::{ErrorSite, Tables};
 
 pub use arrays::Arrays;
@@ -51,6 +55,9 @@ pub struct State {
     /// Strings that live until the block ends.
     texts: Vec<Rc<CStr>>,
     loops: Vec<Option<Loop>>,
+    regexes: regex::Regexes,
+    /// What `tokenize` goes on with; one for the whole script, as blocks run one at a time.
+    tokens: text::Tokens,
     rounds: u64,
     /// Where the stack of the running block starts.
     stack_base: usize,
@@ -82,6 +89,7 @@ impl BlockContext {
         let pointers: Vec<*const u8> = literals.iter().map(|l| l.as_ptr().cast()).collect();
         let mut cells = layout.cells.clone();
         let arrays = Arrays::new(&layout);
+        let regexes = regex::Regexes::new(&tables.regexes);
         Box::new(BlockContext {
             error: 0,
             record: std::ptr::null(),
@@ -99,6 +107,8 @@ impl BlockContext {
                 raised: None,
                 texts: vec![],
                 loops: vec![],
+                regexes,
+                tokens: text::Tokens::default(),
                 rounds: 0,
                 stack_base: 0,
                 _literals: (literals, pointers),
@@ -129,6 +139,20 @@ impl BlockContext {
     pub fn error_of_site(&self, site: u64) -> Option<RaisedError> {
         let site = self.state.tables.errors.get(usize::try_from(site).ok()?)?;
         Some(RaisedError { message: site.kind.to_string(), site: site.clone() })
+    }
+
+    /// The value of a numeric global.
+    fn cell(&self, storage: Storage) -> i64 {
+        match storage {
+            // SAFETY: the layout has as many cells as were allocated.
+            Storage::Cell(at) => unsafe { *self.cells.add(at as usize) },
+            Storage::Shared(at) => {
+                let offset = self.state.layout.shared_offset(at) as usize;
+                // SAFETY: `.bss` is mapped whole, and its cells are aligned.
+                unsafe { self.shared.add(offset).cast::<i64>().read_volatile() }
+            }
+            Storage::Array(_) => 0,
+        }
     }
 
     /// Raises the error of a site.

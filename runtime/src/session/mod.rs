@@ -44,6 +44,8 @@ pub struct SessionOptions {
     pub time_limit: Option<Duration>,
     /// `-p4`: load, do not attach.
     pub load_only: bool,
+    /// Do not show the globals that nothing reads at the end.
+    pub hide_globals: bool,
     /// Say on standard error what is done.
     pub verbose: bool,
 }
@@ -99,6 +101,7 @@ pub fn run(
         ending: false,
         outcome: Outcome::default(),
         verbose: options.verbose,
+        shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
     session.run_to_end(&mut target, watched, options)?;
@@ -126,6 +129,8 @@ struct Session<'a> {
     ending: bool,
     outcome: Outcome,
     verbose: bool,
+    /// Whether globals that nothing reads are shown at the end.
+    shows_globals: bool,
 }
 
 impl Session<'_> {
@@ -236,6 +241,7 @@ impl Session<'_> {
     fn shut_down(&mut self) -> Result<(), SessionError> {
         if let Some(half) = &mut self.kernel_half {
             let must_settle = !self.layout.events.is_empty()
+                || !self.layout.displayed.is_empty()
                 || self
                     .points
                     .values()
@@ -249,6 +255,12 @@ impl Session<'_> {
             Attach::Error(sequence) if failed => Some(*sequence),
             _ => None,
         });
+        if self.shows_globals && self.outcome.errors == 0 {
+            if let Err(error) = self.context.display_globals() {
+                eprintln!("WARNING: showing the globals: {error}");
+            }
+            self.context.finish();
+        }
         self.output.flush(&mut self.context.state.output);
         if let Some(half) = &self.kernel_half {
             for line in losses::report(half, &self.points, &self.layout) {

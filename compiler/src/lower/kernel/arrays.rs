@@ -14,6 +14,8 @@ use crate::source::Span;
 
 /// `BPF_NOEXIST`.
 const NO_EXIST: i64 = 1;
+/// Larger values of new elements are not made on the stack.
+const LARGEST_ON_STACK: u32 = 128;
 
 impl KernelCode<'_, '_> {
     fn kernel_map(&self, array: ArrayId) -> KernelMap {
@@ -46,7 +48,7 @@ impl KernelCode<'_, '_> {
 
         self.emitter.switch_to(missing);
         self.emitter.builder.set_cold_block(missing);
-        self.insert(map, key, None);
+        self.insert(map, key);
         let (there, full) = (self.emitter.block(), self.emitter.block());
         let second = self.lookup(map, key, there, full);
         self.emitter.switch_to(full);
@@ -61,24 +63,17 @@ impl KernelCode<'_, '_> {
         (map, address)
     }
 
-    /// Inserts an element unless it exists: zeros, or the value, and the stamp of ordered arrays.
-    fn insert(&mut self, map: KernelMap, key: Value, value: Option<(&Operand, ArrayValue)>) {
+    /// Inserts an element of zeros unless it exists, with its stamp in ordered arrays.
+    fn insert(&mut self, map: KernelMap, key: Value) {
+        if map.value_bytes > LARGEST_ON_STACK {
+            self.insert_zeros(map, key);
+            return;
+        }
         let room = self.room(map.value_bytes.max(8));
         let base = self.room_address(room, 0);
-        let mut offset = 0;
-        if let Some((operand, kind)) = value {
-            let ty = match kind {
-                ArrayValue::Text(width) => crate::types::Type::Text(width),
-                ArrayValue::Long | ArrayValue::Stats(_) => crate::types::Type::Long,
-            };
-            self.store_operand(operand, base, 0, ty);
-            offset = ty.bytes();
-        }
-        let end = map.stamp.unwrap_or(map.value_bytes);
-        while offset < end {
+        for offset in (0..map.stamp.unwrap_or(map.value_bytes)).step_by(8) {
             let zero = self.emitter.constant(0);
             self.emitter.store(zero, base, offset);
-            offset += 8;
         }
         if let Some(stamp_offset) = map.stamp {
             let counter =
@@ -90,6 +85,30 @@ impl KernelCode<'_, '_> {
         let map = self.emitter.map(map.index);
         let flags = self.emitter.constant(NO_EXIST);
         self.emitter.helper(Helper::MapUpdateElem, &[map, key, base, flags]);
+    }
+
+    /// Inserts an element with a large value: a copy of the zeros in `.bss`. When this was the program that
+    /// inserted it, the element gets its stamp afterwards.
+    fn insert_zeros(&mut self, map: KernelMap, key: Value) {
+        let zeros = self.emitter.symbol(names::DATA, variables::ZEROS, 0);
+        let address = self.emitter.map(map.index);
+        let flags = self.emitter.constant(NO_EXIST);
+        let arguments = [address, key, zeros, flags];
+        let status = self.emitter.helper(Helper::MapUpdateElem, &arguments);
+        let Some(stamp_offset) = map.stamp else { return };
+        let (inserted, found, done) =
+            (self.emitter.block(), self.emitter.block(), self.emitter.block());
+        self.emitter.builder.ins().brif(status, done, &[], inserted, &[]);
+        self.emitter.switch_to(inserted);
+        let element = self.lookup(map, key, found, done);
+        self.emitter.switch_to(found);
+        let counter =
+            self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(control::STAMP));
+        let one = self.emitter.constant(1);
+        let stamp = self.emitter.fetch_add(counter, one);
+        self.emitter.store(stamp, element, stamp_offset);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
     }
 
     pub(super) fn get(&mut self, array: ArrayId, keys: &[Operand]) -> Operand {
@@ -208,6 +227,12 @@ impl KernelCode<'_, '_> {
         let (map, element) = self.element(array, keys, span);
         let atomic = map.writers > 1;
         self.record_extremes(element, stats, value);
+        if let Some(variance) = stats.variance {
+            self.record_spread(element, stats.count, variance, value);
+        }
+        if let Some(histogram) = stats.histogram {
+            self.record_bucket(element, histogram, value, atomic);
+        }
         let one = self.emitter.constant(1);
         self.accumulate(element, stats.count, one, atomic);
         if let Some(sum) = stats.sum {
@@ -215,7 +240,7 @@ impl KernelCode<'_, '_> {
         }
     }
 
-    fn accumulate(&mut self, element: Value, offset: u32, delta: Value, atomic: bool) {
+    pub(super) fn accumulate(&mut self, element: Value, offset: u32, delta: Value, atomic: bool) {
         if atomic {
             let address = if offset == 0 {
                 element

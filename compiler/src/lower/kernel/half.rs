@@ -332,6 +332,18 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         unreachable!("`partition` leaves no extractors in kernel code")
     }
 
+    fn histogram(&mut self, _: ArrayId, _: &[Operand], _: Span) -> Text {
+        unreachable!("`partition` leaves no histograms in kernel code")
+    }
+
+    fn bucket(&mut self, _: ArrayId, _: &[Operand], _: Value, _: Span) -> Value {
+        unreachable!("`partition` leaves no histograms in kernel code")
+    }
+
+    fn matches(&mut self, _: &Text, _: &str) -> Value {
+        unreachable!("`partition` leaves no regular expressions in kernel code")
+    }
+
     fn foreach_begin(&mut self, _: ArrayId, _: Option<Sort>, _: Option<Value>) -> Value {
         unreachable!("`partition` leaves no `foreach` in kernel code")
     }

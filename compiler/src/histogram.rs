@@ -1,0 +1,141 @@
+//! Histograms: which bucket counts a value.
+//!
+//! | kind | bucket | holds |
+//! |---|---|---|
+//! | log | 64 | 0 |
+//! | log | 64 + n | 2^(n-1) to 2^n - 1 |
+//! | log | 64 - n | the same, negative |
+//! | linear | 0 | what is below `low` |
+//! | linear | 1 + n | `low + n * step` and what follows, up to the next |
+//! | linear | the last | what is above |
+
+/// The most buckets of a histogram, and the number of those of a logarithmic one.
+pub const MAX_BUCKETS: u32 = 128;
+/// The bucket of 0 in a logarithmic histogram.
+pub const ZERO_BUCKET: u32 = 64;
+
+/// The shape of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Histogram {
+    /// `@hist_log`.
+    Log,
+    /// `@hist_linear`; see [`Histogram::linear`].
+    Linear {
+        /// Where the second bucket starts.
+        low: i64,
+        /// What the last bucket but one ends behind.
+        high: i64,
+        /// The width of a bucket, more than 0.
+        step: i64,
+    },
+}
+
+impl Histogram {
+    /// A linear histogram; the error says what is wrong with the numbers.
+    pub fn linear(low: i64, high: i64, step: i64) -> Result<Histogram, String> {
+        if step <= 0 {
+            return Err(format!("the step must be more than 0, not {step}"));
+        }
+        if low >= high {
+            return Err(format!("the lower bound {low} must be less than the upper bound {high}"));
+        }
+        let regular = (i128::from(high) - i128::from(low)) / i128::from(step);
+        if regular + 3 > i128::from(MAX_BUCKETS) {
+            let least = (i128::from(high) - i128::from(low)) / i128::from(MAX_BUCKETS - 2) + 1;
+            return Err(format!(
+                "it would have {} buckets; at most {MAX_BUCKETS} are possible, with a step of {least} \
+                 or more",
+                regular + 3
+            ));
+        }
+        Ok(Histogram::Linear { low, high, step })
+    }
+
+    /// How many buckets it has.
+    pub fn buckets(self) -> u32 {
+        match self {
+            Histogram::Log => MAX_BUCKETS,
+            Histogram::Linear { low, high, step } => {
+                let width = high.wrapping_sub(low) as u64;
+                (width / step as u64 + 3) as u32
+            }
+        }
+    }
+
+    /// The bucket that counts a value.
+    pub fn bucket_of(self, value: i64) -> u32 {
+        match self {
+            Histogram::Log if value < 0 => value.unsigned_abs().leading_zeros(),
+            Histogram::Log => 2 * ZERO_BUCKET - value.leading_zeros(),
+            Histogram::Linear { low, .. } if value < low => 0,
+            Histogram::Linear { low, step, .. } => {
+                let above = value.wrapping_sub(low) as u64 / step as u64;
+                above.saturating_add(1).min(u64::from(self.buckets() - 1)) as u32
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Histogram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Histogram::Log => f.write_str("@hist_log"),
+            Histogram::Linear { low, high, step } => {
+                write!(f, "@hist_linear({low}, {high}, {step})")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_buckets() {
+        for (value, bucket) in [
+            (0, 64),
+            (1, 65),
+            (2, 66),
+            (3, 66),
+            (4, 67),
+            (i64::MAX, 127),
+            (-1, 63),
+            (-2, 62),
+            (-3, 62),
+            (-4, 61),
+            (i64::MIN + 1, 1),
+            (i64::MIN, 0),
+        ] {
+            assert_eq!(Histogram::Log.bucket_of(value), bucket, "{value}");
+        }
+        let linear = Histogram::linear(0, 100, 10).unwrap();
+        assert_eq!(linear.buckets(), 13);
+        for (value, bucket) in [
+            (i64::MIN, 0),
+            (-1, 0),
+            (0, 1),
+            (9, 1),
+            (10, 2),
+            (99, 10),
+            (100, 11),
+            (109, 11),
+            (110, 12),
+            (i64::MAX, 12),
+        ] {
+            assert_eq!(linear.bucket_of(value), bucket, "{value}");
+        }
+        let wide = Histogram::linear(i64::MIN, i64::MAX, i64::MAX / 16).unwrap();
+        assert_eq!(wide.bucket_of(i64::MAX), wide.buckets() - 2);
+        assert_eq!(wide.bucket_of(i64::MIN), 1);
+    }
+
+    #[test]
+    fn refuses_bad_numbers() {
+        for (low, high, step) in [(0, 10, 0), (0, 10, -1), (10, 10, 1), (11, 10, 1), (0, 126, 1)] {
+            assert!(Histogram::linear(low, high, step).is_err(), "{low} {high} {step}");
+        }
+        assert_eq!(Histogram::linear(0, 125, 1).unwrap().buckets(), 128);
+        assert!(Histogram::linear(i64::MIN, i64::MAX, 1).is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! Variance and histograms of aggregates, recorded in kernel code.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, Value, types::I64};
+
+use super::KernelCode;
+use crate::histogram::{Histogram, ZERO_BUCKET};
+use crate::layout::{HistogramLayout, VarianceLayout};
+
+impl KernelCode<'_, '_> {
+    /// A step of Welford's algorithm on this CPU's part, before its count is raised. The parts start as
+    /// zeros, which is right for the first value as well. When one handler interrupts another in here,
+    /// one of the two values is not in the variance.
+    pub(super) fn record_spread(
+        &mut self,
+        element: Value,
+        count: u32,
+        layout: VarianceLayout,
+        value: Value,
+    ) {
+        let old_count = self.emitter.load(element, count);
+        let mean = self.emitter.load(element, layout.mean);
+        let squares = self.emitter.load(element, layout.squares);
+        let value = match layout.shift {
+            0 => value,
+            shift => self.emitter.builder.ins().ishl_imm_u(value, i64::from(shift)),
+        };
+        let count = self.emitter.builder.ins().iadd_imm_s(old_count, 1);
+        let delta = self.emitter.builder.ins().isub(value, mean);
+        let share = self.emitter.builder.ins().sdiv(delta, count);
+        let mean = self.emitter.builder.ins().iadd(mean, share);
+        let from_new_mean = self.emitter.builder.ins().isub(value, mean);
+        let square = self.emitter.builder.ins().imul(delta, from_new_mean);
+        let squares = self.emitter.builder.ins().iadd(squares, square);
+        self.emitter.store(mean, element, layout.mean);
+        self.emitter.store(squares, element, layout.squares);
+    }
+
+    /// Counts a value in its bucket.
+    pub(super) fn record_bucket(
+        &mut self,
+        element: Value,
+        layout: HistogramLayout,
+        value: Value,
+        atomic: bool,
+    ) {
+        let index = match layout.shape {
+            Histogram::Log => self.log_bucket(value),
+            Histogram::Linear { low, step, .. } => {
+                self.linear_bucket(value, low, step, layout.shape.buckets())
+            }
+        };
+        let done = self.emitter.block();
+        let buckets = i64::from(layout.shape.buckets());
+        let bucket = self.emitter.checked_element(element, index, buckets, 8, done);
+        let one = self.emitter.constant(1);
+        self.accumulate(bucket, layout.buckets, one, atomic);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
+    }
+
+    /// The leading zeros of a value say its power of two: of a negative one they are its bucket, of
+    /// any other what its bucket lacks to 128.
+    fn log_bucket(&mut self, value: Value) -> Value {
+        let (negative, other) = (self.emitter.block(), self.emitter.block());
+        let join = self.emitter.block();
+        let index = self.emitter.builder.append_block_param(join, I64);
+        let is = self.emitter.builder.ins().icmp_imm_s(IntCC::SignedLessThan, value, 0);
+        self.emitter.builder.ins().brif(is, negative, &[], other, &[]);
+        self.emitter.switch_to(negative);
+        let absolute = self.emitter.builder.ins().ineg(value);
+        let bucket = self.emitter.builder.ins().clz(absolute);
+        self.emitter.builder.ins().jump(join, &[bucket.into()]);
+        self.emitter.switch_to(other);
+        let zeros = self.emitter.builder.ins().clz(value);
+        let all = self.emitter.constant(2 * i64::from(ZERO_BUCKET));
+        let bucket = self.emitter.builder.ins().isub(all, zeros);
+        self.emitter.builder.ins().jump(join, &[bucket.into()]);
+        self.emitter.switch_to(join);
+        index
+    }
+
+    fn linear_bucket(&mut self, value: Value, low: i64, step: i64, buckets: u32) -> Value {
+        let (inside, above) = (self.emitter.block(), self.emitter.block());
+        let join = self.emitter.block();
+        let index = self.emitter.builder.append_block_param(join, I64);
+        let low = self.emitter.opaque(low);
+        let zero = self.emitter.constant(0);
+        let below = self.emitter.builder.ins().icmp(IntCC::SignedLessThan, value, low);
+        self.emitter.builder.ins().brif(below, join, &[zero.into()], inside, &[]);
+        self.emitter.switch_to(inside);
+        // At least 0, as an unsigned number it cannot overflow.
+        let distance = self.emitter.builder.ins().isub(value, low);
+        let step = self.emitter.opaque(step);
+        let steps = self.emitter.builder.ins().udiv(distance, step);
+        let regular = self.emitter.opaque(i64::from(buckets) - 2);
+        let next = self.emitter.builder.ins().iadd_imm_s(steps, 1);
+        let over =
+            self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, steps, regular);
+        self.emitter.builder.ins().brif(over, above, &[], join, &[next.into()]);
+        self.emitter.switch_to(above);
+        let last = self.emitter.constant(i64::from(buckets) - 1);
+        self.emitter.builder.ins().jump(join, &[last.into()]);
+        self.emitter.switch_to(join);
+        index
+    }
+}

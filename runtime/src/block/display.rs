@@ -1,0 +1,96 @@
+//! What is shown at the end of the globals that a script fills and never reads.
+//!
+//! ```text
+//! hits=12
+//! last="bash"
+//! opens["bash",3]=7
+//! sizes["bash"] @count=2 @min=1 @max=3 @sum=4 @avg=2
+//! ```
+
+use std::fmt::Write;
+
+use ntap_compiler::hir::{Sort, SortBy, SortDirection};
+use ntap_compiler::layout::{ArrayId, Storage};
+use ntap_compiler::runtime_functions::NO_LIMIT;
+
+use super::BlockContext;
+use super::foreach::Loop;
+use super::values::{Key, Value, Word};
+use crate::sys::SysError;
+
+/// Arrays begin with their greatest values.
+const GREATEST_FIRST: Sort = Sort { by: SortBy::Value, direction: SortDirection::Descending };
+
+impl BlockContext {
+    /// Adds the globals that nothing reads to the output.
+    pub fn display_globals(&mut self) -> Result<(), SysError> {
+        let layout = self.state.layout.clone();
+        for (name, storage) in &layout.displayed {
+            match *storage {
+                Storage::Array(array) => self.display_array(name, array)?,
+                Storage::Cell(_) | Storage::Shared(_) => {
+                    let line = format!("{name}={}\n", self.cell(*storage));
+                    self.state.output.extend_from_slice(line.as_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn display_array(&mut self, name: &str, array: ArrayId) -> Result<(), SysError> {
+        let arrays = &mut self.state.arrays;
+        let mut elements = Loop::new(arrays, array, Some(GREATEST_FIRST), NO_LIMIT)?;
+        while elements.advance() {
+            let Some(key) = elements.key() else { break };
+            let Some(value) = arrays.get(array, key)? else { continue };
+            let mut line = name.as_bytes().to_vec();
+            write_key(key, &mut line);
+            write_value(value, &mut line);
+            line.push(b'\n');
+            self.state.output.extend_from_slice(&line);
+        }
+        Ok(())
+    }
+}
+
+/// `["bash",3]`; nothing for a global without keys.
+fn write_key(key: &Key, out: &mut Vec<u8>) {
+    for (at, word) in key.iter().enumerate() {
+        out.push(if at == 0 { b'[' } else { b',' });
+        write_word(word, out);
+    }
+    if !key.is_empty() {
+        out.push(b']');
+    }
+}
+
+fn write_word(word: &Word, out: &mut Vec<u8>) {
+    match word {
+        Word::Long(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Word::Text(text) => {
+            out.push(b'"');
+            out.extend_from_slice(text.to_bytes());
+            out.push(b'"');
+        }
+    }
+}
+
+fn write_value(value: &Value, out: &mut Vec<u8>) {
+    let mut text = String::new();
+    match value {
+        Value::Word(word) => {
+            out.push(b'=');
+            return write_word(word, out);
+        }
+        Value::Stats(stats) if stats.count == 0 => text.push_str(" @count=0x0"),
+        Value::Stats(stats) => {
+            let average = stats.sum.wrapping_div(stats.count);
+            let _ = write!(
+                text,
+                " @count={} @min={} @max={} @sum={} @avg={average}",
+                stats.count, stats.min, stats.max, stats.sum
+            );
+        }
+    }
+    out.extend_from_slice(text.as_bytes());
+}
