@@ -12,7 +12,7 @@ mod runner;
 
 use std::process::ExitCode;
 
-use runner::{Outcome, Suite, both, cases::Case, privilege, session, stages, workload};
+use runner::{Outcome, Suite, both, cases::Case, generated, privilege, session, stages, workload};
 
 const SUITES: &[Suite] = &[
     // Those of the syntax belong to tests/syntax.rs.
@@ -48,8 +48,8 @@ fn main() -> ExitCode {
     // Options are those of the usual test harness, which has more targets than this one.
     let words: Vec<String> = words.filter(|word| !word.starts_with('-')).collect();
     let mut all = Outcome::default();
-    for suite in SUITES {
-        let outcome = runner::run(suite, &words);
+    let outcomes = SUITES.iter().map(|suite| runner::run(suite, &words));
+    for outcome in outcomes.chain(std::iter::once_with(|| generated::run(&words))) {
         all.passed += outcome.passed;
         all.failed += outcome.failed;
         all.skipped += outcome.skipped;

@@ -2,6 +2,8 @@
 
 pub(crate) mod both;
 pub(crate) mod cases;
+pub(crate) mod generated;
+pub(crate) mod generator;
 pub(crate) mod privilege;
 pub(crate) mod recorded_kernel;
 pub(crate) mod session;

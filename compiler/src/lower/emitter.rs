@@ -59,6 +59,9 @@ const SMALL: u32 = 64;
 /// Bytes of the stack that variables may take; the rest is for temporaries and spills.
 const STACK_SHARE: u32 = 192;
 
+/// Bytes of the stack that variables and temporaries may take while there is scratch memory.
+const STACK_MOST: u32 = 288;
+
 /// A CLIF function under construction.
 pub struct Emitter<'f> {
     /// The builder.
@@ -201,7 +204,9 @@ impl<'f> Emitter<'f> {
     /// Room for a temporary, free for other uses after [`Emitter::release_slots`].
     pub fn room(&mut self, bytes: u32, scratch: bool) -> Room {
         let bytes = bytes.next_multiple_of(8);
-        if !scratch || bytes <= SMALL {
+        let is_free = |&(size, room): &(u32, Room)| size == bytes && matches!(room, Room::Stack(_));
+        let fits = self.stack_bytes + bytes <= STACK_MOST || self.free.iter().any(is_free);
+        if !scratch || (bytes <= SMALL && fits) {
             return Room::Stack(self.slot(bytes));
         }
         self.scratch_room(bytes)

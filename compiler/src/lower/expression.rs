@@ -106,8 +106,9 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 self.assignment(target, *operator, *operator_span, value)
             }
             ExprKind::Increment { target, prefix, by } => {
+                let keys = self.keys_of(target);
                 let delta = self.half.emitter().constant(*by);
-                let old = self.add(target, delta);
+                let old = self.add(target, &keys, delta);
                 if *prefix {
                     let e = self.half.emitter();
                     return Operand::Long(e.builder.ins().iadd(old, delta));
@@ -299,8 +300,9 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         }
     }
 
-    /// Adds to a numeric place; gives the old value. Globals are added to atomically.
-    fn add(&mut self, place: &Place, delta: Value) -> Value {
+    /// Adds to a numeric place, whose keys are computed already; gives the old value. Globals are added
+    /// to atomically.
+    fn add(&mut self, place: &Place, keys: &[Operand], delta: Value) -> Value {
         match &place.kind {
             PlaceKind::Local(id) => {
                 let old = self.read(place).long();
@@ -308,16 +310,12 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 self.write_local(*id, &Operand::Long(new));
                 old
             }
-            PlaceKind::Global(id) => match self.layout.storage[*id] {
-                Storage::Array(array) => self.half.array_add(array, &[], delta, place.span),
+            PlaceKind::Global(id) | PlaceKind::Element(id, _) => match self.layout.storage[*id] {
+                Storage::Array(array) => self.half.array_add(array, keys, delta, place.span),
                 storage @ (Storage::Cell(_) | Storage::Shared(_)) => {
                     self.half.add_cell(storage, delta)
                 }
             },
-            PlaceKind::Element(..) => {
-                let (array, keys) = self.element(place);
-                self.half.array_add(array, &keys, delta, place.span)
-            }
         }
     }
 
@@ -328,9 +326,9 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         operator_span: Span,
         value: &Expr,
     ) -> Operand {
+        let keys = self.keys_of(target);
         match operator {
             AssignOperator::Set => {
-                let keys = self.keys_of(target);
                 let value = self.expression(value);
                 self.assign(target, &keys, &value);
                 value
@@ -340,7 +338,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 let e = self.half.emitter();
                 let delta =
                     if operator == Arithmetic::Add { value } else { e.builder.ins().ineg(value) };
-                let old = self.add(target, delta);
+                let old = self.add(target, &keys, delta);
                 Operand::Long(self.half.emitter().builder.ins().iadd(old, delta))
             }
             AssignOperator::Arithmetic(operator) => {
@@ -349,7 +347,6 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                     _ => None,
                 };
                 let value = self.long(value);
-                let keys = self.keys_of(target);
                 let old = self.read_with(target, &keys).long();
                 let new = self.arithmetic(operator, operator_span, old, value, constant);
                 let new = Operand::Long(new);
@@ -358,7 +355,6 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
             }
             AssignOperator::Concatenate => {
                 let value = self.expression(value);
-                let keys = self.keys_of(target);
                 let old = self.read_with(target, &keys);
                 let new = self.half.concatenate(old.text(), value.text());
                 self.assign(target, &keys, &new);

@@ -43,6 +43,9 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
         let kernel = probe.point.attach.in_kernel().then_some(id);
         each_statement(&probe.body.statements, &mut |s| statement_uses(s, kernel, &mut uses));
     }
+    for event in layout.events.values() {
+        each_statement(&event.body.statements, &mut |s| statement_uses(s, None, &mut uses));
+    }
     // Functions count as the code of every probe that may call them; which of them does is not worth
     // telling: more than one writer only makes additions atomic.
     for bodies in layout.kernel_functions.values() {

@@ -303,6 +303,9 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(plain);
         self.emitter.builder.ins().jump(join, &[end.into()]);
         self.emitter.switch_to(join);
+        // The verifier would follow every length that numbers can have, in all combinations. What memory
+        // holds it does not know: behind this all lengths are one.
+        let start = self.forget(start);
         let (inside, impossible) = (self.emitter.block(), self.emitter.block());
         let result = self.emitter.builder.append_block_param(inside, I64);
         let address =
@@ -312,6 +315,15 @@ impl KernelCode<'_, '_> {
         self.emitter.builder.ins().jump(inside, &[buffer.into()]);
         self.emitter.switch_to(inside);
         result
+    }
+
+    /// The same number, of which the verifier knows nothing any more.
+    fn forget(&mut self, value: Value) -> Value {
+        let room = self.emitter.scratch_room(8);
+        let address = self.room_address(room, 0);
+        self.emitter.store(value, address, 0);
+        let address = self.emitter.pin(address);
+        self.emitter.load(address, 0)
     }
 
     /// The character of a digit.
