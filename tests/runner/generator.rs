@@ -12,17 +12,54 @@ const STATEMENT_DEPTH: u32 = 2;
 
 /// Numbers at which something changes.
 const NUMBERS: &[&str] = &[
-    "0", "1", "2", "3", "7", "8", "10", "63", "64", "100", "255", "256", "65535", "0x7fffffff",
-    "0x80000000", "0xffffffff", "0x100000000", "0x7fffffffffffffff", "0x8000000000000000", "(-1)",
-    "(-2)", "(-10)", "(-128)", "(-1000000007)", "(-4294967296)",
+    "0",
+    "1",
+    "2",
+    "3",
+    "7",
+    "8",
+    "10",
+    "63",
+    "64",
+    "100",
+    "255",
+    "256",
+    "65535",
+    "0x7fffffff",
+    "0x80000000",
+    "0xffffffff",
+    "0x100000000",
+    "0x7fffffffffffffff",
+    "0x8000000000000000",
+    "(-1)",
+    "(-2)",
+    "(-10)",
+    "(-128)",
+    "(-1000000007)",
+    "(-4294967296)",
 ];
 
 /// Strings at whose lengths something changes.
 const TEXTS: &[&str] = &[
-    "", "a", "b", "ab", "abc", "Abc", "1234567", "12345678", "123456789", "123456789012345",
-    "1234567890123456", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "a string of some more words than others",
+    "",
+    "a",
+    "b",
+    "ab",
+    "abc",
+    "Abc",
+    "1234567",
+    "12345678",
+    "123456789",
+    "123456789012345",
+    "1234567890123456",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "a string of some more words than others",
     "123456789012345678901234567890123456789012345678901234567890123",
-    "1234567890123456789012345678901234567890123456789012345678901234", "%d", "é", "tab\\t", " ",
+    "1234567890123456789012345678901234567890123456789012345678901234",
+    "%d",
+    "é",
+    "tab\\t",
+    " ",
 ];
 
 const ARITHMETIC: &[&str] = &["+", "-", "*", "&", "|", "^", "+", "-"];
@@ -242,8 +279,10 @@ impl Generator {
                         format!("({place} = {value})")
                     }
                     _ => {
-                        let (operator, value) =
-                            (self.one(&["+=", "-=", "*=", "^=", "|=", "&="]), self.number(depth - 1));
+                        let (operator, value) = (
+                            self.one(&["+=", "-=", "*=", "^=", "|=", "&="]),
+                            self.number(depth - 1),
+                        );
                         format!("({place} {operator} {value})")
                     }
                 }
