@@ -12,7 +12,9 @@ mod runner;
 
 use std::process::ExitCode;
 
-use runner::{Outcome, Suite, both, cases::Case, generated, privilege, session, stages, workload};
+use runner::{
+    Outcome, Suite, both, cases::Case, garbled, generated, privilege, session, stages, workload,
+};
 
 const SUITES: &[Suite] = &[
     // Those of the syntax belong to tests/syntax.rs.
@@ -49,7 +51,9 @@ fn main() -> ExitCode {
     let words: Vec<String> = words.filter(|word| !word.starts_with('-')).collect();
     let mut all = Outcome::default();
     let outcomes = SUITES.iter().map(|suite| runner::run(suite, &words));
-    for outcome in outcomes.chain(std::iter::once_with(|| generated::run(&words))) {
+    let programs = std::iter::once_with(|| generated::run(&words));
+    let scripts = std::iter::once_with(|| garbled::run(&words));
+    for outcome in outcomes.chain(programs).chain(scripts) {
         all.passed += outcome.passed;
         all.failed += outcome.failed;
         all.skipped += outcome.skipped;

@@ -2,6 +2,7 @@
 
 pub(crate) mod both;
 pub(crate) mod cases;
+pub(crate) mod garbled;
 pub(crate) mod generated;
 pub(crate) mod generator;
 pub(crate) mod privilege;

@@ -11,7 +11,8 @@ use ntap_compiler::{partition, types};
 use super::cases::Case;
 use super::recorded_kernel::RecordedKernel;
 
-const KERNEL: &str = "6.18";
+/// The recorded kernel.
+pub(crate) const KERNEL: &str = "6.18";
 const RING_BUFFER_BYTES: u32 = 1 << 20;
 
 /// What a case gives: the text of its stage, and what was reported on the way.
@@ -92,7 +93,8 @@ fn show(case: &Case, stage: Stage) -> Shown {
     Shown { text, reported, is_wrong: diagnostics.has_errors() }
 }
 
-fn options<'a>(arguments: &'a [String], kernel: &'a RecordedKernel) -> Options<'a> {
+/// The options of a compilation with these words after the script.
+pub(crate) fn options<'a>(arguments: &'a [String], kernel: &'a RecordedKernel) -> Options<'a> {
     Options { ring_buffer_bytes: RING_BUFFER_BYTES, ..Options::new(arguments, kernel) }
 }
 

@@ -11,7 +11,7 @@ mod visit;
 
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use print::{Annotations, print_body, print_expression};
-pub use visit::{each_expression, each_statement};
+pub use visit::{each_expression, each_part, each_statement};
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 

@@ -91,6 +91,11 @@ fn place(place: &Place, f: &mut impl FnMut(&Expr)) {
     }
 }
 
+/// Calls `f` on an expression and its parts, outer ones first.
+pub fn each_part(e: &Expr, f: &mut impl FnMut(&Expr)) {
+    expression(e, f);
+}
+
 fn expression(e: &Expr, f: &mut impl FnMut(&Expr)) {
     f(e);
     match &e.kind {

@@ -6,6 +6,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I64};
 use super::{ErrorKind, ErrorSite, Half, Lower, Operand, Text};
 use crate::hir::{
     Arithmetic, AssignOperator, Comparison, Expr, ExprKind, LocalId, Place, PlaceKind, Unary,
+    each_part,
 };
 use crate::layout::Storage;
 use crate::source::Span;
@@ -13,7 +14,16 @@ use crate::types::Type;
 
 impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
     pub(super) fn expressions(&mut self, list: &[Expr]) -> Vec<Operand> {
-        list.iter().map(|e| self.expression(e)).collect()
+        list.iter().enumerate().map(|(at, e)| self.operand(e, &list[at + 1..])).collect()
+    }
+
+    /// The value of an operand. A string is held if one of the later operands may assign to the variable
+    /// it is in.
+    fn operand<'e>(&mut self, e: &Expr, later: impl IntoIterator<Item = &'e Expr>) -> Operand {
+        match self.expression(e) {
+            Operand::Text(text) if later.into_iter().any(assigns_text) => self.half.hold(&text),
+            value => value,
+        }
     }
 
     pub(super) fn long(&mut self, e: &Expr) -> Value {
@@ -61,7 +71,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 Operand::Long(self.arithmetic(*operator, *operator_span, left, right, constant))
             }
             ExprKind::Compare { operator, left, right } => {
-                let left = self.expression(left);
+                let left = self.operand(left, [&**right]);
                 let right = self.expression(right);
                 Operand::Long(match (&left, &right) {
                     (Operand::Text(l), Operand::Text(r)) => {
@@ -85,7 +95,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 |lower| Operand::Long(lower.half.emitter().constant(0)),
             ),
             ExprKind::Concatenate { left, right } => {
-                let left = self.expression(left);
+                let left = self.operand(left, [&**right]);
                 let right = self.expression(right);
                 self.half.concatenate(left.text(), right.text())
             }
@@ -106,7 +116,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 self.assignment(target, *operator, *operator_span, value)
             }
             ExprKind::Increment { target, prefix, by } => {
-                let keys = self.keys_of(target);
+                let keys = self.keys_of(target, None);
                 let delta = self.half.emitter().constant(*by);
                 let old = self.add(target, &keys, delta);
                 if *prefix {
@@ -326,7 +336,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         operator_span: Span,
         value: &Expr,
     ) -> Operand {
-        let keys = self.keys_of(target);
+        let keys = self.keys_of(target, Some(value));
         match operator {
             AssignOperator::Set => {
                 let value = self.expression(value);
@@ -363,10 +373,15 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         }
     }
 
-    /// The keys of a place that is an element, computed once for reading and writing it.
-    fn keys_of(&mut self, place: &Place) -> Vec<Operand> {
+    /// The keys of a place that is an element, computed once for reading and writing it, and before what
+    /// is assigned to it.
+    fn keys_of(&mut self, place: &Place, value: Option<&Expr>) -> Vec<Operand> {
         match &place.kind {
-            PlaceKind::Element(_, keys) => self.expressions(keys),
+            PlaceKind::Element(_, keys) => keys
+                .iter()
+                .enumerate()
+                .map(|(at, key)| self.operand(key, keys[at + 1..].iter().chain(value)))
+                .collect(),
             PlaceKind::Local(_) | PlaceKind::Global(_) => vec![],
         }
     }
@@ -388,6 +403,16 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
             Type::Text(_) => Operand::Text(Text::Literal(String::new())),
         }
     }
+}
+
+/// Whether an expression assigns to a local that holds a string: no other string changes in place.
+fn assigns_text(e: &Expr) -> bool {
+    let mut found = false;
+    each_part(e, &mut |part| {
+        found |= matches!(&part.kind, ExprKind::Assign { target, .. }
+            if matches!(target.kind, PlaceKind::Local(_)));
+    });
+    found
 }
 
 /// The CLIF condition of a comparison of signed numbers.

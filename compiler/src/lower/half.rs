@@ -167,6 +167,8 @@ pub trait Half<'f> {
     fn compare_texts(&mut self, operator: Comparison, left: &Text, right: &Text) -> Value;
     /// Joins two strings.
     fn concatenate(&mut self, left: &Text, right: &Text) -> Operand;
+    /// A string that stays what it is when variables are assigned to while the statement runs.
+    fn hold(&mut self, text: &Text) -> Operand;
     /// A temporary that takes one of two values, and lasts as long as the statement.
     fn temporary(&mut self, ty: Type) -> LocalPlace;
 

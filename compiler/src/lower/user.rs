@@ -583,6 +583,11 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         Operand::Text(Text::Memory { address, width: MAX_STRING })
     }
 
+    fn hold(&mut self, text: &Text) -> Operand {
+        // Strings are not changed in place here.
+        Operand::Text(text.clone())
+    }
+
     fn temporary(&mut self, ty: Type) -> LocalPlace {
         self.declare_local(ty)
     }

@@ -225,7 +225,7 @@ impl Resolver<'_> {
         Some(text.clone())
     }
 
-    /// What an extractor reads: a global or an element of one.
+    /// What an extractor reads and `<<<` adds to: a global or an element of one.
     pub(super) fn aggregate_target(
         &mut self,
         scope: &mut Scope<'_>,

@@ -152,7 +152,7 @@ impl Resolver<'_> {
             ExpressionKind::Assign {
                 operator: AssignOperator::Aggregate, target, value, ..
             } => {
-                let target = self.target(scope, target);
+                let target = self.aggregate_target(scope, target);
                 let value = self.expression(scope, value)?;
                 let target = target?;
                 self.refuse_iterated(scope, &target, expression.span);

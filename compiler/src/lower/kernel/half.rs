@@ -414,6 +414,17 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.join(&[left.clone(), right.clone()])
     }
 
+    fn hold(&mut self, text: &Text) -> Operand {
+        match text {
+            Text::Literal(_) => Operand::Text(text.clone()),
+            Text::Memory { width, .. } => {
+                let (to, held) = self.text_room(*width);
+                self.copy_text(text, to, 0, *width);
+                held
+            }
+        }
+    }
+
     fn temporary(&mut self, ty: Type) -> LocalPlace {
         match ty {
             Type::Text(width) => LocalPlace::Memory(self.room(width), width),
