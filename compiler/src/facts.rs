@@ -70,4 +70,10 @@ pub trait Facts {
 
     /// The newest instruction set version the kernel accepts.
     fn cpu_version(&self) -> CpuVersion;
+
+    /// Whether the kernel's verifier bounds loops by itself (`may_goto`, kernel 6.9). Without, it walks
+    /// every round of a loop.
+    fn has_may_goto(&self) -> bool {
+        false
+    }
 }

@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
 use crate::layout::{DEFAULT_CAPACITY, Layout, control, counters};
-use crate::lower::{self, Lowered};
+use crate::lower::{self, KernelFeatures, Lowered};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap};
@@ -61,6 +61,8 @@ pub struct Analyzed {
     pub types: Types,
     /// Where its data is.
     pub layout: Layout,
+    /// What its kernel code makes use of.
+    pub features: KernelFeatures,
 }
 
 /// A compiled script.
@@ -111,14 +113,20 @@ impl Parsed {
         let (mut script, mut types) = self.resolve(options, diagnostics)?;
         let capacity = options.array_capacity;
         let layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
-        (!diagnostics.has_errors()).then_some(Analyzed { script, types, layout })
+        if diagnostics.has_errors() {
+            return None;
+        }
+        // Asked only where it matters: asking loads a program.
+        let has_loops = lower::has_kernel_loops(&script, &layout);
+        let may_goto = has_loops && options.facts.has_may_goto();
+        Some(Analyzed { script, types, layout, features: KernelFeatures { may_goto } })
     }
 }
 
 impl Analyzed {
     /// The CLIF of both halves.
     pub fn lower(&self) -> Lowered {
-        lower::lower(&self.script, &self.types, &self.layout)
+        lower::lower(&self.script, &self.types, &self.layout, self.features)
     }
 
     /// Whether any handler runs in the kernel.

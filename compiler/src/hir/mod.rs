@@ -9,7 +9,7 @@ mod live;
 mod print;
 mod visit;
 
-pub use live::{live_locals, used_locals};
+pub use live::{assigned_locals, live_locals, used_locals};
 pub use print::{Annotations, print_body, print_expression};
 pub use visit::{each_expression, each_part, each_statement};
 

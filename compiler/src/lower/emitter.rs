@@ -143,6 +143,11 @@ impl<'f> Emitter<'f> {
         self.builder.inst_results(call)[0]
     }
 
+    /// `may_goto`: not zero while the kernel lets loops go on; only for the branch right behind it.
+    pub fn may_goto(&mut self) -> Value {
+        self.call(names::INTRINSIC, names::INTRINSIC_MAY_GOTO, &[])
+    }
+
     /// `base + index * scale` where `index` is less than `length`, else control goes to `outside`.
     /// The optimizer can separate neither the check nor the address from the other.
     pub fn checked_element(
@@ -197,6 +202,12 @@ impl<'f> Emitter<'f> {
         if !scratch || (bytes <= SMALL && self.stack_bytes + bytes <= STACK_SHARE) {
             return Room::Stack(self.permanent_slot(bytes));
         }
+        self.scratch_bytes += bytes;
+        Room::Scratch(self.scratch_bytes - bytes)
+    }
+
+    /// Room for a variable in the scratch memory.
+    pub fn permanent_scratch(&mut self, bytes: u32) -> Room {
         self.scratch_bytes += bytes;
         Room::Scratch(self.scratch_bytes - bytes)
     }

@@ -88,6 +88,9 @@ pub trait Half<'f> {
     /// Counts a round of a loop, and raises an error after too many.
     fn count_round(&mut self, site: ErrorSite);
 
+    /// A local is about to change in a loop: what is known of its value is of no use.
+    fn forget(&mut self, place: LocalPlace);
+
     /// A constant divisor, which kernel code hides from the optimizer.
     fn divisor(&mut self, value: i64) -> Value;
 

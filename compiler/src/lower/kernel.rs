@@ -19,7 +19,7 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use super::{
-    Emitter, Helper, KernelFunction, Lower, Operand, Room, Tables, Text,
+    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, Text,
     emitter::trusted,
     user::{frontend_config, signature},
 };
@@ -71,8 +71,18 @@ pub struct KernelCode<'a, 'f> {
     handlers: Vec<Handler>,
     /// The errors that can lead to the `try` that ended last.
     caught_sites: Vec<u32>,
-    /// Counts rounds of loops; made when first needed.
-    rounds: Option<Variable>,
+    /// Counts rounds of loops; made when there are any.
+    rounds: Option<Rounds>,
+}
+
+/// Where the rounds of loops are counted.
+#[derive(Clone, Copy)]
+enum Rounds {
+    /// In a variable: the verifier follows the count, and so knows that loops end.
+    Followed(Variable),
+    /// In memory, where the verifier does not follow it: all rounds look the same to it, and that loops
+    /// end it knows by `may_goto`.
+    Unfollowed(Room),
 }
 
 /// The handler of a `try`: its parameter is the site of the error.
@@ -87,6 +97,7 @@ pub(super) fn function(
     script: &Script,
     types: &Types,
     layout: &Layout,
+    features: KernelFeatures,
     tables: &mut Tables,
     id: ProbeId,
 ) -> KernelFunction {
@@ -116,7 +127,7 @@ pub(super) fn function(
         caught_sites: vec![],
         rounds: None,
     };
-    code.prologue(probe.span, &probe.body, types);
+    code.prologue(probe.span, &probe.body, types, features);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
     // A handler that looks its scratch memory up has some, even if it makes no use of it.
     let least = if code.scratch.is_some() { 8 } else { 0 };
@@ -128,7 +139,7 @@ pub(super) fn function(
 }
 
 impl KernelCode<'_, '_> {
-    fn prologue(&mut self, span: Span, body: &Body, types: &Types) {
+    fn prologue(&mut self, span: Span, body: &Body, types: &Types, features: KernelFeatures) {
         let location = self.tables.locations.intern(span);
         self.emitter.locate(location);
         let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
@@ -139,7 +150,10 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(run);
         let layout = self.layout;
         let functions = || layout.kernel_functions.values().flatten();
-        if needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types)) {
+        let loops = uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements));
+        let unfollowed = loops && features.may_goto;
+        if unfollowed || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types))
+        {
             self.find_scratch();
         }
         let mut uses = vec![0usize; self.point.context.len()];
@@ -149,11 +163,18 @@ impl KernelCode<'_, '_> {
                 self.cached[at] = Some(self.context_variable(at));
             }
         }
-        if uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements)) {
-            let rounds = self.emitter.builder.declare_var(I64);
+        if loops {
             let zero = self.emitter.constant(0);
-            self.emitter.builder.def_var(rounds, zero);
-            self.rounds = Some(rounds);
+            self.rounds = Some(if unfollowed {
+                let room = self.emitter.permanent_scratch(8);
+                let address = self.room_address(room, 0);
+                self.emitter.store(zero, address, 0);
+                Rounds::Unfollowed(room)
+            } else {
+                let rounds = self.emitter.builder.declare_var(I64);
+                self.emitter.builder.def_var(rounds, zero);
+                Rounds::Followed(rounds)
+            });
         }
     }
 
@@ -250,6 +271,13 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
             || matches!(e.kind, ExprKind::Concatenate { .. } | ExprKind::Sprint(_));
     });
     found
+}
+
+/// Whether kernel handlers have loops.
+pub fn has_kernel_loops(script: &Script, layout: &Layout) -> bool {
+    let handlers = script.probes.values().filter(|p| p.point.attach.in_kernel());
+    handlers.into_iter().any(|p| uses_loops(&p.body.statements))
+        || layout.kernel_functions.values().flatten().any(|b| uses_loops(&b.statements))
 }
 
 fn uses_loops(statements: &[crate::hir::Stmt]) -> bool {

@@ -17,7 +17,7 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
-pub use kernel::{KernelCode, can_format, variables};
+pub use kernel::{KernelCode, can_format, has_kernel_loops, variables};
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
 
@@ -40,6 +40,13 @@ pub struct Lowered {
     pub user: Vec<UserFunction>,
     /// What the code refers to by index.
     pub tables: Tables,
+}
+
+/// What kernel code may make use of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelFeatures {
+    /// Loops bounded by the kernel (`may_goto`).
+    pub may_goto: bool,
 }
 
 /// A kernel handler in CLIF.
@@ -72,13 +79,20 @@ pub enum Role {
 }
 
 /// Lowers a split script.
-pub fn lower(script: &Script, types: &Types, layout: &Layout) -> Lowered {
+pub fn lower(script: &Script, types: &Types, layout: &Layout, features: KernelFeatures) -> Lowered {
     let mut tables = Tables::default();
     let mut kernel_functions = vec![];
     let mut user_functions = vec![];
     for (id, probe) in script.probes.iter() {
         if probe.point.attach.in_kernel() {
-            kernel_functions.push(kernel::function(script, types, layout, &mut tables, id));
+            kernel_functions.push(kernel::function(
+                script,
+                types,
+                layout,
+                features,
+                &mut tables,
+                id,
+            ));
         } else {
             let function = user::block(script, types, layout, &mut tables, &probe.body);
             user_functions.push(UserFunction { role: Role::Probe(id), function });

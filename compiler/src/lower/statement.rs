@@ -1,7 +1,7 @@
 //! Statements: control flow, the same for both halves.
 
 use super::{ErrorKind, ErrorSite, Half, Leaving, LoopTargets, Lower, Operand};
-use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind};
+use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind, assigned_locals};
 use crate::layout::{ArrayId, Storage};
 
 impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
@@ -58,6 +58,12 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 let (next, end) = (e.block(), e.block());
                 e.jump(preheader);
                 e.switch_to(preheader);
+                for id in assigned_locals(std::slice::from_ref(statement)) {
+                    if let Some(place) = self.locals[id] {
+                        self.half.forget(place);
+                    }
+                }
+                let e = self.half.emitter();
                 e.jump(head);
                 e.switch_to(head);
                 match condition {

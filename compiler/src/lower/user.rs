@@ -329,6 +329,8 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         self.call(RuntimeFunction::Round, &[site]);
     }
 
+    fn forget(&mut self, _place: LocalPlace) {}
+
     fn divisor(&mut self, value: i64) -> Value {
         self.emitter.constant(value)
     }

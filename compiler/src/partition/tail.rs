@@ -267,27 +267,6 @@ impl Tail<'_, '_> {
     }
 }
 
-/// The locals that the statements assign.
-fn assigned_locals(statements: &[Stmt]) -> BTreeSet<LocalId> {
-    let mut assigned = BTreeSet::new();
-    each_statement(statements, &mut |s| match &s.kind {
-        StmtKind::Foreach(foreach) => assigned.extend(foreach.keys.iter().chain(&foreach.value)),
-        StmtKind::Try { variable, .. } => assigned.extend(variable),
-        StmtKind::Delete(Place { kind: PlaceKind::Local(id), .. }) => {
-            assigned.insert(*id);
-        }
-        _ => {}
-    });
-    each_expression(statements, &mut |e| {
-        if let ExprKind::Assign { target, .. } | ExprKind::Increment { target, .. } = &e.kind
-            && let PlaceKind::Local(id) = target.kind
-        {
-            assigned.insert(id);
-        }
-    });
-    assigned
-}
-
 /// The globals that the statements, and the functions they call, change.
 fn changed_globals(statements: &[Stmt], script: &Script) -> BTreeSet<GlobalId> {
     let mut changed = BTreeSet::new();

@@ -11,17 +11,34 @@ const SIGN_EXTENDING_MOVE: [u8; 24] = [
     0x95, 0, 0, 0, 0, 0, 0, 0,
 ];
 
+/// `r0 = 0; may_goto +1; r0 = 1; exit`.
+const MAY_GOTO: [u8; 32] = [
+    0xb7, 0, 0, 0, 0, 0, 0, 0, //
+    0xe5, 0, 1, 0, 0, 0, 0, 0, //
+    0xb7, 0, 0, 0, 1, 0, 0, 0, //
+    0x95, 0, 0, 0, 0, 0, 0, 0,
+];
+
 /// A socket filter: the program type that asks for the least privilege.
 const SOCKET_FILTER: u32 = 1;
 
 /// Version 4 when a program of it loads, else 3, also when nothing may be loaded at all: the error is
 /// then told when the script's program is loaded.
 pub(super) fn probe() -> CpuVersion {
+    if loads(&SIGN_EXTENDING_MOVE) { CpuVersion::V4 } else { CpuVersion::V3 }
+}
+
+/// Whether a program with `may_goto` loads (kernel 6.9).
+pub(super) fn probe_may_goto() -> bool {
+    loads(&MAY_GOTO)
+}
+
+fn loads(instructions: &[u8]) -> bool {
     let spec = ProgramSpec {
         name: "ntap_probe",
         program_type: SOCKET_FILTER,
-        instructions: &SIGN_EXTENDING_MOVE,
+        instructions,
         ..ProgramSpec::default()
     };
-    if load_program(&spec).is_ok() { CpuVersion::V4 } else { CpuVersion::V3 }
+    load_program(&spec).is_ok()
 }

@@ -112,6 +112,10 @@ impl Facts for LiveKernel {
     fn cpu_version(&self) -> CpuVersion {
         *self.cpu_version.get_or_init(isa::probe)
     }
+
+    fn has_may_goto(&self) -> bool {
+        isa::probe_may_goto()
+    }
 }
 
 /// A mapped file whose bytes do not change.

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type as ClifType, Value};
 
-use super::{Handler, KernelCode, MAX_ROUNDS, variables};
+use super::{Handler, KernelCode, MAX_ROUNDS, Rounds, variables};
 use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
 use crate::hir::{
@@ -184,18 +184,52 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
 
     fn count_round(&mut self, site: ErrorSite) {
         let Some(rounds) = self.rounds else { return };
-        let old = self.emitter.builder.use_var(rounds);
-        let new = self.emitter.builder.ins().iadd_imm_s(old, 1);
-        self.emitter.builder.def_var(rounds, new);
-        let most = self.emitter.opaque(MAX_ROUNDS);
-        let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, most);
-        let site = self.tables.error(site);
+        let index = self.tables.error(site);
         // Too many rounds cannot be caught.
         let failure = self.root_failure_block();
-        let site = self.emitter.constant(i64::from(site));
+        let new = match rounds {
+            Rounds::Followed(rounds) => {
+                let old = self.emitter.builder.use_var(rounds);
+                let new = self.emitter.builder.ins().iadd_imm_s(old, 1);
+                self.emitter.builder.def_var(rounds, new);
+                new
+            }
+            Rounds::Unfollowed(room) => {
+                let budget = self.emitter.may_goto();
+                let site = self.emitter.constant(i64::from(index));
+                let go_on = self.emitter.block();
+                self.emitter.builder.ins().brif(budget, go_on, &[], failure, &[site.into()]);
+                self.emitter.switch_to(go_on);
+                let address = self.room_address(room, 0);
+                let old = self.emitter.load(address, 0);
+                let new = self.emitter.builder.ins().iadd_imm_s(old, 1);
+                self.emitter.store(new, address, 0);
+                new
+            }
+        };
+        let most = self.emitter.opaque(MAX_ROUNDS);
+        let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, most);
+        let site = self.emitter.constant(i64::from(index));
         let go_on = self.emitter.block();
         self.emitter.builder.ins().brif(over, failure, &[site.into()], go_on, &[]);
         self.emitter.switch_to(go_on);
+    }
+
+    fn forget(&mut self, place: LocalPlace) {
+        // Where the verifier knows the first value of a variable, it follows the variable from round to
+        // round, and never comes to rounds that look the same. What was in memory it does not know.
+        let (Some(Rounds::Unfollowed(_)), LocalPlace::Variable(variable, _)) = (self.rounds, place)
+        else {
+            return;
+        };
+        let room = self.emitter.scratch_room(8);
+        let address = self.room_address(room, 0);
+        let value = self.emitter.builder.use_var(variable);
+        self.emitter.store(value, address, 0);
+        // A call: the optimizer must not find out what is loaded.
+        let address = self.emitter.pin(address);
+        let value = self.emitter.load(address, 0);
+        self.emitter.builder.def_var(variable, value);
     }
 
     fn divisor(&mut self, value: i64) -> Value {
