@@ -122,8 +122,7 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        let is_memory =
-            |kind| matches!(kind, ConversionKind::Memory | ConversionKind::MemoryHex);
+        let is_memory = |kind| matches!(kind, ConversionKind::Memory | ConversionKind::MemoryHex);
         if format.conversions().any(|c| is_memory(c.kind)) {
             self.unsupported(
                 span,
