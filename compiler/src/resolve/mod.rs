@@ -11,6 +11,7 @@ mod constant;
 mod context;
 mod expression;
 mod function;
+mod iteration;
 mod print;
 mod statement;
 
@@ -57,6 +58,7 @@ pub fn resolve<'a>(
             resolver.probe(probe);
         }
     }
+    resolver.refuse_changes_in_functions();
     resolver.refuse_nothing_to_do(scripts);
     resolver.script
 }

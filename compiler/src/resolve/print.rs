@@ -2,7 +2,7 @@
 
 use super::{Resolver, Scope, counted};
 use crate::diagnostic::codes;
-use crate::format::{Format, MAX_CONVERSIONS};
+use crate::format::{ConversionKind, Format, MAX_CONVERSIONS};
 use crate::hir::Print;
 use crate::source::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, LiteralValue, Name};
@@ -122,6 +122,15 @@ impl Resolver<'_> {
                 return None;
             }
         };
+        let is_memory = |kind| matches!(kind, ConversionKind::Memory | ConversionKind::MemoryHex);
+        if format.conversions().any(|c| is_memory(c.kind)) {
+            self.unsupported(
+                span,
+                "`%m` and `%M` are not supported yet",
+                "read the value first: `kernel_string`, `kernel_long` and their like",
+            );
+            return None;
+        }
         if format.conversions().count() > MAX_CONVERSIONS {
             self.diagnostics.error(
                 codes::FORMAT,

@@ -1,0 +1,197 @@
+//! What the documentation shows is true: its scripts run and print what it says, and `docs/reference/`
+//! is what the catalogues say.
+//!
+//! | block | is |
+//! |---|---|
+//! | `ntap` with `output` after it | run; standard output and then standard error are compared |
+//! | `ntap` alone | compiled, for the recorded kernel |
+//! | `sh` | compiled where a line is `ntap -e '...'` |
+//!
+//! A script whose first line is `# run with: -c true` gets those options. With `NTAP_BLESS=1` in the
+//! environment `docs/reference/` is rewritten; outputs are not, a person writes those.
+
+#[path = "runner/cases.rs"]
+mod cases;
+#[path = "runner/privilege.rs"]
+#[allow(dead_code, reason = "the suites use all of it")]
+mod privilege;
+#[path = "runner/recorded_kernel.rs"]
+#[allow(dead_code, reason = "the suites use all of it")]
+mod recorded_kernel;
+#[path = "runner/reference.rs"]
+mod reference;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
+use ntap_compiler::pipeline::{self, Compiled, Options};
+use ntap_compiler::source::SourceMap;
+use recorded_kernel::RecordedKernel;
+
+/// A fenced block of a page.
+struct Block {
+    /// `docs/language.md:12`.
+    place: String,
+    /// The word after the fence.
+    kind: String,
+    text: String,
+}
+
+/// The pages whose blocks are tested: the README and all of `docs/`.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md")];
+    let mut folders = vec![root.join("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the documentation") {
+            let path = entry.expect("a readable folder").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages.sort();
+    pages
+}
+
+fn blocks(page: &Path) -> Vec<Block> {
+    let text = fs::read_to_string(page).expect("a readable page");
+    let name = page.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(page).display().to_string();
+    let mut blocks = vec![];
+    let mut open: Option<Block> = None;
+    for (at, line) in text.lines().enumerate() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(kind)) => {
+                let place = format!("{name}:{}", at + 1);
+                open = Some(Block { place, kind: kind.to_string(), text: String::new() });
+            }
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(block), None) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+fn compile(name: &str, text: &str) -> Result<Compiled, String> {
+    let kernel = RecordedKernel::read("6.18");
+    let options = Options::new(&[], &kernel);
+    let mut sources = SourceMap::default();
+    sources.add(name, text);
+    let mut diagnostics = Diagnostics::default();
+    pipeline::parse(&sources, &options, &mut diagnostics)
+        .and_then(|parsed| parsed.analyze(&options, &mut diagnostics))
+        .and_then(|analyzed| analyzed.compile(&sources, &options, &mut diagnostics))
+        .ok_or_else(|| render(&diagnostics, &sources, RenderOptions::default()))
+}
+
+/// The scripts of `ntap -e '...'` lines.
+fn one_liners(block: &Block) -> impl Iterator<Item = &str> {
+    let rest = block.text.lines().filter_map(|line| line.split_once("ntap -e '"));
+    rest.filter_map(|(_, rest)| Some(rest.rsplit_once('\'')?.0))
+}
+
+#[test]
+fn scripts_compile() {
+    let mut count = 0;
+    let mut failures = vec![];
+    for page in pages() {
+        let blocks = blocks(&page);
+        for (at, block) in blocks.iter().enumerate() {
+            let is_run = blocks.get(at + 1).is_some_and(|next| next.kind == "output");
+            let scripts: Vec<&str> = match block.kind.as_str() {
+                "ntap" if !is_run => vec![&block.text],
+                "sh" => one_liners(block).collect(),
+                _ => continue,
+            };
+            for script in scripts {
+                count += 1;
+                failures.extend(compile(&block.place, script).err());
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(count > 10, "only {count} scripts found");
+}
+
+/// The options in the first line of a script.
+fn run_with(script: &str) -> Vec<String> {
+    let line = script.lines().next().and_then(|line| line.strip_prefix("# run with: "));
+    let mut words = vec![];
+    for (at, part) in line.unwrap_or_default().split('\'').enumerate() {
+        match at % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_string)),
+            _ => words.push(part.to_string()),
+        }
+    }
+    words
+}
+
+fn run(block: &Block) -> String {
+    let options = run_with(&block.text);
+    // What follows `--` are words for the script.
+    let cut = options.iter().position(|word| word == "--").unwrap_or(options.len());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
+    // Ends what forgets to end.
+    command.args(["-T", "10"]).args(&options[..cut]).arg("-e").arg(&block.text);
+    command.args(options.iter().skip(cut + 1));
+    command.stdin(Stdio::null()).env("TZ", "UTC").env_remove("NO_COLOR");
+    let output = command.output().expect("ntap starts");
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+#[test]
+fn scripts_print_what_is_said() {
+    let hindrance = privilege::hindrance();
+    let mut count = 0;
+    let mut failures = vec![];
+    for page in pages() {
+        for pair in blocks(&page).windows(2) {
+            let [script, output] = pair else { continue };
+            if script.kind != "ntap" || output.kind != "output" {
+                continue;
+            }
+            let has_kernel_half =
+                compile(&script.place, &script.text).is_ok_and(|c| c.object.is_some());
+            if has_kernel_half && hindrance.is_some() {
+                eprintln!("skipped: {}", script.place);
+                continue;
+            }
+            count += 1;
+            let printed = run(script);
+            if printed.trim_end() != output.text.trim_end() {
+                let difference = cases::difference(&output.text, &printed);
+                failures.push(format!("{}\n{difference}", script.place));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(count > 10, "only {count} scripts found");
+}
+
+#[test]
+fn reference_is_what_the_catalogues_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
+    for (name, text) in reference::pages() {
+        let path = folder.join(name);
+        if cases::is_blessing() {
+            fs::create_dir_all(&folder).expect("a folder");
+            fs::write(&path, &text).expect("a writable page");
+        }
+        let written = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            written == text,
+            "{name} is not up to date: NTAP_BLESS=1 cargo test --test documentation\n{}",
+            cases::difference(&written, &text)
+        );
+    }
+}
