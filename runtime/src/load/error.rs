@@ -103,7 +103,10 @@ impl From<Box<LoadRefused>> for LoadError {
         let LoadRefused { error, log } = *refused;
         let errno = error.errno();
         // Running out of budget is told by E2BIG, or by what the log says when that was asked for.
-        if errno == libc::E2BIG || log.contains("BPF program is too large") {
+        // So is E2BIG or ENOMEM when it has more branches to follow than it can keep in mind.
+        let complex = ["BPF program is too large", "is too complex"];
+        let out_of_states = errno == libc::ENOMEM && log.is_empty();
+        if errno == libc::E2BIG || out_of_states || complex.iter().any(|text| log.contains(text)) {
             return LoadError::TooComplex { program: error.object };
         }
         if log.is_empty() {

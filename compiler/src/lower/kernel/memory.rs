@@ -10,6 +10,9 @@ use crate::hir::Comparison;
 use crate::lower::{Helper, Operand, Text, expression::condition_code};
 use crate::types::{MAX_STRING, Type};
 
+/// More words than this are compared without branches where that can be done.
+const BRANCHES: u32 = 4;
+
 /// More bytes than this are copied by a helper.
 const MANY: u32 = 64;
 
@@ -142,6 +145,28 @@ impl KernelCode<'_, '_> {
         }
     }
 
+    /// Whether two zero-padded strings of so many words are equal, or not: the verifier keeps every branch
+    /// it has yet to follow, and can keep only so many.
+    fn compare_without_branches(
+        &mut self,
+        operator: Comparison,
+        left: &Text,
+        right: &Text,
+        count: u32,
+    ) -> Value {
+        let mut difference = self.emitter.constant(0);
+        for at in 0..count {
+            let (l, r) = (self.word(left, at), self.word(right, at));
+            let differs = self.emitter.builder.ins().bxor(l, r);
+            let so_far = self.emitter.builder.ins().bor(difference, differs);
+            // Held here: put off to the end, it would keep all the words in registers.
+            difference = self.emitter.pin(so_far);
+        }
+        let code = if operator == Comparison::Equal { IntCC::Equal } else { IntCC::NotEqual };
+        let is = self.emitter.builder.ins().icmp_imm_s(code, difference, 0);
+        self.emitter.builder.ins().uextend(I64, is)
+    }
+
     /// Compares two zero-padded strings word by word; 0 or 1.
     pub(super) fn compare_padded(
         &mut self,
@@ -154,6 +179,9 @@ impl KernelCode<'_, '_> {
             Text::Memory { width, .. } => width / 8,
         };
         let count = words(left).max(words(right));
+        if count > BRANCHES && matches!(operator, Comparison::Equal | Comparison::NotEqual) {
+            return self.compare_without_branches(operator, left, right, count);
+        }
         let join = self.emitter.block();
         let result = self.emitter.builder.append_block_param(join, I64);
         let differ = self.emitter.block();
