@@ -39,6 +39,14 @@ impl Failure {
         matches!(self, Failure::Kernel(why) if why.contains("E0502") || why.contains("E0604"))
     }
 
+    /// The code of what ntap said.
+    fn code(&self) -> &str {
+        match self {
+            Failure::User(why) | Failure::Kernel(why) => code(why),
+            Failure::Differ(_) => "",
+        }
+    }
+
     /// Whether another failure is of the same kind.
     fn is_like(&self, other: &Failure) -> bool {
         match (self, other) {
@@ -83,7 +91,7 @@ pub(crate) fn run(words: &[String]) -> Outcome {
         println!("generated: {count} skipped: {reason}");
         return outcome;
     }
-    let mut limited = 0;
+    let mut limited = vec![];
     let mut seed = first;
     while seed < first + count {
         let seeds: Vec<u64> = (seed..(seed + TOGETHER).min(first + count)).collect();
@@ -99,7 +107,7 @@ pub(crate) fn run(words: &[String]) -> Outcome {
                 Ok(()) => outcome.passed += 1,
                 Err(failure) if failure.is_limit() => {
                     alone += 1;
-                    limited += 1;
+                    limited.push(format!("{seed}: {}", failure.code()));
                 }
                 Err(failure) => {
                     alone += 1;
@@ -116,10 +124,12 @@ pub(crate) fn run(words: &[String]) -> Outcome {
         }
     }
     println!(
-        "generated: {} passed, {} failed, {limited} beyond a limit of the kernel",
-        outcome.passed, outcome.failed
+        "generated: {} passed, {} failed, {} beyond a limit of the kernel {limited:?}",
+        outcome.passed,
+        outcome.failed,
+        limited.len()
     );
-    if limited * 5 > count {
+    if limited.len() as u64 * 5 > count {
         outcome.failed += 1;
         println!("---- generated: too many programs are beyond a limit");
     }
