@@ -72,7 +72,7 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
 
 /// Runs the script of one half.
 pub(crate) fn run_in(side: Side, name: &str, parts: &Parts) -> Result<Finished, String> {
-    let path = write(side, name, &script(side, &[parts.clone()]))?;
+    let path = write(side, name, &script(side, std::slice::from_ref(parts)))?;
     run_file(side, &path, 1)
 }
 
