@@ -14,6 +14,7 @@ suite *WORDS:
 bless *WORDS:
     NTAP_BLESS=1 cargo test --test suite -- {{WORDS}}
     NTAP_BLESS=1 cargo test --test syntax
+    NTAP_BLESS=1 cargo test --test documentation
 
 # Formatting and lints.
 lint:

@@ -1,6 +1,6 @@
 //! Probe aliases: other names for probe points, with code that runs before or after the handler.
 
-use super::Resolver;
+use super::{Resolver, braces};
 use crate::diagnostic::codes;
 use crate::glob;
 use crate::syntax::ast::{AliasDeclaration, Component, ProbePoint, Statement};
@@ -19,8 +19,11 @@ pub(super) struct Expanded<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    /// Replaces aliases by what they stand for.
+    /// Replaces braces and aliases by what they stand for.
     pub(super) fn expand(&mut self, point: &ProbePoint, depth: usize) -> Vec<Expanded<'a>> {
+        if let Some(points) = braces::expand(point) {
+            return points.iter().flat_map(|point| self.expand(point, depth)).collect();
+        }
         let aliases: Vec<&'a AliasDeclaration> = self
             .aliases
             .iter()

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Resolver, Scope};
 use crate::diagnostic::codes;
 use crate::hir::{
-    Declared, Expr, ExprKind, Function, FunctionId, Overload, StmtKind, each_statement,
+    Declared, Expr, ExprKind, Function, FunctionId, GlobalId, Overload, StmtKind, each_statement,
 };
 use crate::source::Span;
 use crate::syntax::ast::{self, Expression, FunctionDeclaration, Name};
@@ -15,6 +15,8 @@ use crate::syntax::ast::{self, Expression, FunctionDeclaration, Name};
 pub(super) struct Functions<'a> {
     declared: HashMap<&'a str, Vec<&'a FunctionDeclaration>>,
     called: HashMap<(String, usize), FunctionId>,
+    /// The globals that parameters of the function being resolved hide.
+    hidden: Vec<(String, GlobalId)>,
 }
 
 impl<'a> Functions<'a> {
@@ -98,13 +100,34 @@ impl<'a> Resolver<'a> {
         let parameters =
             declaration.parameters.iter().map(|(p, _)| scope.local(&p.text, p.span)).collect();
         let mut statements = vec![];
+        let outer = self.hide_globals(declaration);
         self.statement(&mut scope, &declaration.body, &mut statements);
+        self.show_globals(outer);
         scope.body.statements = statements;
         let declared = Declared {
             parameters: declaration.parameters.iter().map(|(_, ty)| *ty).collect(),
             result: declaration.result,
         };
         Overload { parameters, declared, body: scope.body }
+    }
+
+    /// Takes away the globals that have the name of a parameter, and shows those the calling function
+    /// hides: this one may use them. Gives what [`Self::show_globals`] needs.
+    fn hide_globals(&mut self, declaration: &FunctionDeclaration) -> Vec<(String, GlobalId)> {
+        let outer = std::mem::take(&mut self.functions.hidden);
+        self.globals.extend(outer.iter().cloned());
+        for (parameter, _) in &declaration.parameters {
+            self.functions.hidden.extend(self.globals.remove_entry(&parameter.text));
+        }
+        outer
+    }
+
+    fn show_globals(&mut self, outer: Vec<(String, GlobalId)>) {
+        self.globals.extend(std::mem::take(&mut self.functions.hidden));
+        for (name, _) in &outer {
+            self.globals.remove(name);
+        }
+        self.functions.hidden = outer;
     }
 
     /// `return` and its value.

@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod alias;
+mod braces;
 mod constant;
 mod context;
 mod expression;
