@@ -10,7 +10,7 @@
 //! | E06xx | loading and attaching |
 //! | W0xxx | warnings, same ranges |
 
-/// A stable code with the text `ntap explain` shows.
+/// A stable code with the text of its entry in the reference.
 #[derive(Clone, Copy, Debug)]
 pub struct Code {
     /// `E0201`, the form shown in messages.
@@ -61,7 +61,7 @@ codes! {
         "`return` stands only in functions, `break` and `continue` only in loops, and `*` as an index only in `delete`, `in` and the slice of a `foreach`.";
 
     UNKNOWN_PROBE = "E0201", "unknown probe point",
-        "No probe family has a point of this form. `ntap list` shows the families; the help names what could stand here.";
+        "No probe family has a point of this form. The help names what could stand here.";
     UNKNOWN_TRACEPOINT = "E0202", "unknown tracepoint",
         "The kernel this script is compiled for has no tracepoint of this name. Tracepoints differ between kernel versions: add alternatives with `?` or `!`.";
     UNKNOWN_CONTEXT = "E0203", "unknown context variable",
