@@ -88,14 +88,19 @@ impl Arrays {
 
     /// Takes what kernel code has put into these arrays so far, all at one moment: the block that runs next
     /// reads it, and deletes it, while kernel code goes on with empty ones.
-    pub fn take(&mut self, ids: &[ArrayId]) {
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot be waited for: a handler that is still running may then add to what was taken
+    /// after it is read.
+    pub fn take(&mut self, ids: &[ArrayId]) -> Result<(), SysError> {
         for &id in ids {
             if let Some(kernel) = &mut self.arrays[id].kernel {
                 kernel.take();
             }
         }
         // Waits for a grace period: no handler is left that uses what was taken.
-        let _ = sys::membarrier_global();
+        sys::membarrier_global()
     }
 
     /// Drops the copies of kernel arrays: the next block reads them anew.

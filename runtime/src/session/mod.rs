@@ -100,6 +100,7 @@ pub fn run(
         output: Output::new(),
         ending: false,
         outcome: Outcome::default(),
+        unsettled: false,
         verbose: options.verbose,
         shows_globals: !options.hide_globals,
     };
@@ -128,6 +129,8 @@ struct Session<'a> {
     /// Whether the session is to end.
     ending: bool,
     outcome: Outcome,
+    /// Whether it was said that intervals may not be exact.
+    unsettled: bool,
     verbose: bool,
     /// Whether globals that nothing reads are shown at the end.
     shows_globals: bool,
@@ -227,7 +230,8 @@ impl Session<'_> {
                         self.handle_records();
                         if !self.ending {
                             if let Some(arrays) = self.layout.taken.get(&probe) {
-                                self.context.state.arrays.take(arrays);
+                                let taken = self.context.state.arrays.take(arrays);
+                                self.note_unsettled(taken);
                             }
                             self.run_block(Role::Probe(probe), None);
                         }
@@ -318,6 +322,18 @@ impl Session<'_> {
         self.kernel_half = Some(half);
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
+    }
+
+    /// Says once that intervals may not be exact, when they cannot be made so.
+    fn note_unsettled(&mut self, taken: Result<(), crate::sys::SysError>) {
+        if let Err(error) = taken
+            && !std::mem::replace(&mut self.unsettled, true)
+        {
+            eprintln!(
+                "WARNING: counts between two rounds of a timer may be off by the handlers that were \
+                 running: {error}"
+            );
+        }
     }
 
     fn note_closed_output(&mut self) {
