@@ -28,6 +28,9 @@ impl<'a> Compilation<'a> {
         let mut sources = SourceMap::default();
         let (name, text) = read(&options.script)?;
         sources.add(name, text);
+        for text in &options.more_scripts {
+            sources.add("<input>".to_string(), text.clone());
+        }
         Ok(Compilation { options, kernel, sources, diagnostics: Diagnostics::default(), shown: 0 })
     }
 
