@@ -76,8 +76,7 @@ impl Timing {
         for (id, name, place) in probes {
             let runs = self.runs.get(id).copied().unwrap_or_default();
             let _ = write!(text, "{name}, ({place}), hits: {}", runs.hits);
-            if runs.hits > 0 {
-                let average = runs.total_ns / runs.hits;
+            if let Some(average) = runs.total_ns.checked_div(runs.hits) {
                 let _ = match runs.bounds_ns {
                     Some((shortest, longest)) => {
                         write!(text, ", time: {shortest}min/{average}avg/{longest}max ns")
