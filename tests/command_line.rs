@@ -280,7 +280,7 @@ fn a_library_of_ones_own() {
     let message = stderr(&output);
     assert!(message.contains("wrong.stp:2:22") && message.contains("<input>:1:15"), "{message}");
     let output = run("probe begin { broken() }");
-    assert!(stderr(&output).contains("bad.stp:1:28"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("bad.stp:1:30"), "{}", stderr(&output));
     let output = ntap(&["-I", directory, "--dump-functions"]);
     assert!(stdout(&output).contains("\nnext_one:unknown ()\n"), "{}", stdout(&output));
     assert!(stdout(&output).contains("\ntask_pid:long (task:long)\n"), "{}", stdout(&output));
