@@ -139,7 +139,8 @@ impl Parsed {
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
-        Some(Analyzed { script, types, layout, features: KernelFeatures { may_goto } })
+        let features = KernelFeatures { may_goto, architecture: options.facts.architecture() };
+        Some(Analyzed { script, types, layout, features })
     }
 }
 
@@ -330,6 +331,7 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

@@ -233,6 +233,38 @@ pub enum Attach {
         /// verifier does not trust.
         btf_typedef: Option<u32>,
     },
+    /// A perf event.
+    Counted {
+        /// What is counted.
+        event: CountedEvent,
+        /// How often the handler runs.
+        rate: SampleRate,
+        /// Only what the process of `-c` or `-x` does; else what all CPUs do.
+        of_target: bool,
+    },
+}
+
+/// What a perf event counts: `type` and `config` of `perf_event_attr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedEvent {
+    /// `enum perf_type_id`.
+    pub kind: u32,
+    /// Which event of that kind.
+    pub config: u64,
+}
+
+impl CountedEvent {
+    /// Nanoseconds of a CPU's clock.
+    pub const CPU_CLOCK: CountedEvent = CountedEvent { kind: 1, config: 0 };
+}
+
+/// How often the handler of a perf event runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleRate {
+    /// After this many counts.
+    Period(u64),
+    /// About this many times a second.
+    Hertz(u64),
 }
 
 impl Attach {
@@ -244,7 +276,25 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. } => false,
-            Attach::Tracepoint { .. } => true,
+            Attach::Tracepoint { .. } | Attach::Counted { .. } => true,
+        }
+    }
+
+    /// Whether the handler runs in a process that came upon a breakpoint in its own code.
+    pub fn in_process(&self) -> bool {
+        false
+    }
+
+    /// Whether the handler's context begins with the registers of the CPU (`struct pt_regs`).
+    pub fn has_registers(&self) -> bool {
+        match self {
+            Attach::Begin(_)
+            | Attach::End(_)
+            | Attach::Error(_)
+            | Attach::Never
+            | Attach::Timer { .. }
+            | Attach::Tracepoint { .. } => false,
+            Attach::Counted { .. } => true,
         }
     }
 }
@@ -366,6 +416,8 @@ pub enum PlaceKind {
 pub struct Foreach {
     /// The array.
     pub array: GlobalId,
+    /// The keys of a slice, wildcards among them; empty when all elements are meant.
+    pub slice: Vec<Expr>,
     /// Where the array is named.
     pub array_span: Span,
     /// The key variables.
@@ -430,6 +482,8 @@ pub struct Expr {
 pub enum ExprKind {
     Number(i64),
     Text(String),
+    /// `*`: any value, as a key of `in`, `delete` and slices.
+    Wildcard,
     /// A variable's value.
     Read(Place),
     /// The context variable with this index.
