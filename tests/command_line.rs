@@ -343,6 +343,7 @@ fn commands_for_systemtap_can_be_pasted() {
     assert!(stderr(&output).contains("guru"), "{}", stderr(&output));
     let output = ntap(&["-E", "global g = 3", "-e", "probe begin { println(g) exit() }"]);
     assert_eq!((status(&output), stdout(&output).as_str()), (Some(0), "3\n"));
+}
 
 /// A folder with a library: a global that a begin probe sets, what uses it, and a macro.
 fn library_folder(name: &str) -> Folder {
