@@ -85,6 +85,8 @@ pub enum User {
     WithNumbers(RuntimeFunction, &'static [i64]),
     /// The same, with the error site of the call as a last argument.
     WithSite(RuntimeFunction),
+    /// The same, with these numbers and then the error site of the call as last arguments.
+    WithNumbersAndSite(RuntimeFunction, &'static [i64]),
     /// A constant.
     Constant(i64),
 }
@@ -107,6 +109,18 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
 /// The builtin of a name.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     all().find(|b| b.name == name)
+}
+
+impl Builtin {
+    /// Whether a call gives a value and neither fails nor does anything else.
+    pub(crate) fn never_fails(&self) -> bool {
+        std::ptr::eq(self, text_of_kernel())
+    }
+}
+
+/// What reads a string of the kernel's, or gives another one.
+pub(crate) fn text_of_kernel() -> &'static Builtin {
+    &memory::ROWS[1]
 }
 
 /// No parameters.

@@ -4,7 +4,7 @@ use super::{Argument::*, Family, Request};
 use crate::btf::{self, Btf, Tracepoint};
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::glob;
-use crate::hir::{Attach, ContextSource, ContextVariable, Point, Scalar};
+use crate::hir::{Attach, ContextSource, ContextVariable, Identity, Point, Scalar};
 
 pub(super) const FAMILIES: &[Family] = &[Family {
     form: &[("kernel", None), ("trace", Text)],
@@ -26,6 +26,7 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
                 name: request.spelling(),
                 attach: Attach::Tracepoint { name: name.to_string(), btf_typedef: Option::None },
                 context: vec![],
+                identity: identity(name, text),
             }];
         }
         Err(missing) => {
@@ -48,11 +49,11 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
         }
         return names
             .into_iter()
-            .filter_map(|n| Some(point(btf, n, &btf::tracepoint(btf, n)?)))
+            .filter_map(|n| Some(point(btf, n, text, &btf::tracepoint(btf, n)?)))
             .collect();
     }
     match btf::tracepoint(btf, name) {
-        Some(tracepoint) => vec![point(btf, name, &tracepoint)],
+        Some(tracepoint) => vec![point(btf, name, text, &tracepoint)],
         Option::None => {
             let names: Vec<&str> = btf::tracepoint_names(btf).collect();
             let diagnostic = diagnostics
@@ -74,7 +75,14 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     }
 }
 
-fn point(btf: &Btf, name: &str, tracepoint: &Tracepoint) -> Point {
+/// `text` is what the script names.
+fn identity(name: &str, text: &str) -> Identity {
+    let system = text.split_once(':').map_or("", |(system, _)| system);
+    let texts = vec![("$$name", name.to_string()), ("$$system", system.to_string())];
+    Identity { function: String::new(), texts }
+}
+
+fn point(btf: &Btf, name: &str, text: &str, tracepoint: &Tracepoint) -> Point {
     let context = tracepoint
         .arguments
         .iter()
@@ -100,5 +108,6 @@ fn point(btf: &Btf, name: &str, tracepoint: &Tracepoint) -> Point {
             btf_typedef: Some(tracepoint.typedef_id.0),
         },
         context,
+        identity: identity(name, text),
     }
 }

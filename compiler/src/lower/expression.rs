@@ -37,9 +37,12 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
             // Not looked at: the mask of the search says so.
             ExprKind::Wildcard => Operand::Long(self.half.emitter().constant(0)),
             ExprKind::Read(place) => self.read(place),
-            ExprKind::Context(index) => Operand::Long(self.half.context(*index)),
+            ExprKind::Context(index) => Operand::Long(self.half.context_number(*index)),
             ExprKind::Load(load) => {
-                let address = self.long(&load.address);
+                let address = match &load.address.kind {
+                    ExprKind::Context(index) => self.half.context(*index),
+                    _ => self.long(&load.address),
+                };
                 Operand::Long(self.half.load(load, address, e.span))
             }
             ExprKind::Call { builtin, arguments } => {

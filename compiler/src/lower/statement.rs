@@ -2,7 +2,7 @@
 
 use super::expression::{compared, mask};
 use super::{ErrorKind, ErrorSite, Half, Leaving, LoopTargets, Lower, Operand};
-use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind, assigned_locals};
+use crate::hir::{ExprKind, Foreach, Place, PlaceKind, Stmt, StmtKind, assigned_locals};
 use crate::layout::{ArrayId, Storage};
 
 impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
@@ -34,7 +34,14 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 self.half.print(print, &arguments);
             }
             StmtKind::Emit { event, captures } => {
-                let captures = self.expressions(captures);
+                // What is only sent need not be calculated with.
+                let captures: Vec<Operand> = captures
+                    .iter()
+                    .map(|capture| match &capture.kind {
+                        ExprKind::Context(index) => Operand::Long(self.half.context(*index)),
+                        _ => self.expression(capture),
+                    })
+                    .collect();
                 self.half.emit(*event, &captures);
             }
             StmtKind::If { condition, then, otherwise } => {

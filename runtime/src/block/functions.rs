@@ -17,7 +17,7 @@ use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
-use super::{BlockContext, date, histogram, text};
+use super::{BlockContext, date, histogram, memory, text};
 use crate::sys::SysError;
 
 /// MAXACTION of user blocks, which can be interrupted: the most rounds of loops in one run of a block.
@@ -62,6 +62,11 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::Sprint => sprint as *const u8,
         F::Unreadable => unreadable as *const u8,
         F::Otherwise => otherwise as *const u8,
+        F::KernelNumber => memory::number as *const u8,
+        F::KernelInteger => memory::integer as *const u8,
+        F::KernelText => memory::text as *const u8,
+        F::KernelTextOtherwise => memory::text_otherwise as *const u8,
+        F::CurrentTask => memory::current_task as *const u8,
         F::Pid => pid as *const u8,
         F::Tid => tid as *const u8,
         F::Uid => uid as *const u8,
