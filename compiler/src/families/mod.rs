@@ -6,7 +6,9 @@
 
 mod begin_end;
 mod form;
+mod mark;
 mod perf;
+mod process;
 mod timer;
 mod trace;
 
@@ -92,7 +94,9 @@ impl Request<'_> {
 
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES, trace::FAMILIES].into_iter().flatten()
+    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES, process::FAMILIES, trace::FAMILIES]
+        .into_iter()
+        .flatten()
 }
 
 /// Finds the points a probe point stands for; reports an error when there is none.

@@ -22,8 +22,11 @@ impl KernelCode<'_, '_> {
     /// Loads a context variable; its upper bytes are undefined in the context, defined here.
     pub(super) fn context_variable(&mut self, index: usize) -> Value {
         let variable = &self.point.context[index];
-        let ContextSource::Word(word) = variable.source;
         let scalar = variable.value;
+        let word = match variable.source {
+            ContextSource::Word(word) => word,
+            ContextSource::Argument(argument) => return self.mark_argument(argument, scalar),
+        };
         // Access to the context may be rewritten by the verifier: not even `notrap`.
         let flags = MemFlagsData::new();
         let value = self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32);
