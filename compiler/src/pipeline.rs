@@ -14,6 +14,7 @@ use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::{self, ParseOptions, ast};
+use crate::syscalls::{self, Routes};
 use crate::types::{MAX_STRING, Types};
 use crate::{partition, resolve, types};
 
@@ -100,6 +101,7 @@ impl Parsed {
     ) -> Option<(Script, Types)> {
         let mut script = resolve::resolve(&self.scripts, options.facts, diagnostics);
         resolve::set_globals(&mut script, options.globals, diagnostics);
+        syscalls::add_dispatchers(&mut script);
         let types = types::infer(&script, diagnostics);
         (!diagnostics.has_errors()).then_some((script, types))
     }
@@ -250,6 +252,16 @@ impl Analyzed {
                 maps.push(definition);
             }
         }
+        for group in 0..self.layout.routes.groups.len() {
+            maps.push(MapDefinition {
+                name: Routes::map_name(group),
+                kind: map_kind::PROG_ARRAY,
+                key_size: 4,
+                value_size: 4,
+                max_entries: self.layout.routes.slots(group),
+                flags: 0,
+            });
+        }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
         if scratch > 0 {
             maps.push(MapDefinition {
@@ -257,7 +269,7 @@ impl Analyzed {
                 kind: map_kind::PERCPU_ARRAY,
                 key_size: 4,
                 value_size: scratch,
-                max_entries: self.layout.probes,
+                max_entries: self.layout.scratch_slots(),
                 flags: 0,
             });
         }
@@ -290,6 +302,7 @@ const SMALLEST_RING_BUFFER: u32 = 4096;
 mod map_kind {
     pub(super) const HASH: u32 = 1;
     pub(super) const ARRAY: u32 = 2;
+    pub(super) const PROG_ARRAY: u32 = 3;
     pub(super) const PERCPU_HASH: u32 = 5;
     pub(super) const PERCPU_ARRAY: u32 = 6;
     pub(super) const RINGBUF: u32 = 27;
@@ -310,6 +323,10 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Syscall(point) => {
+            let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
+            format!("{kind}/{}", point.tracepoint())
+        }
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

@@ -166,7 +166,7 @@ impl Session<'_> {
         });
         if !self.ending {
             if let Some(half) = &mut self.kernel_half {
-                half.attach(&self.points)?;
+                half.attach(&self.points, &self.layout)?;
                 events.watch_records(half.ring_descriptor())?;
             }
             self.start_timers(&mut events, options)?;
