@@ -121,7 +121,8 @@ impl Parsed {
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
-        Some(Analyzed { script, types, layout, features: KernelFeatures { may_goto } })
+        let features = KernelFeatures { may_goto, architecture: options.facts.architecture() };
+        Some(Analyzed { script, types, layout, features })
     }
 }
 
@@ -327,6 +328,7 @@ fn section(attach: &Attach) -> String {
             let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
             format!("{kind}/{}", point.tracepoint())
         }
+        Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

@@ -7,10 +7,12 @@
 
 mod live;
 mod print;
+mod syscall;
 mod visit;
 
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use print::{Annotations, print_body, print_expression};
+pub use syscall::{CompatTest, Direction, SyscallPoint};
 pub use visit::{each_expression, each_part, each_statement};
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
@@ -233,63 +235,38 @@ pub enum Attach {
     },
     /// The begin or the end of system calls.
     Syscall(SyscallPoint),
-}
-
-/// The way of a system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Before it does anything: the tracepoint `sys_enter`.
-    Entry,
-    /// When its result is known: the tracepoint `sys_exit`.
-    Return,
-}
-
-/// The begin or the end of a system call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyscallPoint {
-    /// Which of the two.
-    pub direction: Direction,
-    /// The number of the system call; none for any.
-    pub number: Option<u32>,
-    /// The BTF id of the tracepoint's type, as of [`Attach::Tracepoint`].
-    pub btf_typedef: Option<u32>,
-    /// Where in `struct pt_regs` the number is.
-    pub number_offset: u32,
-    /// How a call of the 32-bit architecture is told: those have other numbers, and no probes.
-    pub compat: CompatTest,
-    /// The call makes another process or thread, in which it also ends, with 0.
-    pub ends_twice: bool,
-    /// Made as the root of this group of probes ([`crate::syscalls::Routes`]).
-    pub root_of: Option<usize>,
-}
-
-impl SyscallPoint {
-    /// The tracepoint.
-    pub fn tracepoint(&self) -> &'static str {
-        match self.direction {
-            Direction::Entry => "sys_enter",
-            Direction::Return => "sys_exit",
-        }
-    }
-}
-
-/// How a call of the 32-bit architecture is told from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompatTest {
-    /// By a bit of a 32-bit number at this offset of the current task's structure.
-    Status {
-        /// The offset.
-        offset: u32,
-        /// The bit.
-        bit: i64,
+    /// A perf event.
+    Counted {
+        /// What is counted.
+        event: CountedEvent,
+        /// How often the handler runs.
+        rate: SampleRate,
+        /// Only what the process of `-c` or `-x` does; else what all CPUs do.
+        of_target: bool,
     },
-    /// By the value at this offset of `struct pt_regs`: where the task's structure is not known.
-    Register {
-        /// The offset.
-        offset: u32,
-        /// The value.
-        value: i64,
-    },
+}
+
+/// What a perf event counts: `type` and `config` of `perf_event_attr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedEvent {
+    /// `enum perf_type_id`.
+    pub kind: u32,
+    /// Which event of that kind.
+    pub config: u64,
+}
+
+impl CountedEvent {
+    /// Nanoseconds of a CPU's clock.
+    pub const CPU_CLOCK: CountedEvent = CountedEvent { kind: 1, config: 0 };
+}
+
+/// How often the handler of a perf event runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleRate {
+    /// After this many counts.
+    Period(u64),
+    /// About this many times a second.
+    Hertz(u64),
 }
 
 impl Attach {
@@ -301,7 +278,26 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. } => false,
-            Attach::Tracepoint { .. } | Attach::Syscall(_) => true,
+            Attach::Tracepoint { .. } | Attach::Counted { .. } | Attach::Syscall(_) => true,
+        }
+    }
+
+    /// Whether the handler runs in a process that came upon a breakpoint in its own code.
+    pub fn in_process(&self) -> bool {
+        false
+    }
+
+    /// Whether the handler's context begins with the registers of the CPU (`struct pt_regs`).
+    pub fn has_registers(&self) -> bool {
+        match self {
+            Attach::Begin(_)
+            | Attach::End(_)
+            | Attach::Error(_)
+            | Attach::Never
+            | Attach::Timer { .. }
+            | Attach::Tracepoint { .. }
+            | Attach::Syscall(_) => false,
+            Attach::Counted { .. } => true,
         }
     }
 }

@@ -331,4 +331,5 @@ pub enum Helper {
     RingbufReserve = 131,
     RingbufSubmit = 132,
     GetCurrentTaskBtf = 158,
+    TaskPtRegs = 175,
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
-use ntap_compiler::hir::{Attach, Point, ProbeId, Script};
+use ntap_compiler::hir::{Attach, Point, ProbeId, SampleRate, Script};
 use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
@@ -16,7 +16,7 @@ use ntap_compiler::syscalls::Routes;
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use crate::attach::{self, AttachPoint, Link};
+use crate::attach::{self, AttachPoint, CountedEvent, Link, Rate};
 use crate::block::KernelArray;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
 use crate::sys;
@@ -27,6 +27,8 @@ pub(super) struct KernelHalf {
     globals: Rc<GlobalsMapping>,
     ring: RingBuf<MapData>,
     links: Vec<Link>,
+    /// The process of `-c` or `-x`; 0 without.
+    target: u32,
     /// The names of the maps by their index.
     map_names: Vec<String>,
 }
@@ -68,6 +70,7 @@ impl KernelHalf {
             globals: Rc::new(globals),
             ring,
             links: vec![],
+            target,
             map_names: object.maps.iter().map(|m| m.name.clone()).collect(),
             loaded,
         };
@@ -164,10 +167,10 @@ impl KernelHalf {
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
         for (&id, point) in probes {
-            let Some(attach_point) = attach_point(&point.attach) else { continue };
             if layout.routes.probes.get(&id).is_some_and(|route| !route.is_root) {
                 continue;
             }
+            let Some(attach_point) = attach_point(point, self.target) else { continue };
             if let Some(program) = self.loaded.program(&program_name(id)) {
                 self.links.push(attach::attach(program.as_fd(), &attach_point)?);
             }
@@ -259,6 +262,7 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
             Some(btf_id) => ProgramKind::TpBtf { btf_id },
             None => ProgramKind::RawTracepoint,
         }),
+        Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)
@@ -267,8 +271,8 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
     }
 }
 
-fn attach_point(attach: &Attach) -> Option<AttachPoint> {
-    match attach {
+fn attach_point(point: &Point, target: u32) -> Option<AttachPoint> {
+    match &point.attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
         }
@@ -282,6 +286,15 @@ fn attach_point(attach: &Attach) -> Option<AttachPoint> {
                 None => AttachPoint::RawTracepoint { name },
             })
         }
+        Attach::Counted { event, rate, of_target } => Some(AttachPoint::Counted {
+            name: point.name.clone(),
+            event: CountedEvent { kind: event.kind, config: event.config },
+            rate: match *rate {
+                SampleRate::Period(period) => Rate::Period(period),
+                SampleRate::Hertz(hertz) => Rate::Hertz(hertz),
+            },
+            process: of_target.then_some(target),
+        }),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

@@ -37,7 +37,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// The value of the lowest bytes of a word.
-    fn extend(&mut self, value: Value, scalar: Scalar) -> Value {
+    pub fn extend(&mut self, value: Value, scalar: Scalar) -> Value {
         let Some(ty) = clif_type(scalar.bytes) else { return value };
         let low = self.emitter.builder.ins().ireduce(ty, value);
         if scalar.signed {
