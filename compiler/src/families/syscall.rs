@@ -160,9 +160,12 @@ fn exists(facts: &dyn Facts, table: &Table, call: &SystemCall) -> bool {
         return true;
     }
     let function = format!("{}{}", table.prefix, call.function);
-    // Reading the symbols takes longer than all else: they are asked last.
     match facts.btf() {
-        Ok(btf) => btf.function(&function).is_some() || facts.symbol_address(&function).is_some(),
-        Err(_) => true,
+        // Reading the symbols takes longer than all else: they are asked last.
+        Ok(btf) if btf.function(&format!("{}read", table.prefix)).is_some() => {
+            btf.function(&function).is_some() || facts.symbol_address(&function).is_some()
+        }
+        // Nothing says that it does not.
+        Ok(_) | Err(_) => true,
     }
 }

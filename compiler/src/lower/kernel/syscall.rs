@@ -2,7 +2,7 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value};
 
 use super::KernelCode;
 use crate::hir::{Attach, CompatTest, Direction, Scalar, SyscallPoint};
@@ -15,18 +15,27 @@ impl KernelCode<'_, '_> {
         let point = self.point;
         let Attach::Syscall(point) = &point.attach else { return };
         if self.layout.routes.probes.get(&self.probe).is_none_or(|route| route.is_root) {
+            // Nobody after this handler is for the call either.
+            let leave = self.emitter.block();
             if let Some(number) = point.number {
                 let this = self.system_call(point);
-                let other =
-                    self.emitter.builder.ins().icmp_imm_s(IntCC::NotEqual, this, i64::from(number));
-                self.leave_if(other);
+                let number = i64::from(number);
+                let other = self.emitter.builder.ins().icmp_imm_s(IntCC::NotEqual, this, number);
+                self.leave_if(other, leave);
             }
-            self.leave_if_compat(point.compat);
+            let compat = self.is_compat(point.compat);
+            self.leave_if(compat, leave);
+            let stay = self.emitter.block();
+            self.emitter.jump(stay);
+            self.emitter.switch_to(leave);
+            let zero = self.emitter.constant(0);
+            self.emitter.builder.ins().return_(&[zero]);
+            self.emitter.switch_to(stay);
         }
         if point.ends_twice && point.direction == Direction::Return {
             let result = self.context_word(1);
             let of_the_child = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, result, 0);
-            self.leave_if(of_the_child);
+            self.leave_if(of_the_child, self.exit);
         }
     }
 
@@ -79,8 +88,8 @@ impl KernelCode<'_, '_> {
         self.emitter.load(from, 0)
     }
 
-    fn leave_if_compat(&mut self, test: CompatTest) {
-        let compat = match test {
+    fn is_compat(&mut self, test: CompatTest) -> Value {
+        match test {
             CompatTest::Status { offset, bit } => {
                 let task = self.emitter.helper(Helper::GetCurrentTaskBtf, &[]);
                 let status = self.emitter.builder.ins().uload32(trusted(), task, offset as i32);
@@ -91,13 +100,12 @@ impl KernelCode<'_, '_> {
                 let found = self.saved_register(offset);
                 self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, found, value)
             }
-        };
-        self.leave_if(compat);
+        }
     }
 
-    fn leave_if(&mut self, condition: Value) {
+    fn leave_if(&mut self, condition: Value, to: Block) {
         let stay = self.emitter.block();
-        self.emitter.builder.ins().brif(condition, self.exit, &[], stay, &[]);
+        self.emitter.builder.ins().brif(condition, to, &[], stay, &[]);
         self.emitter.switch_to(stay);
     }
 }
