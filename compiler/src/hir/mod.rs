@@ -422,6 +422,8 @@ pub enum PlaceKind {
 pub struct Foreach {
     /// The array.
     pub array: GlobalId,
+    /// The keys of a slice, wildcards among them; empty when all elements are meant.
+    pub slice: Vec<Expr>,
     /// Where the array is named.
     pub array_span: Span,
     /// The key variables.
@@ -486,6 +488,8 @@ pub struct Expr {
 pub enum ExprKind {
     Number(i64),
     Text(String),
+    /// `*`: any value, as a key of `in`, `delete` and slices.
+    Wildcard,
     /// A variable's value.
     Read(Place),
     /// The context variable with this index.
