@@ -245,6 +245,12 @@ impl KernelHalf {
         self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
     }
 
+    /// How often a probe's program ran, and for how many nanoseconds, while the kernel measured.
+    pub(super) fn run_time(&self, probe: ProbeId) -> Option<(u64, u64)> {
+        let info = self.loaded.program(&program_name(probe))?.info().ok()?;
+        Some((info.run_count, info.run_time_ns))
+    }
+
     /// How often a probe was hit while its handler was running on the same CPU (kernel 5.12).
     pub(super) fn recursion_misses(&self, probe: ProbeId) -> u64 {
         let program = self.loaded.program(&program_name(probe));
