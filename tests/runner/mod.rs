@@ -11,6 +11,7 @@ pub(crate) mod privilege;
 pub(crate) mod recorded_kernel;
 pub(crate) mod session;
 pub(crate) mod stages;
+pub(crate) mod steps;
 pub(crate) mod workload;
 
 use std::fs::OpenOptions;

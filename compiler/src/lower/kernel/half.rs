@@ -26,6 +26,10 @@ impl KernelCode<'_, '_> {
         let word = match variable.source {
             ContextSource::Word(word) => word,
             ContextSource::Argument(argument) => return self.mark_argument(argument, scalar),
+            ContextSource::Register(offset) => {
+                let value = self.saved_register(offset);
+                return self.extend(value, scalar);
+            }
         };
         // Access to the context may be rewritten by the verifier: not even `notrap`.
         let flags = MemFlagsData::new();
@@ -136,6 +140,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.jump(self.exit);
         self.write_failure_block();
         self.emitter.switch_to(self.exit);
+        self.go_on();
         let zero = self.emitter.constant(0);
         self.emitter.builder.ins().return_(&[zero]);
     }
