@@ -57,7 +57,9 @@ pub static mut WORKLOAD_WATCHED: u16 = 0;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn pass(count: u64) {
-    std::hint::black_box(&WORKLOAD_GLOBAL);
+    // Handlers read memory that is there: this brings the page in.
+    // SAFETY: a number that lives as long as the program.
+    unsafe { (&raw const WORKLOAD_GLOBAL).read_volatile() };
     for n in 1..=count {
         let (small, negative, memory) = (n as u32, -(n as i64), 3 * n);
         mark!("step", "0", "-4@{small:e} -8@{negative:r} 4@$7 8@({memory})",

@@ -137,6 +137,10 @@ pub(crate) fn map(path: &Path) -> Result<Bytes, NoProgram> {
     };
     let file = File::open(path).map_err(fail)?;
     let metadata = file.metadata().map_err(fail)?;
+    if metadata.is_dir() {
+        let reason = format!("{} is a folder", path.display());
+        return Err(NoProgram { reason, help: None });
+    }
     if metadata.len() < 64 {
         return Err(not_elf(path, &fs::read(path).unwrap_or_default()));
     }

@@ -42,7 +42,7 @@ fn what_is_no_program_is_named() {
         "there is no program `no-such-program` in the search path"
     );
     assert_eq!(reason("/etc/passwd"), "/etc/passwd is no ELF program");
-    assert_eq!(reason("/tmp"), "/tmp is no ELF program");
+    assert_eq!(reason("/tmp"), "/tmp is a folder");
     let file = std::env::temp_dir().join("ntap-test-script");
     fs::write(&file, format!("#!/bin/sh\n{}\n", "echo ".repeat(20))).unwrap();
     let missing = program(file.to_str().unwrap()).unwrap_err();
