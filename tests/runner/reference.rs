@@ -20,7 +20,9 @@ fn functions() -> String {
     rows.sort_by_key(|row| row.name);
     for row in rows {
         let place = match row.kernel {
-            Kernel::Inline(_) => "In kernel probes it is computed in the handler.",
+            Kernel::Inline(_) | Kernel::Pure(_) => {
+                "In kernel probes it is computed in the handler."
+            }
             Kernel::Deferred => {
                 "In kernel probes it is computed in userspace, after the event; what follows from it is, too."
             }
