@@ -5,12 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use ntap_compiler::layout::DEFAULT_CAPACITY;
+use ntap_compiler::limits::{Limits, Setting};
 
 use crate::emit::Stage;
-
-/// The name of the limit on the elements of an array.
-const MAP_ENTRIES: &str = "MAXMAPENTRIES";
 
 /// What the command line asks for.
 pub(crate) struct Options {
@@ -32,8 +29,9 @@ pub(crate) struct Options {
     pub(crate) hide_globals: bool,
     /// `-G`.
     pub(crate) globals: Vec<(String, String)>,
-    /// `-D MAXMAPENTRIES`.
-    pub(crate) array_capacity: u32,
+    /// `-D`.
+    pub(crate) limits: Limits,
+    pub(crate) suppress_handler_errors: bool,
     color: Color,
 }
 
@@ -125,9 +123,17 @@ struct Run {
     #[arg(short = 'G', value_name = "NAME=VALUE", value_parser = assignment)]
     globals: Vec<(String, String)>,
 
-    /// Set a limit: MAXMAPENTRIES, the capacity of arrays that state none
+    /// Set a limit, such as MAXACTION, MAXERRORS or MAXMAPENTRIES
     #[arg(short = 'D', value_name = "NAME=N", value_parser = limit)]
-    limits: Vec<(String, u32)>,
+    limits: Vec<(String, String)>,
+
+    /// An error in a handler ends the handler only
+    #[arg(long)]
+    suppress_handler_errors: bool,
+
+    /// Let handlers run as many statements as they like
+    #[arg(long)]
+    suppress_time_limits: bool,
 
     /// Do not show at the end the globals that nothing reads
     #[arg(long)]
@@ -173,15 +179,35 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn limit(text: &str) -> Result<(String, u32), String> {
-    let (name, value) = assignment(text)?;
-    if name != MAP_ENTRIES {
-        return Err(format!("the limit that can be set is {MAP_ENTRIES}"));
+fn limit(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, "1"));
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err("must be NAME=N".to_string());
     }
-    match value.parse() {
-        Ok(value @ 1..=16_777_216) => Ok((name, value)),
-        _ => Err("must be a number from 1 to 16777216".to_string()),
+    // The value is checked here, so that the message is one about the option.
+    Limits::default().set(name, value)?;
+    Ok((name.to_string(), value.to_string()))
+}
+
+/// The limits of `-D`; says which of the names have no effect.
+fn limits(run: &Run) -> Limits {
+    let mut limits = Limits::default();
+    for (name, value) in &run.limits {
+        match limits.set(name, value) {
+            Ok(Setting::Unknown) if !run.no_warnings => {
+                eprintln!("WARNING: unknown limit `{name}`");
+            }
+            Ok(Setting::Meaningless) if run.verbose > 0 => {
+                eprintln!("ntap: `{name}` has no meaning here");
+            }
+            Ok(_) | Err(_) => {}
+        }
     }
+    if run.suppress_time_limits {
+        limits.suppress_actions();
+    }
+    limits
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -202,6 +228,7 @@ impl Options {
     /// Reads the command line; prints help or a message and exits when it asks for that.
     pub(crate) fn parse() -> Options {
         let line = CommandLine::parse();
+        let limits = limits(&line.run);
         let mut options = Options {
             action: Action::Run,
             script: Script::StandardInput,
@@ -217,7 +244,8 @@ impl Options {
             ring_buffer_bytes: line.run.buffer << 20,
             hide_globals: line.run.no_global_var_display,
             globals: line.run.globals,
-            array_capacity: line.run.limits.last().map_or(DEFAULT_CAPACITY, |(_, n)| *n),
+            limits,
+            suppress_handler_errors: line.run.suppress_handler_errors,
             color: line.run.color,
         };
         match line.subcommand {

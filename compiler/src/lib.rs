@@ -19,6 +19,7 @@ mod glob;
 pub mod hir;
 pub mod histogram;
 pub mod layout;
+pub mod limits;
 pub mod lower;
 pub mod object;
 pub mod partition;

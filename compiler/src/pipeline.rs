@@ -8,7 +8,8 @@ use crate::backend::names;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
-use crate::layout::{DEFAULT_CAPACITY, Layout, control, counters};
+use crate::layout::{Layout, control, counters};
+use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, Lowered};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
 use crate::runtime_functions::RuntimeFunction;
@@ -29,8 +30,10 @@ pub struct Options<'a> {
     pub unoptimized: bool,
     /// `-G`: initial values of globals that replace those in the script.
     pub globals: &'a [(String, String)],
-    /// Capacity of arrays that do not state one: MAXMAPENTRIES.
-    pub array_capacity: u32,
+    /// The limits handlers run under.
+    pub limits: Limits,
+    /// `--suppress-handler-errors`: an error of a handler ends the handler, and nothing else.
+    pub suppress_handler_errors: bool,
 }
 
 impl<'a> Options<'a> {
@@ -42,7 +45,8 @@ impl<'a> Options<'a> {
             ring_buffer_bytes: 1 << 20,
             unoptimized: false,
             globals: &[],
-            array_capacity: DEFAULT_CAPACITY,
+            limits: Limits::default(),
+            suppress_handler_errors: false,
         }
     }
 }
@@ -100,6 +104,9 @@ impl Parsed {
     ) -> Option<(Script, Types)> {
         let mut script = resolve::resolve(&self.scripts, options.facts, diagnostics);
         resolve::set_globals(&mut script, options.globals, diagnostics);
+        if options.suppress_handler_errors {
+            resolve::suppress_errors(&mut script);
+        }
         let types = types::infer(&script, diagnostics);
         (!diagnostics.has_errors()).then_some((script, types))
     }
@@ -111,7 +118,7 @@ impl Parsed {
         diagnostics: &mut Diagnostics,
     ) -> Option<Analyzed> {
         let (mut script, mut types) = self.resolve(options, diagnostics)?;
-        let capacity = options.array_capacity;
+        let capacity = options.limits.array_entries;
         let layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
         if diagnostics.has_errors() {
             return None;

@@ -6,10 +6,12 @@
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
 mod live;
+mod nesting;
 mod print;
 mod visit;
 
 pub use live::{assigned_locals, live_locals, used_locals};
+pub use nesting::max_nesting;
 pub use print::{Annotations, print_body, print_expression};
 pub use visit::{each_expression, each_part, each_statement};
 
