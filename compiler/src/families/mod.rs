@@ -7,6 +7,7 @@
 mod begin_end;
 mod form;
 mod perf;
+mod syscall;
 mod timer;
 mod trace;
 
@@ -92,7 +93,8 @@ impl Request<'_> {
 
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES, trace::FAMILIES].into_iter().flatten()
+    let trace = [trace::FAMILIES, syscall::FAMILIES];
+    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES].into_iter().chain(trace).flatten()
 }
 
 /// Finds the points a probe point stands for; reports an error when there is none.
@@ -104,6 +106,11 @@ pub fn resolve(point: &ProbePoint, facts: &dyn Facts, diagnostics: &mut Diagnost
             vec![]
         }
     }
+}
+
+/// Whether a probe point has the form of one of the families.
+pub fn is_known(point: &ProbePoint) -> bool {
+    all().any(|family| form::fits(family, point))
 }
 
 /// A probe point as one would write it.

@@ -8,11 +8,13 @@
 mod live;
 mod nesting;
 mod print;
+mod syscall;
 mod visit;
 
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use nesting::max_nesting;
 pub use print::{Annotations, print_body, print_expression};
+pub use syscall::{CompatTest, Direction, SyscallPoint};
 pub use visit::{each_expression, each_part, each_statement};
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
@@ -143,6 +145,8 @@ pub struct Global {
     pub variance_shift: Option<(u8, Span)>,
     /// The histogram it keeps, and where that was first said.
     pub histogram: Option<(Histogram, Span)>,
+    /// Whether the library declares it: it is not shown at the end.
+    pub library: bool,
 }
 
 /// Whether a global is an array.
@@ -233,6 +237,8 @@ pub enum Attach {
         /// verifier does not trust.
         btf_typedef: Option<u32>,
     },
+    /// The begin or the end of system calls.
+    Syscall(SyscallPoint),
     /// A perf event.
     Counted {
         /// What is counted.
@@ -276,7 +282,7 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. } => false,
-            Attach::Tracepoint { .. } | Attach::Counted { .. } => true,
+            Attach::Tracepoint { .. } | Attach::Counted { .. } | Attach::Syscall(_) => true,
         }
     }
 
@@ -293,7 +299,8 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. }
-            | Attach::Tracepoint { .. } => false,
+            | Attach::Tracepoint { .. }
+            | Attach::Syscall(_) => false,
             Attach::Counted { .. } => true,
         }
     }
@@ -319,6 +326,9 @@ pub struct ContextVariable {
 pub enum ContextSource {
     /// The 64-bit word with this index in the program's context.
     Word(u32),
+    /// The 8 bytes at this offset of `struct pt_regs`, which the first word of the program's context
+    /// points to.
+    Register(u32),
 }
 
 /// An integer in memory.
