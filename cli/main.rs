@@ -3,7 +3,9 @@
 mod compile;
 mod emit;
 mod errors;
+mod library;
 mod options;
+mod systemtap_options;
 
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -16,7 +18,7 @@ use ntap_runtime::session::{self, SessionOptions};
 
 use compile::Compilation;
 use errors::Failure;
-use options::{Action, Options};
+use options::{Action, Listing, Options};
 
 fn main() -> ExitCode {
     // A reader that goes away is an error of the write, not the end of the process.
@@ -31,6 +33,15 @@ fn main() -> ExitCode {
 }
 
 fn act(options: &Options) -> Result<ExitCode, Failure> {
+    if let Some(listing) = options.listing {
+        let library = library::library(&options.library_directories)?;
+        let text = match listing {
+            Listing::Functions => library::functions(library),
+            Listing::Aliases => library::aliases(library),
+        };
+        print!("{text}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let kernel = Rc::new(LiveKernel::new());
     let mut compilation = Compilation::new(options, kernel.as_ref())?;
     match &options.action {
@@ -74,7 +85,11 @@ fn run(
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         load_only: options.last_pass == 4,
         hide_globals: options.hide_globals,
+        limits: options.limits,
         verbose: options.verbose > 0,
+        output: options.output.clone(),
+        detach: options.detach,
+        timing: options.timing,
     };
     let sources = compilation.into_sources();
     let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
@@ -82,7 +97,7 @@ fn run(
     if let Some(status) = outcome.command_status {
         eprintln!("WARNING: Child process exited with status {status}");
     }
-    let failed = outcome.errors > 0 || outcome.command_status.is_some();
+    let failed = outcome.errors > 0 || outcome.command_status.is_some() || outcome.output_failed;
     if outcome.errors > 0 {
         eprintln!("WARNING: Number of errors: {}, skipped probes: 0", outcome.errors);
     }

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use ntap_compiler::layout::DEFAULT_CAPACITY;
+use ntap_compiler::limits::{Limits, Setting};
+use ntap_runtime::session::{OutputFileOptions, Rotation};
 
 use crate::emit::Stage;
-
-/// The name of the limit on the elements of an array.
-const MAP_ENTRIES: &str = "MAXMAPENTRIES";
+use crate::systemtap_options::SystemTapOptions;
 
 /// What the command line asks for.
 pub(crate) struct Options {
@@ -32,8 +31,21 @@ pub(crate) struct Options {
     pub(crate) hide_globals: bool,
     /// `-G`.
     pub(crate) globals: Vec<(String, String)>,
-    /// `-D MAXMAPENTRIES`.
-    pub(crate) array_capacity: u32,
+    /// `-D`.
+    pub(crate) limits: Limits,
+    pub(crate) suppress_handler_errors: bool,
+    /// `-I`.
+    pub(crate) library_directories: Vec<PathBuf>,
+    /// What is listed instead of running a script.
+    pub(crate) listing: Option<Listing>,
+    /// `-E`: scripts besides.
+    pub(crate) more_scripts: Vec<String>,
+    /// `-o`, `-S`.
+    pub(crate) output: Option<OutputFileOptions>,
+    /// `-F`.
+    pub(crate) detach: bool,
+    /// `-t`.
+    pub(crate) timing: bool,
     color: Color,
 }
 
@@ -42,6 +54,13 @@ pub(crate) enum Action {
     Run,
     Emit(Stage),
     Build(PathBuf),
+}
+
+/// Lists of what scripts may use.
+#[derive(Clone, Copy)]
+pub(crate) enum Listing {
+    Functions,
+    Aliases,
 }
 
 /// Where the script is.
@@ -70,6 +89,9 @@ struct CommandLine {
 
     #[command(flatten)]
     run: Run,
+
+    #[command(flatten)]
+    systemtap: SystemTapOptions,
 }
 
 #[derive(Args)]
@@ -77,6 +99,10 @@ struct Source {
     /// The script as text, instead of a file
     #[arg(short = 'e', value_name = "SCRIPT")]
     script_text: Option<String>,
+
+    /// Another script, besides the first one; may be repeated
+    #[arg(short = 'E', value_name = "SCRIPT")]
+    more_scripts: Vec<String>,
 
     /// The script file (`-` is standard input), then its arguments `$1`, `@1` ...
     #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true)]
@@ -96,6 +122,22 @@ struct Run {
     /// End after so many seconds
     #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<f64>,
+
+    /// Write the output to a file; conversions of strftime(3) in its name are replaced
+    #[arg(short = 'o', value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Go on in FILE.1, FILE.2 ... whenever a file has so many megabytes; keep at most N files
+    #[arg(short = 'S', value_name = "MB[,N]", requires = "output", value_parser = rotation)]
+    rotation: Option<Rotation>,
+
+    /// Go on in the background once all probes are live
+    #[arg(short = 'F', requires = "output", conflicts_with = "command")]
+    detach: bool,
+
+    /// Say at the end how often each probe was hit, and how long its handler took
+    #[arg(short = 't')]
+    timing: bool,
 
     /// Say what is done
     #[arg(short = 'v', action = clap::ArgAction::Count)]
@@ -125,9 +167,29 @@ struct Run {
     #[arg(short = 'G', value_name = "NAME=VALUE", value_parser = assignment)]
     globals: Vec<(String, String)>,
 
-    /// Set a limit: MAXMAPENTRIES, the capacity of arrays that state none
+    /// Set a limit, such as MAXACTION, MAXERRORS or MAXMAPENTRIES
     #[arg(short = 'D', value_name = "NAME=N", value_parser = limit)]
-    limits: Vec<(String, u32)>,
+    limits: Vec<(String, String)>,
+
+    /// An error in a handler ends the handler only
+    #[arg(long)]
+    suppress_handler_errors: bool,
+
+    /// Let handlers run as many statements as they like
+    #[arg(long)]
+    suppress_time_limits: bool,
+
+    /// A directory of .nt, .stp and .stpm files whose functions, aliases and macros scripts may use
+    #[arg(short = 'I', value_name = "DIR")]
+    library_directories: Vec<PathBuf>,
+
+    /// List the functions scripts may call
+    #[arg(long)]
+    dump_functions: bool,
+
+    /// List the probe aliases of the library
+    #[arg(long)]
+    dump_probe_aliases: bool,
 
     /// Do not show at the end the globals that nothing reads
     #[arg(long)]
@@ -173,14 +235,50 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn limit(text: &str) -> Result<(String, u32), String> {
-    let (name, value) = assignment(text)?;
-    if name != MAP_ENTRIES {
-        return Err(format!("the limit that can be set is {MAP_ENTRIES}"));
+fn limit(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, "1"));
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err("must be NAME=N".to_string());
     }
-    match value.parse() {
-        Ok(value @ 1..=16_777_216) => Ok((name, value)),
-        _ => Err("must be a number from 1 to 16777216".to_string()),
+    // The value is checked here, so that the message is one about the option.
+    Limits::default().set(name, value)?;
+    Ok((name.to_string(), value.to_string()))
+}
+
+/// The limits of `-D`; says which of the names have no effect.
+fn limits(run: &Run) -> Limits {
+    let mut limits = Limits::default();
+    for (name, value) in &run.limits {
+        match limits.set(name, value) {
+            Ok(Setting::Unknown) if !run.no_warnings => {
+                eprintln!("WARNING: unknown limit `{name}`");
+            }
+            Ok(Setting::Meaningless) if run.verbose > 0 => {
+                eprintln!("ntap: `{name}` has no meaning here");
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    if run.suppress_time_limits {
+        limits.suppress_actions();
+    }
+    limits
+}
+
+fn rotation(text: &str) -> Result<Rotation, String> {
+    let (size, keep) = match text.split_once(',') {
+        Some((size, keep)) => (size, Some(keep)),
+        None => (text, None),
+    };
+    let keep = match keep.map(str::parse) {
+        None => None,
+        Some(Ok(keep @ 1..)) => Some(keep),
+        Some(_) => return Err("the number of files must be 1 or more".to_string()),
+    };
+    match size.parse::<u64>() {
+        Ok(mb @ 1..=1_048_576) => Ok(Rotation { bytes: mb << 20, keep }),
+        _ => Err("must be a number of megabytes from 1 to 1048576".to_string()),
     }
 }
 
@@ -198,10 +296,17 @@ fn megabytes(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Ends with a message about the command line.
+pub(crate) fn refuse(kind: clap::error::ErrorKind, message: &str) -> ! {
+    use clap::CommandFactory;
+    CommandLine::command().error(kind, message).exit()
+}
+
 impl Options {
     /// Reads the command line; prints help or a message and exits when it asks for that.
     pub(crate) fn parse() -> Options {
         let line = CommandLine::parse();
+        let limits = limits(&line.run);
         let mut options = Options {
             action: Action::Run,
             script: Script::StandardInput,
@@ -217,10 +322,26 @@ impl Options {
             ring_buffer_bytes: line.run.buffer << 20,
             hide_globals: line.run.no_global_var_display,
             globals: line.run.globals,
-            array_capacity: line.run.limits.last().map_or(DEFAULT_CAPACITY, |(_, n)| *n),
+            limits,
+            suppress_handler_errors: line.run.suppress_handler_errors,
+            library_directories: line.run.library_directories,
+            listing: match (line.run.dump_functions, line.run.dump_probe_aliases) {
+                (true, _) => Some(Listing::Functions),
+                (false, true) => Some(Listing::Aliases),
+                (false, false) => None,
+            },
+            more_scripts: vec![],
+            output: line
+                .run
+                .output
+                .map(|path| OutputFileOptions { path, rotation: line.run.rotation }),
+            detach: line.run.detach,
+            timing: line.run.timing,
             color: line.run.color,
         };
+        line.systemtap.check(options.verbose > 0);
         match line.subcommand {
+            None if options.listing.is_some() => {}
             None => options.set_source(line.source),
             Some(Sub::Emit { stage, source, unoptimized }) => {
                 options.action = Action::Emit(stage);
@@ -238,17 +359,17 @@ impl Options {
 
     fn set_source(&mut self, source: Source) {
         let mut words = source.words.into_iter();
+        self.more_scripts = source.more_scripts;
+        let only_more = !self.more_scripts.is_empty() && words.len() == 0;
         self.script = match source.script_text {
             Some(text) => Script::Text(text),
+            None if only_more => Script::Text(self.more_scripts.remove(0)),
             None => match words.next() {
                 Some(dash) if dash == "-" => Script::StandardInput,
                 Some(file) => Script::File(file.into()),
                 None => {
-                    use clap::CommandFactory;
                     let message = "a script is needed: a file, `-e SCRIPT`, or `-`";
-                    CommandLine::command()
-                        .error(clap::error::ErrorKind::MissingRequiredArgument, message)
-                        .exit()
+                    refuse(clap::error::ErrorKind::MissingRequiredArgument, message)
                 }
             },
         };

@@ -10,12 +10,15 @@ use crate::backend::names;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
-use crate::layout::{DEFAULT_CAPACITY, Layout, control, counters};
+use crate::layout::{Layout, control, counters};
+use crate::library::{self, Library};
+use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, Lowered};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Subprogram, Variable};
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ParseOptions, ast};
+use crate::syscalls::{self, Routes};
 use crate::types::{MAX_STRING, Types};
 use crate::{partition, resolve, types};
 
@@ -27,12 +30,16 @@ pub struct Options<'a> {
     pub facts: &'a dyn Facts,
     /// Bytes of the ring buffer, a power of two and a multiple of the page size.
     pub ring_buffer_bytes: u32,
+    /// What scripts use without declaring it.
+    pub library: &'a Library,
     /// Leave out the optimizer: to tell our bugs from others'.
     pub unoptimized: bool,
     /// `-G`: initial values of globals that replace those in the script.
     pub globals: &'a [(String, String)],
-    /// Capacity of arrays that do not state one: MAXMAPENTRIES.
-    pub array_capacity: u32,
+    /// The limits handlers run under.
+    pub limits: Limits,
+    /// `--suppress-handler-errors`: an error of a handler ends the handler, and nothing else.
+    pub suppress_handler_errors: bool,
 }
 
 impl<'a> Options<'a> {
@@ -42,17 +49,21 @@ impl<'a> Options<'a> {
             arguments,
             facts,
             ring_buffer_bytes: 1 << 20,
+            library: Library::embedded(),
             unoptimized: false,
             globals: &[],
-            array_capacity: DEFAULT_CAPACITY,
+            limits: Limits::default(),
+            suppress_handler_errors: false,
         }
     }
 }
 
-/// The syntax trees of all files.
+/// The syntax trees of a script and of what it needs of the library.
 pub struct Parsed {
-    /// One for each file.
+    /// One for each file of the user's, then one for each piece of the library.
     pub scripts: Vec<ast::Script>,
+    /// How many of them are the user's; so many files of the sources are, too.
+    pub user_files: usize,
 }
 
 /// A script that is known to mean something.
@@ -77,20 +88,28 @@ pub struct Compiled {
     pub object: Option<ObjectInput>,
 }
 
-/// Parses every file of `sources`.
+/// Parses every file of `sources`, and what they need of the library, whose files become sources.
 pub fn parse(
-    sources: &SourceMap,
+    sources: &mut SourceMap,
     options: &Options<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Parsed> {
     let files: Vec<FileId> = sources.files().map(|(id, _)| id).collect();
-    let parse_options =
-        ParseOptions { arguments: options.arguments, facts: options.facts, guru: false };
-    let scripts = files
+    let parse_options = ParseOptions {
+        arguments: options.arguments,
+        facts: options.facts,
+        library: options.library,
+        guru: false,
+    };
+    let user_files = files.len();
+    let mut scripts: Vec<ast::Script> = files
         .into_iter()
         .map(|file| syntax::parse(file, sources, &parse_options, diagnostics))
         .collect();
-    (!diagnostics.has_errors()).then_some(Parsed { scripts })
+    if !diagnostics.has_errors() {
+        library::gather(&mut scripts, sources, &parse_options, diagnostics);
+    }
+    (!diagnostics.has_errors()).then_some(Parsed { scripts, user_files })
 }
 
 impl Parsed {
@@ -100,8 +119,18 @@ impl Parsed {
         options: &Options<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<(Script, Types)> {
-        let mut script = resolve::resolve(&self.scripts, options.facts, diagnostics);
+        let mut script = resolve::resolve(
+            &self.scripts,
+            self.user_files,
+            options.library,
+            options.facts,
+            diagnostics,
+        );
         resolve::set_globals(&mut script, options.globals, diagnostics);
+        if options.suppress_handler_errors {
+            resolve::suppress_errors(&mut script);
+        }
+        syscalls::add_dispatchers(&mut script);
         let types = types::infer(&script, diagnostics);
         (!diagnostics.has_errors()).then_some((script, types))
     }
@@ -113,7 +142,7 @@ impl Parsed {
         diagnostics: &mut Diagnostics,
     ) -> Option<Analyzed> {
         let (mut script, mut types) = self.resolve(options, diagnostics)?;
-        let capacity = options.array_capacity;
+        let capacity = options.limits.array_entries;
         let layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
         if diagnostics.has_errors() {
             return None;
@@ -121,7 +150,8 @@ impl Parsed {
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
-        Some(Analyzed { script, types, layout, features: KernelFeatures { may_goto } })
+        let features = KernelFeatures { may_goto, architecture: options.facts.architecture() };
+        Some(Analyzed { script, types, layout, features })
     }
 }
 
@@ -298,6 +328,16 @@ impl Analyzed {
                 maps.push(definition);
             }
         }
+        for group in 0..self.layout.routes.groups.len() {
+            maps.push(MapDefinition {
+                name: Routes::map_name(group),
+                kind: map_kind::PROG_ARRAY,
+                key_size: 4,
+                value_size: 4,
+                max_entries: self.layout.routes.slots(group),
+                flags: 0,
+            });
+        }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
         if scratch > 0 {
             maps.push(MapDefinition {
@@ -305,7 +345,7 @@ impl Analyzed {
                 kind: map_kind::PERCPU_ARRAY,
                 key_size: 4,
                 value_size: scratch,
-                max_entries: self.layout.probes,
+                max_entries: self.layout.scratch_slots(),
                 flags: 0,
             });
         }
@@ -351,6 +391,7 @@ const SMALLEST_RING_BUFFER: u32 = 4096;
 mod map_kind {
     pub(super) const HASH: u32 = 1;
     pub(super) const ARRAY: u32 = 2;
+    pub(super) const PROG_ARRAY: u32 = 3;
     pub(super) const PERCPU_HASH: u32 = 5;
     pub(super) const PERCPU_ARRAY: u32 = 6;
     pub(super) const RINGBUF: u32 = 27;
@@ -371,6 +412,11 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Syscall(point) => {
+            let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
+            format!("{kind}/{}", point.tracepoint())
+        }
+        Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

@@ -1,6 +1,7 @@
 //! Runs suites of cases and says what failed.
 
 pub(crate) mod both;
+pub(crate) mod calls;
 pub(crate) mod cases;
 pub(crate) mod garbled;
 pub(crate) mod generated;
@@ -11,6 +12,8 @@ pub(crate) mod session;
 pub(crate) mod stages;
 pub(crate) mod workload;
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,9 +63,18 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
     if let Some(reason) = (suite.hindrance)() {
         outcome.skipped = chosen.len();
         println!("{}: {} skipped: {reason}", suite.stage, outcome.skipped);
+        note(chosen.iter().map(|case| (case, "skip")));
         return outcome;
     }
-    for (case, failure) in failures(suite, &chosen) {
+    let failures = failures(suite, &chosen);
+    note(chosen.iter().map(
+        |case| match failures.iter().any(|(failed, _)| failed.name == case.name) {
+            true if case.header("unmet").is_some() => (case, "unmet"),
+            true => (case, "fail"),
+            false => (case, "pass"),
+        },
+    ));
+    for (case, failure) in failures {
         match case.header("unmet") {
             Some(reason) => {
                 outcome.unmet += 1;
@@ -77,6 +89,16 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
     outcome.passed = chosen.len() - outcome.failed - outcome.unmet;
     println!("{}: {} passed, {} failed", suite.stage, outcome.passed, outcome.failed);
     outcome
+}
+
+/// Appends how cases went to the file that NTAP_RESULTS names: for tables of several kernels.
+fn note<'c>(outcomes: impl Iterator<Item = (&'c Case, &'static str)>) {
+    let Some(path) = std::env::var_os("NTAP_RESULTS") else { return };
+    let lines: String =
+        outcomes.map(|(case, outcome)| format!("{} {outcome}\n", case.name)).collect();
+    let file = OpenOptions::new().create(true).append(true).open(&path);
+    file.and_then(|mut file| file.write_all(lines.as_bytes()))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
 fn failures<'c>(suite: &Suite, chosen: &'c [Case]) -> Vec<(&'c Case, String)> {

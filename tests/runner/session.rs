@@ -29,6 +29,11 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// Between the last user block before the probes go live and the probes.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// NTAP_TIME_FACTOR: how many times slower than usual the machine is. 1 without it.
+fn time_factor() -> u32 {
+    std::env::var("NTAP_TIME_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 /// Runs a case and compares.
 pub(crate) fn run(case: &Case) -> Result<(), String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
@@ -117,6 +122,7 @@ pub(crate) struct Finished {
 /// Runs to the end, or kills what takes too long. `ready` is called when the script printed that line.
 pub(crate) fn watch(command: &mut Command, mut ready: impl FnMut(u32)) -> Result<Finished, String> {
     let start = Instant::now();
+    let longest = LONGEST * time_factor();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -128,11 +134,11 @@ pub(crate) fn watch(command: &mut Command, mut ready: impl FnMut(u32)) -> Result
     let mut stdout = String::new();
     let mut is_late = false;
     loop {
-        match lines.recv_timeout(LONGEST.saturating_sub(start.elapsed())) {
+        match lines.recv_timeout(longest.saturating_sub(start.elapsed())) {
             Ok(line) => {
                 stdout.push_str(&line);
                 if line == "ready\n" {
-                    thread::sleep(SETTLE);
+                    thread::sleep(SETTLE * time_factor());
                     ready(child.id());
                 }
             }
@@ -144,7 +150,7 @@ pub(crate) fn watch(command: &mut Command, mut ready: impl FnMut(u32)) -> Result
         }
     }
     while !is_late && child.try_wait().map_err(|error| error.to_string())?.is_none() {
-        is_late = start.elapsed() > LONGEST;
+        is_late = start.elapsed() > longest;
         thread::sleep(Duration::from_millis(2));
     }
     if is_late {
@@ -153,7 +159,7 @@ pub(crate) fn watch(command: &mut Command, mut ready: impl FnMut(u32)) -> Result
     let status = child.wait().map_err(|error| error.to_string())?;
     if is_late {
         // A process the session started may keep the pipes open; what they hold is not waited for.
-        return Err(format!("killed after {} seconds; its output:\n{stdout}", LONGEST.as_secs()));
+        return Err(format!("killed after {} seconds; its output:\n{stdout}", longest.as_secs()));
     }
     let _ = finished_stdout.join();
     let stderr = finished_stderr.join().map_err(|_| "reading standard error failed")?;

@@ -42,7 +42,7 @@ pub(crate) fn types(case: &Case) -> Result<(), String> {
     let mut sources = SourceMap::default();
     sources.add(case.file_name(), case.text.as_str());
     let mut diagnostics = Diagnostics::default();
-    let text = pipeline::parse(&sources, &options, &mut diagnostics)
+    let text = pipeline::parse(&mut sources, &options, &mut diagnostics)
         .and_then(|parsed| parsed.resolve(&options, &mut diagnostics))
         .map(|(script, found)| types::print(&script, &found));
     let reported = render(&diagnostics, &sources, RenderOptions::default());
@@ -86,7 +86,7 @@ fn show(case: &Case, stage: Stage) -> Shown {
     let mut sources = SourceMap::default();
     sources.add(case.file_name(), case.text.as_str());
     let mut diagnostics = Diagnostics::default();
-    let text = pipeline::parse(&sources, &options, &mut diagnostics)
+    let text = pipeline::parse(&mut sources, &options, &mut diagnostics)
         .and_then(|parsed| parsed.analyze(&options, &mut diagnostics))
         .and_then(|analyzed| stage(analyzed, &sources, &options, &mut diagnostics));
     let reported = render(&diagnostics, &sources, RenderOptions::default());

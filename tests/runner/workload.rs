@@ -10,13 +10,19 @@
 //! | `name NAME` | takes this command name (it starts as `workload`) |
 //! | `getppid N`, `getuid N` | makes the system call N times |
 //! | `close N` | closes the files -1, -2, ... -N: calls that fail, with arguments of known value |
+//! | `call NAME ARGS` | makes a system call; see `calls.rs` |
+//! | `int80 N` | makes N getppid calls of the 32-bit architecture |
+//! | `fork N` | makes N processes that end at once, each after the one before |
 //! | `threads T N` | has T threads make N getppid calls each, at once |
 //! | `netns` | moves into a fresh network namespace whose loopback is up |
 //! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
 //! | `wait` | waits for a byte on standard input |
 //! | `done` | prints that word |
 //! | `sleep MS` | sleeps |
+//! | `spin MS` | computes |
+//! | `touch N` | writes to N pages that were never used |
 
+use super::calls;
 use std::io::{self, Read};
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -27,7 +33,8 @@ pub(crate) const WORD: &str = "--workload";
 /// Does what the words say.
 pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
     take_name("workload");
-    let mut words = words;
+    let mut words = words.peekable();
+    let mut calls = calls::Calls::default();
     while let Some(verb) = words.next() {
         let mut number = || {
             let word = words.next().ok_or(format!("`{verb}` needs a number"))?;
@@ -37,6 +44,9 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "getppid" => repeat(libc::SYS_getppid, number()?),
             "getuid" => repeat(libc::SYS_getuid, number()?),
             "close" => close_nothing(number()?),
+            "int80" => calls::compat(number()?),
+            "fork" => calls::fork(number()?),
+            "call" => calls.call(&mut words)?,
             "threads" => threads(number()?, number()?),
             "udp-to-closed-port" => {
                 let (count, bytes) = (number()?, number()?);
@@ -44,6 +54,8 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             }
             "netns" => fresh_network().map_err(|error| format!("netns: {error}"))?,
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
+            "spin" => spin(Duration::from_millis(number()?)),
+            "touch" => touch(number()? as usize).map_err(|error| format!("touch: {error}"))?,
             "wait" => {
                 let _ = io::stdin().read(&mut [0]).map_err(|error| format!("wait: {error}"))?;
             }
@@ -75,6 +87,32 @@ fn threads(count: u64, calls: u64) {
             scope.spawn(|| repeat(libc::SYS_getppid, calls));
         }
     });
+}
+
+fn spin(time: Duration) {
+    let start = std::time::Instant::now();
+    while start.elapsed() < time {
+        std::hint::black_box((0..10_000).fold(0u64, |sum, n| std::hint::black_box(sum ^ n)));
+    }
+}
+
+fn touch(pages: usize) -> io::Result<()> {
+    const PAGE: usize = 4096;
+    // SAFETY: fresh memory of our own, that no huge page may back; unmapped below.
+    unsafe {
+        let (protection, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let memory = libc::mmap(std::ptr::null_mut(), pages * PAGE, protection, flags, -1, 0);
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        libc::madvise(memory, pages * PAGE, libc::MADV_NOHUGEPAGE);
+        for page in 0..pages {
+            memory.cast::<u8>().add(page * PAGE).write_volatile(1);
+        }
+        libc::munmap(memory, pages * PAGE);
+    }
+    Ok(())
 }
 
 fn take_name(name: &str) {

@@ -65,7 +65,12 @@ pub(super) const ROWS: &[Builtin] = &[
         kernel: Kernel::Inline(|k, _| {
             let (address, text) = k.text_room(TASK_COMM_LEN);
             let size = k.emitter.constant(i64::from(TASK_COMM_LEN));
-            // Pads with zeros up to the size given, so that the bytes can be compared and hashed.
+            // The bytes are compared and hashed; kernels before 6.4 leave those behind the name's end
+            // as they are.
+            let zero = k.emitter.constant(0);
+            for offset in (0..TASK_COMM_LEN).step_by(8) {
+                k.emitter.store(zero, address, offset);
+            }
             k.emitter.helper(Helper::GetCurrentComm, &[address, size]);
             text
         }),
@@ -81,16 +86,6 @@ pub(super) const ROWS: &[Builtin] = &[
             Operand::Long(k.control_word(crate::layout::control::TARGET))
         }),
         user: User::Runtime(RuntimeFunction::Target),
-    },
-    Builtin {
-        name: "addr",
-        parameters: NONE,
-        result: Kind::Long,
-        summary: "The instruction address of the probe point; 0 where it has no registers, as in \
-                  tracepoints and user blocks.",
-        example: "probe begin { println(addr()); exit() }",
-        kernel: Kernel::Inline(|k, _| Operand::Long(k.emitter.constant(0))),
-        user: User::Constant(0),
     },
 ];
 

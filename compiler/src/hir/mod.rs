@@ -6,11 +6,15 @@
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
 mod live;
+mod nesting;
 mod print;
+mod syscall;
 mod visit;
 
 pub use live::{assigned_locals, live_locals, used_locals};
+pub use nesting::max_nesting;
 pub use print::{Annotations, print_body, print_expression};
+pub use syscall::{CompatTest, Direction, SyscallPoint};
 pub use visit::{each_expression, each_part, each_statement};
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
@@ -141,6 +145,8 @@ pub struct Global {
     pub variance_shift: Option<(u8, Span)>,
     /// The histogram it keeps, and where that was first said.
     pub histogram: Option<(Histogram, Span)>,
+    /// Whether the library declares it: it is not shown at the end.
+    pub library: bool,
 }
 
 /// Whether a global is an array.
@@ -231,6 +237,40 @@ pub enum Attach {
         /// verifier does not trust.
         btf_typedef: Option<u32>,
     },
+    /// The begin or the end of system calls.
+    Syscall(SyscallPoint),
+    /// A perf event.
+    Counted {
+        /// What is counted.
+        event: CountedEvent,
+        /// How often the handler runs.
+        rate: SampleRate,
+        /// Only what the process of `-c` or `-x` does; else what all CPUs do.
+        of_target: bool,
+    },
+}
+
+/// What a perf event counts: `type` and `config` of `perf_event_attr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedEvent {
+    /// `enum perf_type_id`.
+    pub kind: u32,
+    /// Which event of that kind.
+    pub config: u64,
+}
+
+impl CountedEvent {
+    /// Nanoseconds of a CPU's clock.
+    pub const CPU_CLOCK: CountedEvent = CountedEvent { kind: 1, config: 0 };
+}
+
+/// How often the handler of a perf event runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleRate {
+    /// After this many counts.
+    Period(u64),
+    /// About this many times a second.
+    Hertz(u64),
 }
 
 impl Attach {
@@ -242,7 +282,26 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. } => false,
-            Attach::Tracepoint { .. } => true,
+            Attach::Tracepoint { .. } | Attach::Counted { .. } | Attach::Syscall(_) => true,
+        }
+    }
+
+    /// Whether the handler runs in a process that came upon a breakpoint in its own code.
+    pub fn in_process(&self) -> bool {
+        false
+    }
+
+    /// Whether the handler's context begins with the registers of the CPU (`struct pt_regs`).
+    pub fn has_registers(&self) -> bool {
+        match self {
+            Attach::Begin(_)
+            | Attach::End(_)
+            | Attach::Error(_)
+            | Attach::Never
+            | Attach::Timer { .. }
+            | Attach::Tracepoint { .. }
+            | Attach::Syscall(_) => false,
+            Attach::Counted { .. } => true,
         }
     }
 }
@@ -267,6 +326,9 @@ pub struct ContextVariable {
 pub enum ContextSource {
     /// The 64-bit word with this index in the program's context.
     Word(u32),
+    /// The 8 bytes at this offset of `struct pt_regs`, which the first word of the program's context
+    /// points to.
+    Register(u32),
 }
 
 /// An integer in memory.
@@ -364,6 +426,8 @@ pub enum PlaceKind {
 pub struct Foreach {
     /// The array.
     pub array: GlobalId,
+    /// The keys of a slice, wildcards among them; empty when all elements are meant.
+    pub slice: Vec<Expr>,
     /// Where the array is named.
     pub array_span: Span,
     /// The key variables.
@@ -428,6 +492,8 @@ pub struct Expr {
 pub enum ExprKind {
     Number(i64),
     Text(String),
+    /// `*`: any value, as a key of `in`, `delete` and slices.
+    Wildcard,
     /// A variable's value.
     Read(Place),
     /// The context variable with this index.

@@ -87,6 +87,11 @@ pub trait Half<'f> {
     fn locate(&mut self, span: Span);
     /// Counts a round of a loop, and raises an error after too many.
     fn count_round(&mut self, site: ErrorSite);
+    /// A statement begins.
+    fn count_statement(&mut self, span: Span);
+    /// Code that runs on another condition begins behind this: what was counted is settled. The place
+    /// and token are those an error cites.
+    fn settle_count(&mut self, span: Span, near: &str);
 
     /// A local is about to change in a loop: what is known of its value is of no use.
     fn forget(&mut self, place: LocalPlace);
@@ -125,6 +130,10 @@ pub trait Half<'f> {
     fn array_add(&mut self, array: ArrayId, keys: &[Operand], delta: Value, span: Span) -> Value;
     /// Whether an element exists, 0 or 1.
     fn array_contains(&mut self, array: ArrayId, keys: &[Operand]) -> Value;
+    /// Whether an element exists whose keys in `mask` are these, 0 or 1.
+    fn array_contains_matching(&mut self, array: ArrayId, keys: &[Operand], mask: i64) -> Value;
+    /// Deletes the elements whose keys in `mask` are these.
+    fn array_delete_matching(&mut self, array: ArrayId, keys: &[Operand], mask: i64);
     /// Deletes an element.
     fn array_delete(&mut self, array: ArrayId, keys: &[Operand]);
     /// Deletes all elements.
@@ -147,8 +156,15 @@ pub trait Half<'f> {
     /// Whether a text contains a match of a regular expression, 0 or 1.
     fn matches(&mut self, text: &Text, regex: &str) -> Value;
 
-    /// Starts a loop over an array; gives its handle.
-    fn foreach_begin(&mut self, array: ArrayId, sort: Option<Sort>, limit: Option<Value>) -> Value;
+    /// Starts a loop over the elements of an array whose keys in the mask of `slice` are those of the slice;
+    /// gives its handle. The limit counts the others as well.
+    fn foreach_begin(
+        &mut self,
+        array: ArrayId,
+        sort: Option<Sort>,
+        limit: Option<Value>,
+        slice: (&[Operand], i64),
+    ) -> Value;
     /// Goes on to the next element; branches to `end` when there is none.
     fn foreach_next(&mut self, handle: Value, end: Block);
     /// A key of the current element.

@@ -8,8 +8,10 @@ mod arrays;
 mod half;
 mod memory;
 mod records;
+mod registers;
 mod routine;
 mod stats;
+mod syscall;
 mod text;
 
 pub use routine::RoutineUse;
@@ -26,6 +28,7 @@ use super::{
     user::{frontend_config, signature},
 };
 use crate::backend::names;
+use crate::facts::Architecture;
 use crate::hir::{Body, Comparison, Expr, ExprKind, Point, ProbeId, Script, StmtKind};
 use crate::layout::{Layout, control};
 use crate::source::Span;
@@ -58,6 +61,7 @@ pub struct KernelCode<'a, 'f> {
     tables: &'a mut Tables,
     layout: &'a Layout,
     point: &'a Point,
+    architecture: Architecture,
     probe: ProbeId,
     /// The program's context.
     context: Value,
@@ -120,6 +124,7 @@ pub(super) fn function(
         tables,
         layout,
         point: &probe.point,
+        architecture: features.architecture,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],
@@ -159,6 +164,7 @@ impl KernelCode<'_, '_> {
     fn prologue(&mut self, span: Span, body: &Body, types: &Types, features: KernelFeatures) {
         let location = self.tables.locations.intern(span);
         self.emitter.locate(location);
+        self.only_its_system_calls();
         let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
         let stopped =
             self.emitter.builder.ins().load(I32, trusted(), control, control::STOPPED as i32);
@@ -217,7 +223,7 @@ impl KernelCode<'_, '_> {
     fn find_scratch(&mut self) {
         let key = self.emitter.permanent_slot(8);
         let key = self.emitter.slot_address(key, 0);
-        let index = self.emitter.constant(i64::from(self.probe.as_u32()));
+        let index = self.emitter.constant(i64::from(self.layout.scratch_slot(self.probe)));
         self.emitter.store(index, key, 0);
         let map = self.emitter.map(self.layout.scratch_map);
         let scratch = self.emitter.helper(Helper::MapLookupElem, &[map, key]);

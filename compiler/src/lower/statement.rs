@@ -1,5 +1,6 @@
 //! Statements: control flow, the same for both halves.
 
+use super::expression::{compared, mask};
 use super::{ErrorKind, ErrorSite, Half, Leaving, LoopTargets, Lower, Operand};
 use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind, assigned_locals};
 use crate::layout::{ArrayId, Storage};
@@ -13,8 +14,18 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
             }
             let mark = self.half.emitter().slot_mark();
             self.half.locate(statement.span);
+            self.half.count_statement(statement.span);
+            if let Some(near) = branching(&statement.kind) {
+                self.half.settle_count(statement.span, near);
+            }
             self.statement(statement);
             self.half.emitter().release_slots(mark);
+        }
+        if let Some(last) = statements.last()
+            && !self.half.emitter().is_terminated()
+        {
+            let near = branching(&last.kind).unwrap_or("statement");
+            self.half.settle_count(last.span, near);
         }
     }
 
@@ -142,12 +153,16 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
     fn foreach(&mut self, foreach: &Foreach) {
         let limit = foreach.limit.as_ref().map(|l| self.long(l));
         let Storage::Array(array) = self.layout.storage[foreach.array] else { return };
-        let handle = self.half.foreach_begin(array, foreach.sort, limit);
+        let slice = self.expressions(&foreach.slice);
+        let slice = (slice.as_slice(), mask(&foreach.slice));
+        let handle = self.half.foreach_begin(array, foreach.sort, limit, slice);
         let e = self.half.emitter();
         let (head, end) = (e.block(), e.block());
         e.jump(head);
         e.switch_to(head);
         self.half.foreach_next(handle, end);
+        self.half.count_statement(foreach.array_span);
+        self.half.settle_count(foreach.array_span, "keyword 'foreach'");
         let ty = &self.types.globals[foreach.array];
         for (at, &local) in foreach.keys.iter().enumerate() {
             let key = self.half.foreach_key(handle, at, ty.keys[at]);
@@ -172,9 +187,12 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 let empty = self.empty(ty);
                 self.assign(place, &[], &empty);
             }
-            PlaceKind::Element(..) => {
-                let (array, keys) = self.element(place);
-                self.half.array_delete(array, &keys);
+            PlaceKind::Element(_, keys) => {
+                let (array, words) = self.element(place);
+                match compared(keys) {
+                    None => self.half.array_delete(array, &words),
+                    Some(mask) => self.half.array_delete_matching(array, &words, mask),
+                }
             }
             PlaceKind::Global(id) => match self.layout.storage[*id] {
                 Storage::Array(array) => self.half.array_clear(array),
@@ -197,5 +215,26 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
             Storage::Array(array) => (array, keys),
             Storage::Cell(_) | Storage::Shared(_) => unreachable!("a number has no elements"),
         }
+    }
+}
+
+/// The token of a statement behind whose start code may run more or less often than what stands before it.
+fn branching(kind: &StmtKind) -> Option<&'static str> {
+    match kind {
+        StmtKind::If { .. } => Some("keyword 'if'"),
+        StmtKind::Loop { .. } => Some("keyword 'for'"),
+        StmtKind::Foreach(_) => Some("keyword 'foreach'"),
+        StmtKind::Break => Some("keyword 'break'"),
+        StmtKind::Continue => Some("keyword 'continue'"),
+        StmtKind::Next => Some("keyword 'next'"),
+        StmtKind::Return(_) => Some("keyword 'return'"),
+        StmtKind::Try { .. } => Some("keyword 'try'"),
+        StmtKind::Fail(_) => Some("identifier 'error'"),
+        StmtKind::Expr(_)
+        | StmtKind::Record { .. }
+        | StmtKind::Print(_)
+        | StmtKind::Delete(_)
+        | StmtKind::Emit { .. }
+        | StmtKind::Halt => None,
     }
 }

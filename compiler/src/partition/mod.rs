@@ -21,6 +21,7 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::hir::{Body, ExprKind, FunctionId, ProbeId, Script, Stmt, each_expression};
 use crate::layout::Layout;
 use crate::regex::Automaton;
+use crate::syscalls;
 use crate::types::Types;
 
 /// Splits a script; reports what kernel code cannot do. Arrays that state no capacity get the one given.
@@ -30,7 +31,8 @@ pub fn partition(
     capacity: u32,
     diagnostics: &mut Diagnostics,
 ) -> Layout {
-    let mut layout = Layout { probes: script.probes.len() as u32, ..Layout::default() };
+    let probes = script.probes.len() as u32;
+    let mut layout = Layout { probes, routes: syscalls::routes(script), ..Layout::default() };
     let kernel = kernel_code(script);
     layout.automata = automata(script, &kernel);
     for (probe, function) in kernel {

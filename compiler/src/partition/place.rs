@@ -90,12 +90,13 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
             }
             Storage::Array(layout.arrays.push(array))
         };
-        if uses.displayed() {
+        if uses.displayed() && !global.library {
             layout.displayed.push((global.name.clone(), storage));
         }
         layout.storage.push(storage);
     }
-    layout.scratch_map = next_map;
+    layout.routes_map = next_map;
+    layout.scratch_map = next_map + layout.routes.groups.len() as u32;
     for (probe, globals) in taken {
         let arrays = globals.into_iter().filter_map(|id| match layout.storage[id] {
             Storage::Array(array) if layout.arrays[array].map.is_some() => Some(array),
@@ -139,7 +140,7 @@ fn may_leave(statement: &Stmt) -> bool {
 }
 
 fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array {
-    let shown: &[Aggregate] = if uses.displayed() { &DISPLAYED } else { &[] };
+    let shown: &[Aggregate] = if uses.displayed() && !global.library { &DISPLAYED } else { &[] };
     let value = match ty.value {
         Type::Long => ArrayValue::Long,
         Type::Text(width) => ArrayValue::Text(width),
@@ -225,8 +226,8 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
             uses[foreach.array].ordered |= foreach
                 .sort
                 .is_none_or(|s| !(matches!(s.by, SortBy::Key(_)) && foreach.keys.len() == 1));
-            if let Some(limit) = &foreach.limit {
-                expression_uses(limit, kernel, uses);
+            for e in foreach.limit.iter().chain(&foreach.slice) {
+                expression_uses(e, kernel, uses);
             }
         }
         StmtKind::Delete(place) => place_uses(place, kernel, true, uses),
@@ -278,6 +279,7 @@ fn expression_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
     match &e.kind {
         ExprKind::Number(_)
         | ExprKind::Text(_)
+        | ExprKind::Wildcard
         | ExprKind::Context(_)
         | ExprKind::Captured { .. } => {}
         ExprKind::Read(place) => place_uses(place, kernel, false, uses),

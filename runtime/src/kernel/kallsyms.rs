@@ -106,6 +106,10 @@ impl Kallsyms {
         let start = self.entries.get(after.checked_sub(1)?)?.address;
         // The first of several aliases, as the kernel itself prints it.
         let first = self.entries[..after].partition_point(|entry| entry.address < start);
+        // An absolute symbol is no place in memory: per-CPU variables are offsets from 0 before 6.15.
+        if self.letter(&self.entries[first]).eq_ignore_ascii_case(&b'a') {
+            return None;
+        }
         let symbol = self.symbol(first);
         (address - start < symbol.size).then_some(symbol)
     }

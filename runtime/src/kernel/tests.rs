@@ -33,6 +33,8 @@ fn symbols_by_address() {
         // Behind the end of the kernel.
         (0xffffffff81000b00, None),
         (u64::MAX, None),
+        // No place in memory.
+        (0, None),
     ];
     for (address, expected) in rows {
         let found = table.lookup(address).map(|s| (s.name, s.size, s.module));

@@ -7,15 +7,16 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
-use ntap_compiler::hir::{Attach, Point, ProbeId, Script};
+use ntap_compiler::hir::{Attach, Point, ProbeId, SampleRate, Script};
 use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
+use ntap_compiler::syscalls::Routes;
 
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use crate::attach::{self, AttachPoint, Link};
+use crate::attach::{self, AttachPoint, CountedEvent, Link, Rate};
 use crate::block::KernelArray;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
 use crate::sys;
@@ -26,6 +27,8 @@ pub(super) struct KernelHalf {
     globals: Rc<GlobalsMapping>,
     ring: RingBuf<MapData>,
     links: Vec<Link>,
+    /// The process of `-c` or `-x`; 0 without.
+    target: u32,
     /// The names of the maps by their index.
     map_names: Vec<String>,
 }
@@ -67,6 +70,7 @@ impl KernelHalf {
             globals: Rc::new(globals),
             ring,
             links: vec![],
+            target,
             map_names: object.maps.iter().map(|m| m.name.clone()).collect(),
             loaded,
         };
@@ -135,12 +139,38 @@ impl KernelHalf {
         }
     }
 
+    /// Puts the programs that others call into their slots.
+    fn fill_slots(&self, routes: &Routes) -> Result<(), SessionError> {
+        for (group, slots) in routes.groups.iter().enumerate() {
+            let name = Routes::map_name(group);
+            let missing = || SessionError::Object(format!("the map {name} is missing"));
+            let map = self.loaded.map_descriptor(&name).ok_or_else(missing)?;
+            for (slot, id) in slots {
+                let name = program_name(*id);
+                let program = self.loaded.program(&name).ok_or_else(missing)?;
+                let value = program.as_fd().as_raw_fd().to_ne_bytes();
+                // SAFETY: maps of tail calls have keys of 4 bytes, and descriptors as values.
+                unsafe { sys::update_element(map, &slot.to_ne_bytes(), &value, 0) }
+                    .map_err(SessionError::System)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Attaches all programs; their handlers still do nothing.
-    pub(super) fn attach(&mut self, points: &HashMap<ProbeId, Point>) -> Result<(), SessionError> {
+    pub(super) fn attach(
+        &mut self,
+        points: &HashMap<ProbeId, Point>,
+        layout: &Layout,
+    ) -> Result<(), SessionError> {
+        self.fill_slots(&layout.routes)?;
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
         for (&id, point) in probes {
-            let Some(attach_point) = attach_point(&point.attach) else { continue };
+            if layout.routes.probes.get(&id).is_some_and(|route| !route.is_root) {
+                continue;
+            }
+            let Some(attach_point) = attach_point(point, self.target) else { continue };
             if let Some(program) = self.loaded.program(&program_name(id)) {
                 self.links.push(attach::attach(program.as_fd(), &attach_point)?);
             }
@@ -215,6 +245,12 @@ impl KernelHalf {
         self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
     }
 
+    /// How often a probe's program ran, and for how many nanoseconds, while the kernel measured.
+    pub(super) fn run_time(&self, probe: ProbeId) -> Option<(u64, u64)> {
+        let info = self.loaded.program(&program_name(probe))?.info().ok()?;
+        Some((info.run_count, info.run_time_ns))
+    }
+
     /// How often a probe was hit while its handler was running on the same CPU (kernel 5.12).
     pub(super) fn recursion_misses(&self, probe: ProbeId) -> u64 {
         let program = self.loaded.program(&program_name(probe));
@@ -228,6 +264,11 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
             Some(ProgramKind::TpBtf { btf_id: *btf_id })
         }
         Attach::Tracepoint { btf_typedef: None, .. } => Some(ProgramKind::RawTracepoint),
+        Attach::Syscall(point) => Some(match point.btf_typedef {
+            Some(btf_id) => ProgramKind::TpBtf { btf_id },
+            None => ProgramKind::RawTracepoint,
+        }),
+        Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)
@@ -236,14 +277,30 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
     }
 }
 
-fn attach_point(attach: &Attach) -> Option<AttachPoint> {
-    match attach {
+fn attach_point(point: &Point, target: u32) -> Option<AttachPoint> {
+    match &point.attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
         }
         Attach::Tracepoint { name, btf_typedef: None } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
         }
+        Attach::Syscall(point) => {
+            let name = point.tracepoint().to_string();
+            Some(match point.btf_typedef {
+                Some(_) => AttachPoint::TpBtf { name },
+                None => AttachPoint::RawTracepoint { name },
+            })
+        }
+        Attach::Counted { event, rate, of_target } => Some(AttachPoint::Counted {
+            name: point.name.clone(),
+            event: CountedEvent { kind: event.kind, config: event.config },
+            rate: match *rate {
+                SampleRate::Period(period) => Rate::Period(period),
+                SampleRate::Hertz(hertz) => Rate::Hertz(hertz),
+            },
+            process: of_target.then_some(target),
+        }),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

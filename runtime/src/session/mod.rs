@@ -4,34 +4,42 @@
 //! detach, handle what is still queued, and run `end` (or `error`). One thread does all of it: user
 //! blocks never run at the same time, and the records older than a block are handled before it.
 
+mod background;
 mod errors;
 mod events;
 mod kernel_half;
 mod losses;
 mod output;
+mod output_file;
+mod timing;
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cranelift_codegen::entity::EntityRef;
-use ntap_compiler::hir::{Attach, EventId, ProbeId};
+use ntap_compiler::hir::{Attach, EventId, ProbeId, max_nesting};
 use ntap_compiler::layout::Storage;
+use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::Role;
 use ntap_compiler::pipeline::{Analyzed, Compiled};
-use ntap_compiler::source::SourceMap;
+use ntap_compiler::source::{SourceMap, Span};
 
 pub use errors::SessionError;
 pub use events::{interrupted_twice, monotonic_ns};
 pub use output::write_message;
+pub use output_file::{OutputFileOptions, Rotation};
 
 use crate::block::{BlockContext, RaisedError};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
+use crate::sys;
 use crate::target_process::{self, TargetProcess};
 use events::{Event, Events};
 use kernel_half::{KernelHalf, Record};
 use output::Output;
+use output_file::OutputFile;
+use timing::Timing;
 
 /// What a session is to do besides the script.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +54,16 @@ pub struct SessionOptions {
     pub load_only: bool,
     /// Do not show the globals that nothing reads at the end.
     pub hide_globals: bool,
+    /// The limits user blocks run under.
+    pub limits: Limits,
     /// Say on standard error what is done.
     pub verbose: bool,
+    /// `-o`: write the script's output to a file.
+    pub output: Option<OutputFileOptions>,
+    /// `-t`: say at the end how often each probe was hit, and how long its handler took.
+    pub timing: bool,
+    /// `-F`: go on in the background once all probes are live.
+    pub detach: bool,
 }
 
 /// How a session ended.
@@ -57,6 +73,8 @@ pub struct Outcome {
     pub errors: u64,
     /// The status of the traced command, when it is not 0.
     pub command_status: Option<i32>,
+    /// Whether output was lost because it could not be written.
+    pub output_failed: bool,
 }
 
 /// Runs a compiled script.
@@ -77,6 +95,8 @@ pub fn run(
     };
     let target_pid = target.as_ref().map(TargetProcess::pid).or(options.process).unwrap_or(0);
     let Analyzed { script, layout, .. } = analyzed;
+    let mut limits = options.limits;
+    limits.nesting.get_or_insert_with(|| max_nesting(&script));
     let layout = Rc::new(layout);
     let kernel_half = match &object {
         Some(object) => Some(KernelHalf::load(object, &script, &layout, target_pid, options)?),
@@ -85,10 +105,13 @@ pub fn run(
     if options.load_only {
         return Ok(Outcome::default());
     }
+    // The command has been started: it keeps the standard output that was there.
+    let file = options.output.as_ref().map(OutputFile::open).transpose();
+    let file = file.map_err(SessionError::Output)?;
     let native = NativeCode::compile(lowered.user).map_err(SessionError::Native)?;
     let shared = kernel_half.as_ref().map_or(std::ptr::null_mut(), KernelHalf::shared_address);
     let mut context =
-        BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared);
+        BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
     context.state.target = i64::from(target_pid);
     let mut session = Session {
         points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
@@ -97,11 +120,14 @@ pub fn run(
         context,
         kernel_half,
         sources,
-        output: Output::new(),
+        output: Output::new(file),
         ending: false,
         outcome: Outcome::default(),
         unsettled: false,
+        timing: None,
+        places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
         verbose: options.verbose,
+        limits,
         shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
@@ -131,7 +157,12 @@ struct Session<'a> {
     outcome: Outcome,
     /// Whether it was said that intervals may not be exact.
     unsettled: bool,
+    /// `-t`: what has been measured.
+    timing: Option<Timing>,
+    /// Where the probes stand in the script.
+    places: Vec<(ProbeId, Span)>,
     verbose: bool,
+    limits: Limits,
     /// Whether globals that nothing reads are shown at the end.
     shows_globals: bool,
 }
@@ -160,13 +191,16 @@ impl Session<'_> {
     ) -> Result<(), SessionError> {
         // From here on signals are events, so that an interrupt in a block waits for its end.
         let mut events = Events::new()?;
+        if options.timing {
+            self.timing = Some(Timing::start(self.kernel_half.as_ref()));
+        }
         self.run_probes(|attach| match attach {
             Attach::Begin(sequence) => Some(*sequence),
             _ => None,
         });
         if !self.ending {
             if let Some(half) = &mut self.kernel_half {
-                half.attach(&self.points)?;
+                half.attach(&self.points, &self.layout)?;
                 events.watch_records(half.ring_descriptor())?;
             }
             self.start_timers(&mut events, options)?;
@@ -178,6 +212,9 @@ impl Session<'_> {
                 events.watch_target(watched.as_fd())?;
             }
             if let Some(half) = &self.kernel_half {
+                if let Some(timing) = &mut self.timing {
+                    timing.go_live(half, self.places.iter().map(|(id, _)| *id));
+                }
                 half.go_live();
             }
             if self.verbose {
@@ -185,6 +222,9 @@ impl Session<'_> {
             }
             if let Some(target) = target {
                 target.release()?;
+            }
+            if options.detach {
+                background::enter().map_err(SessionError::Background)?;
             }
             self.wait(&mut events)?;
         }
@@ -236,6 +276,7 @@ impl Session<'_> {
                             self.run_block(Role::Probe(probe), None);
                         }
                     }
+                    Event::NextFile => self.output.next_file(),
                     Event::Interrupt | Event::TimeLimit | Event::TargetEnded => self.ending = true,
                 }
                 if self.ending {
@@ -257,23 +298,34 @@ impl Session<'_> {
             half.stop(must_settle);
         }
         self.handle_records();
-        let failed = self.outcome.errors > 0;
+        let failed = self.failed();
         self.run_probes(|attach| match attach {
             Attach::End(sequence) if !failed => Some(*sequence),
             Attach::Error(sequence) if failed => Some(*sequence),
             _ => None,
         });
-        if self.shows_globals && self.outcome.errors == 0 {
+        if self.shows_globals && !failed {
             if let Err(error) = self.context.display_globals() {
                 eprintln!("WARNING: showing the globals: {error}");
             }
             self.context.finish();
         }
         self.output.flush(&mut self.context.state.output);
+        self.note_closed_output();
         if let Some(half) = &self.kernel_half {
             for line in losses::report(half, &self.points, &self.layout) {
                 eprintln!("WARNING: {line}");
             }
+        }
+        if let Some(timing) = self.timing.take() {
+            let probes: Vec<_> = self
+                .places
+                .iter()
+                .map(|&(id, span)| {
+                    (id, self.points[&id].name.clone(), self.sources.locate(span).to_string())
+                })
+                .collect();
+            eprint!("{}", timing.report(self.kernel_half.as_ref(), &probes));
         }
         Ok(())
     }
@@ -305,7 +357,10 @@ impl Session<'_> {
                     let role = Role::Event(EventId::new(event as usize));
                     self.run_quietly(role, Some(&payload));
                 }
-                Record::Error(site) => self.kernel_error(site),
+                Record::Error(site) => {
+                    self.kernel_error(site);
+                    self.go_on(&half);
+                }
                 Record::Exit => self.ending = true,
             }
             handled += 1;
@@ -315,6 +370,7 @@ impl Session<'_> {
         }
         if let Some(site) = half.take_lost_error() {
             self.kernel_error(site);
+            self.go_on(&half);
         }
         if half.exit_called() {
             self.ending = true;
@@ -322,6 +378,13 @@ impl Session<'_> {
         self.kernel_half = Some(half);
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
+    }
+
+    /// Lets kernel handlers go on, which an error has stopped, unless the session is to end.
+    fn go_on(&self, half: &KernelHalf) {
+        if !self.ending && !half.exit_called() {
+            half.go_live();
+        }
     }
 
     /// Says once that intervals may not be exact, when they cannot be made so.
@@ -340,6 +403,10 @@ impl Session<'_> {
         if self.output.closed() {
             self.ending = true;
         }
+        if let Some(error) = self.output.take_failure() {
+            eprintln!("ERROR: the output cannot be written: {}", sys::error_text(&error));
+            self.outcome.output_failed = true;
+        }
     }
 
     /// Runs a block and writes its output.
@@ -350,8 +417,16 @@ impl Session<'_> {
     }
 
     fn run_quietly(&mut self, role: Role, payload: Option<&[u8]>) {
-        self.context.begin(payload);
+        let actions = match role {
+            Role::Event(_) => self.limits.actions,
+            Role::Probe(_) | Role::Function(_) => self.limits.actions_interruptible,
+        };
+        self.context.begin(payload, actions);
+        let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
+        if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
+            timing.note(probe, start.elapsed());
+        }
         if let Some(error) = self.context.finish() {
             self.report(&error);
         }
@@ -366,13 +441,20 @@ impl Session<'_> {
         }
     }
 
-    /// Prints the error of a handler; the session ends.
+    /// Whether there were more errors than the session goes on with.
+    fn failed(&self) -> bool {
+        self.outcome.errors > self.limits.errors
+    }
+
+    /// Prints the error of a handler; after too many the session ends.
     fn report(&mut self, error: &RaisedError) {
         let place = self.sources.locate(error.site.span);
         let message = format!("ERROR: {} near {} at {place}\n", error.message, error.site.near);
         self.output.flush(&mut self.context.state.output);
         write_message(&mut self.context.state.output, &message);
         self.outcome.errors += 1;
-        self.ending = true;
+        if self.failed() {
+            self.ending = true;
+        }
     }
 }

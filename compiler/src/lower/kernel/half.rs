@@ -22,8 +22,14 @@ impl KernelCode<'_, '_> {
     /// Loads a context variable; its upper bytes are undefined in the context, defined here.
     pub(super) fn context_variable(&mut self, index: usize) -> Value {
         let variable = &self.point.context[index];
-        let ContextSource::Word(word) = variable.source;
         let scalar = variable.value;
+        let word = match variable.source {
+            ContextSource::Word(word) => word,
+            ContextSource::Register(offset) => {
+                let value = self.saved_register(offset);
+                return self.extend(value, scalar);
+            }
+        };
         // Access to the context may be rewritten by the verifier: not even `notrap`.
         let flags = MemFlagsData::new();
         let value = self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32);
@@ -31,7 +37,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// The value of the lowest bytes of a word.
-    fn extend(&mut self, value: Value, scalar: Scalar) -> Value {
+    pub fn extend(&mut self, value: Value, scalar: Scalar) -> Value {
         let Some(ty) = clif_type(scalar.bytes) else { return value };
         let low = self.emitter.builder.ins().ireduce(ty, value);
         if scalar.signed {
@@ -133,6 +139,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.jump(self.exit);
         self.write_failure_block();
         self.emitter.switch_to(self.exit);
+        self.go_on();
         let zero = self.emitter.constant(0);
         self.emitter.builder.ins().return_(&[zero]);
     }
@@ -181,6 +188,12 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         let location = self.tables.locations.intern(span);
         self.emitter.locate(location);
     }
+
+    fn count_statement(&mut self, _: Span) {
+        // Straight code ends by itself: rounds of loops are what is counted.
+    }
+
+    fn settle_count(&mut self, _: Span, _: &str) {}
 
     fn count_round(&mut self, site: ErrorSite) {
         let Some(rounds) = self.rounds else { return };
@@ -378,7 +391,21 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.text_matches(text, regex)
     }
 
-    fn foreach_begin(&mut self, _: ArrayId, _: Option<Sort>, _: Option<Value>) -> Value {
+    fn array_contains_matching(&mut self, _: ArrayId, _: &[Operand], _: i64) -> Value {
+        unreachable!("`partition` leaves no wildcards in kernel code")
+    }
+
+    fn array_delete_matching(&mut self, _: ArrayId, _: &[Operand], _: i64) {
+        unreachable!("`partition` leaves no wildcards in kernel code")
+    }
+
+    fn foreach_begin(
+        &mut self,
+        _: ArrayId,
+        _: Option<Sort>,
+        _: Option<Value>,
+        _: (&[Operand], i64),
+    ) -> Value {
         unreachable!("`partition` leaves no `foreach` in kernel code")
     }
 
