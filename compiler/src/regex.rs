@@ -115,8 +115,8 @@ impl Automaton {
                 columns.len() - 1
             })
         };
-        for byte in 1..=255 {
-            classes[byte] = class_of(byte, &mut columns) as u8;
+        for (byte, class) in classes.iter_mut().enumerate().skip(1) {
+            *class = class_of(byte, &mut columns) as u8;
         }
         classes[0] = columns.len() as u8;
         columns.push(rows.iter().map(|row| row[0]).collect());
