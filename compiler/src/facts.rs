@@ -3,6 +3,7 @@
 //! The runtime answers from the live kernel, tests from a recorded one. Every answer is computed on
 //! first use: a script that needs nothing asks nothing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -69,6 +70,13 @@ pub trait Facts {
 
     /// The address of a kernel symbol; `None` when there is none or addresses are hidden.
     fn symbol_address(&self, name: &str) -> Option<u64>;
+
+    /// The tracepoints that belong to a system, as tracefs lists them: by name, the name of the system
+    /// (`sched_switch`: `sched`). Empty where tracefs cannot be read; some tracepoints are in no system.
+    fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
+        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+        NONE
+    }
 
     /// The newest instruction set version the kernel accepts.
     fn cpu_version(&self) -> CpuVersion;

@@ -6,11 +6,13 @@
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
 mod live;
+mod nesting;
 mod print;
 mod syscall;
 mod visit;
 
 pub use live::{assigned_locals, live_locals, used_locals};
+pub use nesting::max_nesting;
 pub use print::{Annotations, print_body, print_expression};
 pub use syscall::{CompatTest, Direction, SyscallPoint};
 pub use visit::{each_expression, each_part, each_statement};

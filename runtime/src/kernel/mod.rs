@@ -10,6 +10,7 @@ pub mod kallsyms;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ pub struct LiveKernel {
     kallsyms: OnceLock<Kallsyms>,
     possible_cpus: OnceLock<usize>,
     programs: Programs,
+    tracepoint_systems: OnceLock<BTreeMap<String, String>>,
 }
 
 impl LiveKernel {
@@ -117,6 +119,14 @@ impl Facts for LiveKernel {
 
     fn symbol_address(&self, name: &str) -> Option<u64> {
         self.kallsyms().address(name)
+    }
+
+    fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
+        self.tracepoint_systems.get_or_init(|| {
+            let text = sys::read_tracefs("available_events").unwrap_or_default();
+            let events = text.lines().filter_map(|line| line.split_once(':'));
+            events.map(|(system, name)| (name.to_string(), system.to_string())).collect()
+        })
     }
 
     fn cpu_version(&self) -> CpuVersion {
