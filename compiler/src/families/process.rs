@@ -134,10 +134,8 @@ fn functions(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
             .help("leave out what follows `@`");
         return vec![];
     }
-    let suffix = match request.point.components.last().map(|c| c.name.text.as_str()) {
-        Some(name @ ("call" | "exported" | "return")) => name,
-        _ => "",
-    };
+    let last = request.point.components.last().map(|c| c.name.text.as_str());
+    let suffix = last.filter(|&name| name != "function").unwrap_or_default();
     let returns = suffix == "return";
     let files = files(request, diagnostics);
     if files.is_empty() {

@@ -170,7 +170,7 @@ fn entries(elf: &Elf<'_>, mut each: impl FnMut(i64, String)) {
         let Ok(Some((entries, strings))) = section.dynamic(endian, elf.data()) else { continue };
         let Ok(strings) = sections.strings(endian, elf.data(), strings) else { continue };
         for entry in entries {
-            let tag = entry.d_tag(endian) as i64;
+            let tag = entry.d_tag(endian);
             if !matches!(tag, DT_NEEDED | DT_RPATH | DT_RUNPATH | object::elf::DT_SONAME) {
                 continue;
             }
