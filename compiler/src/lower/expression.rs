@@ -17,6 +17,15 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         list.iter().enumerate().map(|(at, e)| self.operand(e, &list[at + 1..])).collect()
     }
 
+    /// Values that are only sent: they need not be such that can be calculated with.
+    pub(super) fn captures(&mut self, list: &[Expr]) -> Vec<Operand> {
+        let capture = |lower: &mut Self, at: usize, e: &Expr| match &e.kind {
+            ExprKind::Context(index) => Operand::Long(lower.half.context(*index)),
+            _ => lower.operand(e, &list[at + 1..]),
+        };
+        list.iter().enumerate().map(|(at, e)| capture(self, at, e)).collect()
+    }
+
     /// The value of an operand. A string is held if one of the later operands may assign to the variable
     /// it is in.
     fn operand<'e>(&mut self, e: &Expr, later: impl IntoIterator<Item = &'e Expr>) -> Operand {

@@ -59,6 +59,7 @@ impl<'a> Resolver<'a> {
         span: Span,
     ) -> Option<Expr> {
         let overloads = self.overloads(name, arguments.len(), span)?;
+        let function = self.function(name, &overloads, span);
         let arguments: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
         for overload in &overloads {
             for ((parameter, _), argument) in overload.parameters.iter().zip(&arguments) {
@@ -68,7 +69,6 @@ impl<'a> Resolver<'a> {
                 }
             }
         }
-        let function = self.function(name, &overloads, span);
         let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
         let call = self.expr(span, ExprKind::Invoke { function, arguments });
         let result = Holder::Result(overloads[0].name.span);

@@ -11,12 +11,14 @@ use ntap_compiler::hir::{Attach, Point, ProbeId, SampleRate, Script};
 use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
+use ntap_compiler::syscalls::Routes;
 
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
 use crate::attach::{self, AttachPoint, CountedEvent, Link, Rate};
 use crate::block::KernelArray;
+use crate::kernel;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
 use crate::sys;
 
@@ -28,6 +30,8 @@ pub(super) struct KernelHalf {
     links: Vec<Link>,
     /// The process of `-c` or `-x`; 0 without.
     target: u32,
+    /// Whether instructions of programs are attached to by links of their own.
+    uprobe_multi: bool,
     /// The names of the maps by their index.
     map_names: Vec<String>,
 }
@@ -52,11 +56,15 @@ impl KernelHalf {
         options: &SessionOptions,
     ) -> Result<KernelHalf, SessionError> {
         let bytes = object::write(object).map_err(|e| SessionError::Object(e.to_string()))?;
+        let of_process = |attach: &Attach| matches!(attach, Attach::Instruction(_));
+        // Asked only where it matters: asking loads a program.
+        let uprobe_multi = script.probes.values().any(|p| of_process(&p.point.attach))
+            && kernel::has_uprobe_multi();
         let programs = script
             .probes
             .iter()
             .filter_map(|(id, probe)| {
-                let kind = program_kind(&probe.point.attach)?;
+                let kind = program_kind(&probe.point.attach, uprobe_multi)?;
                 Some(ProgramPlan { name: program_name(id), kind })
             })
             .collect();
@@ -70,6 +78,7 @@ impl KernelHalf {
             ring,
             links: vec![],
             target,
+            uprobe_multi,
             map_names: object.maps.iter().map(|m| m.name.clone()).collect(),
             loaded,
         };
@@ -138,12 +147,40 @@ impl KernelHalf {
         }
     }
 
+    /// Puts the programs that others call into their slots.
+    fn fill_slots(&self, routes: &Routes) -> Result<(), SessionError> {
+        for (group, slots) in routes.groups.iter().enumerate() {
+            let name = Routes::map_name(group);
+            let missing = || SessionError::Object(format!("the map {name} is missing"));
+            let map = self.loaded.map_descriptor(&name).ok_or_else(missing)?;
+            for (slot, id) in slots {
+                let name = program_name(*id);
+                let program = self.loaded.program(&name).ok_or_else(missing)?;
+                let value = program.as_fd().as_raw_fd().to_ne_bytes();
+                // SAFETY: maps of tail calls have keys of 4 bytes, and descriptors as values.
+                unsafe { sys::update_element(map, &slot.to_ne_bytes(), &value, 0) }
+                    .map_err(SessionError::System)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Attaches all programs; their handlers still do nothing.
-    pub(super) fn attach(&mut self, points: &HashMap<ProbeId, Point>) -> Result<(), SessionError> {
+    pub(super) fn attach(
+        &mut self,
+        points: &HashMap<ProbeId, Point>,
+        layout: &Layout,
+    ) -> Result<(), SessionError> {
+        self.fill_slots(&layout.routes)?;
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
         for (&id, point) in probes {
-            let Some(attach_point) = attach_point(point, self.target) else { continue };
+            if layout.routes.probes.get(&id).is_some_and(|route| !route.is_root) {
+                continue;
+            }
+            let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
+                continue;
+            };
             if let Some(program) = self.loaded.program(&program_name(id)) {
                 self.links.push(attach::attach(program.as_fd(), &attach_point)?);
             }
@@ -231,13 +268,19 @@ impl KernelHalf {
     }
 }
 
-fn program_kind(attach: &Attach) -> Option<ProgramKind> {
+fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
     match attach {
         Attach::Tracepoint { btf_typedef: Some(btf_id), .. } => {
             Some(ProgramKind::TpBtf { btf_id: *btf_id })
         }
         Attach::Tracepoint { btf_typedef: None, .. } => Some(ProgramKind::RawTracepoint),
+        Attach::Syscall(point) => Some(match point.btf_typedef {
+            Some(btf_id) => ProgramKind::TpBtf { btf_id },
+            None => ProgramKind::RawTracepoint,
+        }),
         Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
+        Attach::Instruction(_) if uprobe_multi => Some(ProgramKind::UprobeMulti),
+        Attach::Instruction(_) => Some(ProgramKind::Kprobe),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)
@@ -246,13 +289,28 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
     }
 }
 
-fn attach_point(point: &Point, target: u32) -> Option<AttachPoint> {
+fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<AttachPoint> {
     match &point.attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
         }
         Attach::Tracepoint { name, btf_typedef: None } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
+        }
+        Attach::Instruction(instruction) => Some(AttachPoint::Instruction {
+            name: point.name.clone(),
+            path: instruction.path.clone(),
+            offset: instruction.offset,
+            semaphore: instruction.semaphore,
+            returns: instruction.returns,
+            multi: uprobe_multi,
+        }),
+        Attach::Syscall(point) => {
+            let name = point.tracepoint().to_string();
+            Some(match point.btf_typedef {
+                Some(_) => AttachPoint::TpBtf { name },
+                None => AttachPoint::RawTracepoint { name },
+            })
         }
         Attach::Counted { event, rate, of_target } => Some(AttachPoint::Counted {
             name: point.name.clone(),

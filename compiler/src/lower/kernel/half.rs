@@ -2,7 +2,7 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
-use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type as ClifType, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type as ClifType, Value};
 
 use super::{Handler, KernelCode, MAX_ROUNDS, Rounds, variables};
 use crate::backend::names;
@@ -22,8 +22,15 @@ impl KernelCode<'_, '_> {
     /// Loads a context variable; its upper bytes are undefined in the context, defined here.
     pub(super) fn context_variable(&mut self, index: usize) -> Value {
         let variable = &self.point.context[index];
-        let ContextSource::Word(word) = variable.source;
         let scalar = variable.value;
+        let word = match variable.source {
+            ContextSource::Word(word) => word,
+            ContextSource::Argument(argument) => return self.mark_argument(argument, scalar),
+            ContextSource::Register(offset) => {
+                let value = self.saved_register(offset);
+                return self.extend(value, scalar);
+            }
+        };
         // Access to the context may be rewritten by the verifier: not even `notrap`.
         let flags = MemFlagsData::new();
         let value = self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32);
@@ -38,6 +45,14 @@ impl KernelCode<'_, '_> {
             self.emitter.builder.ins().sextend(I64, low)
         } else {
             self.emitter.builder.ins().uextend(I64, low)
+        }
+    }
+
+    /// Where helpers put what they read, until it is loaded right behind the call.
+    fn load_slot(&mut self) -> StackSlot {
+        match self.load_slot {
+            Some(slot) => slot,
+            None => *self.load_slot.insert(self.emitter.permanent_slot(8)),
         }
     }
 
@@ -133,6 +148,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.jump(self.exit);
         self.write_failure_block();
         self.emitter.switch_to(self.exit);
+        self.go_on();
         let zero = self.emitter.constant(0);
         self.emitter.builder.ins().return_(&[zero]);
     }
@@ -181,6 +197,12 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         let location = self.tables.locations.intern(span);
         self.emitter.locate(location);
     }
+
+    fn count_statement(&mut self, _: Span) {
+        // Straight code ends by itself: rounds of loops are what is counted.
+    }
+
+    fn settle_count(&mut self, _: Span, _: &str) {}
 
     fn count_round(&mut self, site: ErrorSite) {
         let Some(rounds) = self.rounds else { return };
@@ -275,7 +297,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
     fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], span: Span) -> Operand {
         self.call_span = span;
         match builtin.kernel {
-            Kernel::Inline(lower) => lower(self, arguments),
+            Kernel::Inline(lower) | Kernel::Pure(lower) => lower(self, arguments),
             Kernel::Deferred | Kernel::DeferredLast => {
                 unreachable!("`partition` leaves no `{}` in kernel code", builtin.name)
             }
@@ -291,13 +313,12 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
 
     fn context_number(&mut self, index: usize) -> Value {
         let variable = &self.point.context[index];
-        if !variable.trusted {
-            return self.context(index);
-        }
         // Most arithmetic with a pointer it trusts the verifier prohibits. What a helper has read
         // from memory, even that of the context, is a number to it.
-        let ContextSource::Word(word) = variable.source;
-        let slot = self.emitter.slot(8);
+        let (true, ContextSource::Word(word)) = (variable.trusted, variable.source) else {
+            return self.context(index);
+        };
+        let slot = self.load_slot();
         let to = self.emitter.slot_address(slot, 0);
         let size = self.emitter.constant(8);
         let from = self.emitter.builder.ins().iadd_imm_s(self.context, 8 * i64::from(word));
@@ -316,7 +337,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
             self.fail_if(IntCC::Equal, address, site);
             self.load_scalar(address, load.offset, load.value)
         } else {
-            let slot = self.emitter.slot(8);
+            let slot = self.load_slot();
             let to = self.emitter.slot_address(slot, 0);
             let size = self.emitter.constant(i64::from(load.value.bytes));
             let from = if load.offset == 0 {
@@ -394,8 +415,8 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         unreachable!("`partition` leaves no histograms in kernel code")
     }
 
-    fn matches(&mut self, _: &Text, _: &str) -> Value {
-        unreachable!("`partition` leaves no regular expressions in kernel code")
+    fn matches(&mut self, text: &Text, regex: &str) -> Value {
+        self.text_matches(text, regex)
     }
 
     fn array_contains_matching(&mut self, _: ArrayId, _: &[Operand], _: i64) -> Value {
