@@ -3,9 +3,12 @@
 //! The runtime answers from the live kernel, tests from a recorded one. Every answer is computed on
 //! first use: a script that needs nothing asks nothing.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::btf::Btf;
+use crate::program_file::{NoProgram, ProgramFile, ProgramName};
 
 /// CPU architectures scripts can be compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +71,31 @@ pub trait Facts {
     /// The address of a kernel symbol; `None` when there is none or addresses are hidden.
     fn symbol_address(&self, name: &str) -> Option<u64>;
 
+    /// The tracepoints that belong to a system, as tracefs lists them: by name, the name of the system
+    /// (`sched_switch`: `sched`). Empty where tracefs cannot be read; some tracepoints are in no system.
+    fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
+        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+        NONE
+    }
+
     /// The newest instruction set version the kernel accepts.
     fn cpu_version(&self) -> CpuVersion;
+
+    /// A program, as probes of processes need it.
+    fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
+        let _ = name;
+        Err(NoProgram { reason: "programs are not known here".to_string(), help: None })
+    }
+
+    /// The libraries of a program that a name (`libc.so.6`, a path, a pattern) stands for; at least one.
+    fn libraries(
+        &self,
+        program: ProgramName<'_>,
+        name: &str,
+    ) -> Result<Vec<Rc<ProgramFile>>, NoProgram> {
+        let _ = name;
+        self.program_file(program).map(|program| vec![program])
+    }
 
     /// Whether the kernel's verifier bounds loops by itself (`may_goto`, kernel 6.9). Without, it walks
     /// every round of a loop.

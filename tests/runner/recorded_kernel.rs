@@ -1,11 +1,13 @@
 //! A kernel recorded in `tests/kernels/` by `examples/record_kernel.rs`: the same answers everywhere.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+use ntap_compiler::program_file::{FunctionSymbol, Mark, NoProgram, ProgramFile, ProgramName};
 
 /// A recorded kernel.
 pub(crate) struct RecordedKernel {
@@ -14,6 +16,7 @@ pub(crate) struct RecordedKernel {
     cpu: CpuVersion,
     config: HashMap<String, String>,
     btf: Result<Btf, NoBtf>,
+    tracepoint_systems: BTreeMap<String, String>,
 }
 
 impl RecordedKernel {
@@ -27,6 +30,7 @@ impl RecordedKernel {
             architecture: Architecture::X86_64,
             cpu: CpuVersion::V3,
             config: HashMap::new(),
+            tracepoint_systems: BTreeMap::new(),
             btf: Ok(Btf::parse(types).expect("recorded types are BTF")),
         };
         for line in facts.lines() {
@@ -38,6 +42,9 @@ impl RecordedKernel {
                 ["cpu", "4"] => kernel.cpu = CpuVersion::V4,
                 ["config", name, value] => {
                     kernel.config.insert(name.to_string(), value.to_string());
+                }
+                ["tracepoint", system, name] => {
+                    kernel.tracepoint_systems.insert(name.to_string(), system.to_string());
                 }
                 _ => panic!("{}: `{line}` is not understood", folder.display()),
             }
@@ -74,11 +81,44 @@ impl Facts for RecordedKernel {
         self.btf.as_ref().map_err(NoBtf::clone)
     }
 
+    fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
+        &self.tracepoint_systems
+    }
+
     fn symbol_address(&self, _name: &str) -> Option<u64> {
         None
     }
 
     fn cpu_version(&self) -> CpuVersion {
         self.cpu
+    }
+
+    /// The only program is `/bin/program`.
+    fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
+        let ProgramName::File(path @ "/bin/program") = name else {
+            return Err(NoProgram { reason: "there is no such program".to_string(), help: None });
+        };
+        let function = |name: &str, address| FunctionSymbol {
+            name: name.to_string(),
+            address,
+            offset: address,
+            size: 16,
+            exported: true,
+        };
+        Ok(Rc::new(ProgramFile {
+            path: path.to_string(),
+            inode: 1,
+            functions: vec![function("main", 0x1000), function("read_line", 0x1010)],
+            marks: vec![Mark {
+                provider: "database".to_string(),
+                name: "query__start".to_string(),
+                address: 0x1004,
+                offset: 0x1004,
+                semaphore: 0,
+                arguments: "-4@%edi 8@-8(%rbp)".to_string(),
+            }],
+            variables: vec![],
+            stripped: true,
+        }))
     }
 }
