@@ -58,18 +58,24 @@ impl<'a> Resolver<'a> {
         arguments: &[Expression],
         span: Span,
     ) -> Option<Expr> {
+        let resolved: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
         let overloads = self.overloads(name, arguments.len(), span)?;
-        let function = self.function(name, &overloads, span);
-        let arguments: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
         for overload in &overloads {
-            for ((parameter, _), argument) in overload.parameters.iter().zip(&arguments) {
+            for ((parameter, _), argument) in overload.parameters.iter().zip(&resolved) {
                 let owner = Owner { place: overload.name.span, point: String::new() };
                 if let Some(argument) = argument {
                     self.learn(Holder::Local(owner, parameter.text.clone()), argument);
                 }
             }
         }
-        let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        if resolved.iter().all(Option::is_some) {
+            let arguments: Vec<Expr> = resolved.iter().flatten().cloned().collect();
+            if let Some(replaced) = self.inline(&overloads, &arguments) {
+                return Some(replaced);
+            }
+        }
+        let function = self.function(name, &overloads, span);
+        let arguments = resolved.into_iter().collect::<Option<Vec<_>>>()?;
         let call = self.expr(span, ExprKind::Invoke { function, arguments });
         let result = Holder::Result(overloads[0].name.span);
         if let Some(pointee) = self.known_pointee(&result) {

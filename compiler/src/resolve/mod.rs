@@ -13,6 +13,7 @@ mod context;
 mod expression;
 mod function;
 mod global;
+mod inline;
 mod iteration;
 mod pointer;
 mod pretty;
@@ -160,6 +161,8 @@ struct Scope<'p> {
     locals: HashMap<String, LocalId>,
     /// The function it is in: the place of the name of its first overload.
     function: Option<Span>,
+    /// What the names of parameters stand for, where a call is replaced by what it returns.
+    substitution: inline::Substitution,
     /// How many loops surround the statement.
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
@@ -176,6 +179,7 @@ impl<'p> Scope<'p> {
             owner,
             locals: HashMap::new(),
             function: None,
+            substitution: inline::Substitution::default(),
             loops: 0,
             iterated: vec![],
         }
