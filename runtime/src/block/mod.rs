@@ -18,6 +18,7 @@ mod values;
 use std::ffi::CStr;
 use std::rc::Rc;
 
+use ntap_compiler::bytes;
 use ntap_compiler::layout::{ArrayId, Layout, Storage};
 use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::{ErrorSite, Tables};
@@ -77,7 +78,7 @@ pub struct State {
 
 /// A string literal, cut to the longest string there may be.
 fn literal(text: &str, limits: &Limits) -> std::ffi::CString {
-    let bytes = text.as_bytes();
+    let bytes = bytes::of(text);
     values::c_string(&bytes[..bytes.len().min(limits.string_bytes as usize - 1)])
 }
 
