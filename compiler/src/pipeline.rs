@@ -150,7 +150,9 @@ impl Parsed {
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
-        let features = KernelFeatures { may_goto, architecture: options.facts.architecture() };
+        let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
+        let architecture = options.facts.architecture();
+        let features = KernelFeatures { may_goto, actions, architecture };
         Some(Analyzed { script, types, layout, features })
     }
 }

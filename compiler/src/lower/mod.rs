@@ -52,6 +52,8 @@ pub struct KernelFeatures {
     pub architecture: Architecture,
     /// Loops bounded by the kernel (`may_goto`).
     pub may_goto: bool,
+    /// MAXACTION: the most statements in one hit of a probe.
+    pub actions: i64,
 }
 
 /// A kernel handler in CLIF.
