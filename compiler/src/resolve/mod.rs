@@ -13,6 +13,7 @@ mod context;
 mod expression;
 mod function;
 mod global;
+mod inline;
 mod iteration;
 mod print;
 mod statement;
@@ -146,6 +147,8 @@ struct Scope<'p> {
     point: Option<&'p Point>,
     body: Body,
     locals: HashMap<String, LocalId>,
+    /// What the names of parameters stand for, where a call is replaced by what it returns.
+    substitution: inline::Substitution,
     /// How many loops surround the statement.
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
@@ -154,7 +157,14 @@ struct Scope<'p> {
 
 impl<'p> Scope<'p> {
     fn new(point: Option<&'p Point>, body: Body) -> Scope<'p> {
-        Scope { point, body, locals: HashMap::new(), loops: 0, iterated: vec![] }
+        Scope {
+            point,
+            body,
+            locals: HashMap::new(),
+            substitution: inline::Substitution::default(),
+            loops: 0,
+            iterated: vec![],
+        }
     }
 
     fn local(&mut self, name: &str, span: Span) -> LocalId {
