@@ -39,6 +39,9 @@ fn builtin(page: &mut String, row: &Builtin) {
         Kernel::Deferred => {
             "In kernel probes it is computed in userspace, after the event; what follows from it is, too."
         }
+        Kernel::DeferredLast => {
+            "In kernel probes it is done in userspace, and the handler ends there."
+        }
         Kernel::Raise(_) => "In kernel probes it ends the handler, or the `try` around it.",
     };
     section(page, &signature(row), &sentence(row.summary), Some(place), row.example);

@@ -67,6 +67,8 @@ pub enum Kernel {
     Raise(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
     /// It cannot; the call is made by the handler's continuation in userspace.
     Deferred,
+    /// The same, and the kernel handler ends there.
+    DeferredLast,
 }
 
 impl std::fmt::Debug for Kernel {
@@ -76,6 +78,7 @@ impl std::fmt::Debug for Kernel {
             Kernel::Pure(_) => "Pure",
             Kernel::Raise(_) => "Raise",
             Kernel::Deferred => "Deferred",
+            Kernel::DeferredLast => "DeferredLast",
         })
     }
 }

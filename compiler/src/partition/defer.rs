@@ -90,7 +90,7 @@ impl Deferring<'_> {
             StmtKind::Print(print) => print.arguments.iter().any(|a| !self.can_capture(a)),
             StmtKind::Expr(e) => match &e.kind {
                 ExprKind::Call { builtin, arguments } => match builtin.kernel {
-                    Kernel::Deferred | Kernel::Raise(_) => {
+                    Kernel::Deferred | Kernel::DeferredLast | Kernel::Raise(_) => {
                         arguments.iter().any(|a| !self.can_capture(a))
                     }
                     Kernel::Inline(_) | Kernel::Pure(_) => cannot(e),
@@ -180,7 +180,7 @@ impl Deferring<'_> {
                         Kernel::Raise(_) if self.uncut > 0 && self.obstacle(&expr).is_none() => {
                             None
                         }
-                        Kernel::Raise(_) => Some(true),
+                        Kernel::DeferredLast | Kernel::Raise(_) => Some(true),
                         Kernel::Inline(_) | Kernel::Pure(_) => None,
                     },
                     _ => None,
@@ -445,7 +445,7 @@ impl Deferring<'_> {
                 Kernel::Inline(_) | Kernel::Pure(_) | Kernel::Raise(_) => {
                     arguments.iter().find_map(|a| self.obstacle(a))
                 }
-                Kernel::Deferred => Some(Obstacle {
+                Kernel::Deferred | Kernel::DeferredLast => Some(Obstacle {
                     span: e.span,
                     what: format!("`{}`", builtin.name),
                     deferrable: true,

@@ -331,7 +331,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
             Kernel::Inline(lower) | Kernel::Pure(lower) | Kernel::Raise(lower) => {
                 lower(self, arguments)
             }
-            Kernel::Deferred => {
+            Kernel::Deferred | Kernel::DeferredLast => {
                 unreachable!("`partition` leaves no `{}` in kernel code", builtin.name)
             }
         }
