@@ -310,6 +310,13 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Function(points) => {
+            let kind = if points.returns { "kretprobe" } else { "kprobe" };
+            match &points.targets[..] {
+                [target] => format!("{kind}/{}", target.name),
+                _ => format!("{kind}.multi"),
+            }
+        }
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

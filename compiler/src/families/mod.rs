@@ -5,6 +5,7 @@
 //! here.
 
 mod begin_end;
+mod function;
 mod timer;
 mod trace;
 
@@ -72,7 +73,9 @@ impl Request<'_> {
 
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    [begin_end::FAMILIES, timer::FAMILIES, trace::FAMILIES].into_iter().flatten()
+    [begin_end::FAMILIES, timer::FAMILIES, trace::FAMILIES, function::FAMILIES]
+        .into_iter()
+        .flatten()
 }
 
 /// Finds the points a probe point stands for; reports an error when there is none.

@@ -231,6 +231,28 @@ pub enum Attach {
         /// verifier does not trust.
         btf_typedef: Option<u32>,
     },
+    /// Kernel functions that are entered or left; one program handles all of them.
+    Function(FunctionPoints),
+}
+
+/// Kernel functions with one handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionPoints {
+    /// The functions. A handler is told by its place in the list which of them was hit.
+    pub targets: Vec<FunctionTarget>,
+    /// Whether the handler runs when they return.
+    pub returns: bool,
+    /// For returns: the context at the entry. Its values are kept from there by a probe of its own.
+    pub entry: Vec<ContextVariable>,
+}
+
+/// A place in kernel code, most often the entry of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionTarget {
+    /// The function's name.
+    pub name: String,
+    /// Its address.
+    pub address: u64,
 }
 
 impl Attach {
@@ -242,7 +264,7 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. } => false,
-            Attach::Tracepoint { .. } => true,
+            Attach::Tracepoint { .. } | Attach::Function(_) => true,
         }
     }
 }

@@ -10,16 +10,20 @@ mod alias;
 mod braces;
 mod constant;
 mod context;
+mod entry;
 mod expression;
 mod function;
 mod iteration;
 mod print;
+mod shared;
 mod statement;
 
 use std::collections::HashMap;
 
 use alias::Expanded;
+use entry::EntryState;
 use function::Functions;
+use shared::{ContextUse, Shared};
 
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
@@ -44,6 +48,7 @@ pub fn resolve<'a>(
         globals: HashMap::new(),
         functions: Functions::default(),
         aliases: vec![],
+        uses: ContextUse::default(),
     };
     let items = || scripts.iter().flat_map(|s| &s.items);
     for item in items() {
@@ -105,6 +110,8 @@ struct Resolver<'a> {
     globals: HashMap<String, GlobalId>,
     functions: Functions<'a>,
     aliases: Vec<&'a ast::AliasDeclaration>,
+    /// The `$variables` that the handler being resolved has asked for.
+    uses: ContextUse,
 }
 
 /// What names mean inside one body.
@@ -117,11 +124,13 @@ struct Scope<'p> {
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
     iterated: Vec<GlobalId>,
+    /// What a handler of a return wants from the entry.
+    entry: Option<EntryState>,
 }
 
 impl<'p> Scope<'p> {
     fn new(point: Option<&'p Point>, body: Body) -> Scope<'p> {
-        Scope { point, body, locals: HashMap::new(), loops: 0, iterated: vec![] }
+        Scope { point, body, locals: HashMap::new(), loops: 0, iterated: vec![], entry: None }
     }
 
     fn local(&mut self, name: &str, span: Span) -> LocalId {
@@ -210,10 +219,24 @@ impl<'a> Resolver<'a> {
             let sink = if optional { &mut tried } else { &mut *self.diagnostics };
             let found = families::resolve(&expanded.point, self.facts, sink);
             matched |= !found.is_empty();
+            let mut shared = Shared::default();
             for resolved in found {
+                if shared.take(&mut self.script, &resolved) {
+                    continue;
+                }
                 let conditions = [&point.condition, &expanded.point.condition];
-                let body = self.handler(&resolved, &expanded, &conditions, &declaration.body);
-                self.script.probes.push(Probe { point: resolved, span: point.span, body });
+                self.uses = ContextUse::default();
+                let (body, at_entry) =
+                    self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
+                let hidden = at_entry.map(|probe| self.script.probes.push(probe));
+                let probe = Probe { point: resolved, span: point.span, body };
+                let mut probes = vec![self.script.probes.push(probe)];
+                probes.extend(hidden);
+                shared.note(probes, std::mem::take(&mut self.uses));
+                if self.diagnostics.has_errors() {
+                    // The other functions of a pattern would repeat them.
+                    break;
+                }
             }
             if expanded.point.sufficient && matched {
                 break;
@@ -222,13 +245,16 @@ impl<'a> Resolver<'a> {
         matched
     }
 
+    /// Resolves a handler, with the hidden one that keeps values for it at the entry of the function at
+    /// whose return it runs.
     fn handler(
         &mut self,
         point: &Point,
         expanded: &Expanded<'_>,
         conditions: &[&Option<Box<ast::Expression>>],
         handler: &ast::Statement,
-    ) -> Body {
+        span: Span,
+    ) -> (Body, Option<Probe>) {
         let mut scope = Scope::new(Some(point), self.script.new_body());
         let mut statements = vec![];
         let mut armed: Vec<&ast::Expression> = vec![];
@@ -244,7 +270,9 @@ impl<'a> Resolver<'a> {
             self.statement(&mut scope, statement, &mut statements);
         }
         scope.body.statements = statements;
-        scope.body
+        let Scope { mut body, entry, .. } = scope;
+        let at_entry = entry.map(|state| self.finish_entry(state, span, &mut body));
+        (body, at_entry)
     }
 
     /// `if (condition)` behind a probe point: while it is false the handler does nothing.

@@ -21,6 +21,7 @@ mod print;
 mod words;
 
 pub use print::print;
+pub(crate) use print::print_expression;
 
 use crate::{
     diagnostic::Diagnostics,

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
-use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+use ntap_compiler::facts::{
+    Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions,
+};
 
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
@@ -107,6 +109,27 @@ impl Facts for LiveKernel {
 
     fn symbol_address(&self, name: &str) -> Option<u64> {
         self.kallsyms().address(name)
+    }
+
+    fn each_function(
+        &self,
+        visit: &mut dyn FnMut(KernelFunction<'_>),
+    ) -> Result<(), NoFunctions> {
+        let kallsyms = self.kallsyms();
+        if let Some(reason) = kallsyms.hidden() {
+            return Err(NoFunctions { reason: reason.to_string() });
+        }
+        for symbol in kallsyms.functions() {
+            // What programs are called there cannot be probed, and is not code of the kernel's own.
+            if symbol.module != Some("bpf") {
+                visit(KernelFunction {
+                    name: symbol.name,
+                    address: symbol.start,
+                    module: symbol.module,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn cpu_version(&self) -> CpuVersion {

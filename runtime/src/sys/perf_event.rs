@@ -12,6 +12,13 @@ pub enum PerfEvent {
         /// The number in `events/<category>/<name>/id`.
         id: u64,
     },
+    /// A kernel function, entered or left, on all CPUs (4.17).
+    Function {
+        /// Where its code begins.
+        address: u64,
+        /// When it returns, not when it is entered.
+        returns: bool,
+    },
     /// A software event on one CPU, after every `period` counts.
     SoftwarePeriod {
         /// What is counted.
@@ -108,6 +115,14 @@ pub fn open_perf_event(event: PerfEvent) -> Result<OwnedFd> {
             // A tracepoint's program runs wherever the tracepoint is hit; one event does.
             (0, format!("tracepoint {id}"))
         }
+        PerfEvent::Function { address, returns } => {
+            attributes.event_type = function_event_type()?;
+            // Bit 0 of `config` says "return"; no name in `config1` makes `config2` an address.
+            attributes.config = u64::from(returns);
+            attributes.config2 = address;
+            attributes.period_or_frequency = 1;
+            (0, format!("function at {address:#x}"))
+        }
         PerfEvent::SoftwarePeriod { event, period, cpu } => {
             attributes.event_type = TYPE_SOFTWARE;
             attributes.config = event as u64;
@@ -140,6 +155,16 @@ pub fn open_perf_event(event: PerfEvent) -> Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
+}
+
+/// The number under which the kernel offers functions as events.
+fn function_event_type() -> Result<u32> {
+    const PATH: &str = "/sys/bus/event_source/devices/kprobe/type";
+    let text = std::fs::read_to_string(PATH)
+        .map_err(|cause| SysError::new("find function events", PATH, cause))?;
+    text.trim()
+        .parse()
+        .map_err(|_| SysError::new("find function events", PATH, std::io::ErrorKind::InvalidData.into()))
 }
 
 /// Gives an event its program and enables it: how it was done before there were links (5.15).
