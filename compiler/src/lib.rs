@@ -24,6 +24,7 @@ pub mod object;
 pub mod partition;
 pub mod pipeline;
 pub mod regex;
+pub mod registers;
 pub mod resolve;
 pub mod runtime_functions;
 pub mod source;

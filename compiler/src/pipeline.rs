@@ -119,7 +119,8 @@ impl Parsed {
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
-        Some(Analyzed { script, types, layout, features: KernelFeatures { may_goto } })
+        let features = KernelFeatures { may_goto, architecture: options.facts.architecture() };
+        Some(Analyzed { script, types, layout, features })
     }
 }
 
@@ -314,9 +315,10 @@ fn section(attach: &Attach) -> String {
             let kind = if points.returns { "kretprobe" } else { "kprobe" };
             match &points.targets[..] {
                 [target] => format!("{kind}/{}", target.name),
-                _ => format!("{kind}.multi"),
+                _ => kind.to_string(),
             }
         }
+        Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

@@ -81,6 +81,10 @@ runtime_functions! {
     ArrayAdd(array, keys, delta, site) fallible true;
     /// 1 when the element exists.
     ArrayContains(array, keys);
+    /// 1 when an element exists whose keys in the mask are these; the lowest bit is the first key.
+    ArrayContainsMatching(array, keys, mask);
+    /// Deletes the elements whose keys in the mask are these.
+    ArrayDeleteMatching(array, keys, mask);
     /// Deletes an element.
     ArrayDelete(array, keys);
     /// Deletes all elements.
@@ -96,8 +100,9 @@ runtime_functions! {
     /// is no such bucket.
     HistogramBucket(array, keys, bucket, empty, outside) fallible true;
 
-    /// Starts a loop over the elements; returns its handle.
-    ForeachBegin(array, sort, limit);
+    /// Starts a loop over the elements whose keys in the mask are these; returns its handle. The limit counts
+    /// the others as well.
+    ForeachBegin(array, sort, limit, keys, mask);
     /// Goes to the next element; 0 at the end.
     ForeachNext(handle);
     /// A key of the current element.

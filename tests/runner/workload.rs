@@ -16,6 +16,8 @@
 //! | `wait` | waits for a byte on standard input |
 //! | `done` | prints that word |
 //! | `sleep MS` | sleeps |
+//! | `spin MS` | computes |
+//! | `touch N` | writes to N pages that were never used |
 
 use std::io::{self, Read};
 use std::net::UdpSocket;
@@ -44,6 +46,8 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             }
             "netns" => fresh_network().map_err(|error| format!("netns: {error}"))?,
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
+            "spin" => spin(Duration::from_millis(number()?)),
+            "touch" => touch(number()? as usize).map_err(|error| format!("touch: {error}"))?,
             "wait" => {
                 let _ = io::stdin().read(&mut [0]).map_err(|error| format!("wait: {error}"))?;
             }
@@ -75,6 +79,32 @@ fn threads(count: u64, calls: u64) {
             scope.spawn(|| repeat(libc::SYS_getppid, calls));
         }
     });
+}
+
+fn spin(time: Duration) {
+    let start = std::time::Instant::now();
+    while start.elapsed() < time {
+        std::hint::black_box((0..10_000).fold(0u64, |sum, n| std::hint::black_box(sum ^ n)));
+    }
+}
+
+fn touch(pages: usize) -> io::Result<()> {
+    const PAGE: usize = 4096;
+    // SAFETY: fresh memory of our own, that no huge page may back; unmapped below.
+    unsafe {
+        let (protection, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let memory = libc::mmap(std::ptr::null_mut(), pages * PAGE, protection, flags, -1, 0);
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        libc::madvise(memory, pages * PAGE, libc::MADV_NOHUGEPAGE);
+        for page in 0..pages {
+            memory.cast::<u8>().add(page * PAGE).write_volatile(1);
+        }
+        libc::munmap(memory, pages * PAGE);
+    }
+    Ok(())
 }
 
 fn take_name(name: &str) {

@@ -87,16 +87,6 @@ pub(super) const ROWS: &[Builtin] = &[
         }),
         user: User::Runtime(RuntimeFunction::Target),
     },
-    Builtin {
-        name: "addr",
-        parameters: NONE,
-        result: Kind::Long,
-        summary: "The instruction address of the probe point; 0 where it has no registers, as in \
-                  tracepoints and user blocks.",
-        example: "probe begin { println(addr()); exit() }",
-        kernel: Kernel::Inline(|k, _| Operand::Long(k.emitter.constant(0))),
-        user: User::Constant(0),
-    },
 ];
 
 fn high_half(k: &mut KernelCode<'_, '_>, helper: Helper) -> Operand {

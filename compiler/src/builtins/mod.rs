@@ -7,6 +7,7 @@
 mod context;
 mod control;
 mod memory;
+mod registers;
 mod symbol;
 mod text;
 mod time;
@@ -90,9 +91,17 @@ pub enum User {
 
 /// Every builtin.
 pub fn all() -> impl Iterator<Item = &'static Builtin> {
-    [context::ROWS, time::ROWS, control::ROWS, memory::ROWS, symbol::ROWS, text::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        context::ROWS,
+        registers::ROWS,
+        time::ROWS,
+        control::ROWS,
+        memory::ROWS,
+        symbol::ROWS,
+        text::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The builtin of a name.

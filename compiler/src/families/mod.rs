@@ -5,9 +5,13 @@
 //! here.
 
 mod begin_end;
+mod form;
 mod function;
+mod perf;
 mod timer;
 mod trace;
+
+pub use form::form_text;
 
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Facts;
@@ -17,7 +21,8 @@ use crate::syntax::ast::{LiteralValue, ProbePoint};
 
 /// A form of probe point.
 pub struct Family {
-    /// The components with the kind of argument each takes.
+    /// The components with the kind of argument each takes. A name may be a choice, `sample|hz`, and may be
+    /// left out when it ends in `?`.
     pub form: &'static [(&'static str, Argument)],
     /// One sentence: when its handlers run.
     pub summary: &'static str,
@@ -65,6 +70,21 @@ impl Request<'_> {
         }
     }
 
+    /// The number given to the component of this name, with its place.
+    pub fn number_of(&self, component: &str) -> Option<(i64, Span)> {
+        self.number(self.position(component)?)
+    }
+
+    /// The string given to the component of this name, with its place.
+    pub fn text_of(&self, component: &str) -> Option<(&str, Span)> {
+        self.text(self.position(component)?)
+    }
+
+    /// Which component has this name.
+    pub fn position(&self, component: &str) -> Option<usize> {
+        self.point.components.iter().position(|c| c.name.text == component)
+    }
+
     /// The point in its canonical spelling.
     pub fn spelling(&self) -> String {
         spell(self.point)
@@ -73,14 +93,14 @@ impl Request<'_> {
 
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    [begin_end::FAMILIES, timer::FAMILIES, trace::FAMILIES, function::FAMILIES]
+    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES, trace::FAMILIES, function::FAMILIES]
         .into_iter()
         .flatten()
 }
 
 /// Finds the points a probe point stands for; reports an error when there is none.
 pub fn resolve(point: &ProbePoint, facts: &dyn Facts, diagnostics: &mut Diagnostics) -> Vec<Point> {
-    match all().find(|f| fits(f, point)) {
+    match all().find(|f| form::fits(f, point)) {
         Some(family) => (family.resolve)(&Request { point, facts }, diagnostics),
         None => {
             report_unknown(point, diagnostics);
@@ -105,20 +125,6 @@ pub fn spell(point: &ProbePoint) -> String {
     components.join(".")
 }
 
-fn fits(family: &Family, point: &ProbePoint) -> bool {
-    family.form.len() == point.components.len()
-        && family.form.iter().zip(&point.components).all(|(&(name, argument), component)| {
-            let given = match &component.argument {
-                None => Argument::None,
-                Some(literal) => match literal.value {
-                    LiteralValue::Number(_) => Argument::Number,
-                    LiteralValue::String(_) => Argument::Text,
-                },
-            };
-            component.name.text == name && given == argument
-        })
-}
-
 /// Points at the first component no form has at this place, and names those that are near.
 fn report_unknown(point: &ProbePoint, diagnostics: &mut Diagnostics) {
     let mut candidates: Vec<&Family> = all().collect();
@@ -127,11 +133,12 @@ fn report_unknown(point: &ProbePoint, diagnostics: &mut Diagnostics) {
         let left: Vec<&Family> = candidates
             .iter()
             .copied()
-            .filter(|f| f.form.get(at).is_some_and(|&(n, _)| n == name))
+            .filter(|f| form::begins_with(f, &point.components[..=at]))
             .collect();
         if left.is_empty() {
+            let before = &point.components[..at];
             let known: Vec<&str> =
-                candidates.iter().filter_map(|f| f.form.get(at)).map(|&(n, _)| n).collect();
+                candidates.iter().flat_map(|f| form::names_after(f, before)).collect();
             let diagnostic = diagnostics.error(
                 codes::UNKNOWN_PROBE,
                 component.span,
@@ -167,18 +174,4 @@ fn report_unknown(point: &ProbePoint, diagnostics: &mut Diagnostics) {
         )
         .label("no form of this probe point fits")
         .help(format!("its forms are {}", forms.join(", ")));
-}
-
-/// The form as documentation shows it: `timer.s(N)`.
-pub fn form_text(family: &Family) -> String {
-    let components: Vec<String> = family
-        .form
-        .iter()
-        .map(|&(name, argument)| match argument {
-            Argument::None => name.to_string(),
-            Argument::Number => format!("{name}(N)"),
-            Argument::Text => format!("{name}(\"NAME\")"),
-        })
-        .collect();
-    components.join(".")
 }

@@ -1,8 +1,9 @@
-//! `timer.*`: user blocks that run every so often.
+//! `timer.*`: user blocks that run every so often, and `timer.profile`, which runs in the kernel on every
+//! CPU.
 
 use super::{Argument::*, Family, Request};
 use crate::diagnostic::{Diagnostics, codes};
-use crate::hir::{Attach, Point};
+use crate::hir::{Attach, CountedEvent, Point, SampleRate};
 
 /// The longest period: a day.
 const LONGEST_NS: i64 = 86_400_000_000_000;
@@ -58,7 +59,56 @@ pub(super) const FAMILIES: &[Family] = &[
         example: "probe timer.hz(100) { exit() }",
         resolve: hertz,
     },
+    Family {
+        form: &[("timer", None), ("jiffies", Number), ("randomize?", Number)],
+        summary: "Every N ticks of the kernel's clock (CONFIG_HZ in a second), give or take up to the \
+                  second number.",
+        example: "probe timer.jiffies(1000).randomize(10) {} probe begin { exit() }",
+        resolve: |request, diagnostics| {
+            every(request, diagnostics, 1_000_000_000 / ticks_per_second(request) as i64)
+        },
+    },
+    profile(&[("timer", None), ("profile", None)]),
+    profile(&[("timer", None), ("profile", None), ("tick", None)]),
+    Family {
+        form: &[("timer", None), ("profile", None), ("freq", None), ("hz", Number)],
+        summary: "N times a second on every CPU, in the task that runs there.",
+        example: "probe timer.profile.freq.hz(99) { exit() }",
+        resolve: |request, diagnostics| match request.number(3) {
+            Some((rate @ 1..=100_000, _)) => sampled(request, rate as u64),
+            Some((rate, span)) => {
+                diagnostics
+                    .error(codes::TIMER_RANGE, span, "frequency out of range (1, 100000)")
+                    .label(format!("{rate} is not between 1 and 100000"));
+                vec![]
+            }
+            Option::None => vec![],
+        },
+    },
 ];
+
+const fn profile(form: &'static [(&'static str, super::Argument)]) -> Family {
+    Family {
+        form,
+        summary: "With every tick of the kernel's clock (CONFIG_HZ in a second), on every CPU, in the \
+                  task that runs there.",
+        example: "probe timer.profile { println(execname()); exit() }",
+        resolve: |request, _| sampled(request, ticks_per_second(request)),
+    }
+}
+
+/// CONFIG_HZ; 250, the kernel's own default, when the configuration is not known.
+fn ticks_per_second(request: &Request<'_>) -> u64 {
+    let configured = request.facts.kernel_config("CONFIG_HZ").and_then(|hz| hz.parse().ok());
+    configured.filter(|hz| (1..=10_000).contains(hz)).unwrap_or(250)
+}
+
+/// On every CPU by its clock.
+fn sampled(request: &Request<'_>, hertz: u64) -> Vec<Point> {
+    let rate = SampleRate::Period(1_000_000_000 / hertz);
+    let attach = Attach::Counted { event: CountedEvent::CPU_CLOCK, rate, of_target: false };
+    vec![Point { name: request.spelling(), attach, context: vec![] }]
+}
 
 fn every(request: &Request<'_>, diagnostics: &mut Diagnostics, unit_ns: i64) -> Vec<Point> {
     let Some((count, span)) = request.number(1) else { return vec![] };

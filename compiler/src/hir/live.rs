@@ -90,8 +90,8 @@ fn live_before_one(statement: &Stmt, mut live: BTreeSet<LocalId>) -> BTreeSet<Lo
                 }
                 live.extend(inside);
             }
-            if let Some(limit) = &foreach.limit {
-                reads_of(limit, &mut live);
+            for e in foreach.limit.iter().chain(&foreach.slice) {
+                reads_of(e, &mut live);
             }
             live
         }

@@ -5,10 +5,12 @@
 //! the surface syntax the script was written in. Types are beside the tree, in
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
+mod function;
 mod live;
 mod print;
 mod visit;
 
+pub use function::{FunctionPoints, FunctionTarget};
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use print::{Annotations, print_body, print_expression};
 pub use visit::{each_expression, each_part, each_statement};
@@ -233,26 +235,38 @@ pub enum Attach {
     },
     /// Kernel functions that are entered or left; one program handles all of them.
     Function(FunctionPoints),
+    /// A perf event.
+    Counted {
+        /// What is counted.
+        event: CountedEvent,
+        /// How often the handler runs.
+        rate: SampleRate,
+        /// Only what the process of `-c` or `-x` does; else what all CPUs do.
+        of_target: bool,
+    },
 }
 
-/// Kernel functions with one handler.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FunctionPoints {
-    /// The functions. A handler is told by its place in the list which of them was hit.
-    pub targets: Vec<FunctionTarget>,
-    /// Whether the handler runs when they return.
-    pub returns: bool,
-    /// For returns: the context at the entry. Its values are kept from there by a probe of its own.
-    pub entry: Vec<ContextVariable>,
+/// What a perf event counts: `type` and `config` of `perf_event_attr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedEvent {
+    /// `enum perf_type_id`.
+    pub kind: u32,
+    /// Which event of that kind.
+    pub config: u64,
 }
 
-/// A place in kernel code, most often the entry of a function.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FunctionTarget {
-    /// The function's name.
-    pub name: String,
-    /// Its address.
-    pub address: u64,
+impl CountedEvent {
+    /// Nanoseconds of a CPU's clock.
+    pub const CPU_CLOCK: CountedEvent = CountedEvent { kind: 1, config: 0 };
+}
+
+/// How often the handler of a perf event runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleRate {
+    /// After this many counts.
+    Period(u64),
+    /// About this many times a second.
+    Hertz(u64),
 }
 
 impl Attach {
@@ -264,7 +278,25 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. } => false,
-            Attach::Tracepoint { .. } | Attach::Function(_) => true,
+            Attach::Tracepoint { .. } | Attach::Counted { .. } | Attach::Function(_) => true,
+        }
+    }
+
+    /// Whether the handler runs in a process that came upon a breakpoint in its own code.
+    pub fn in_process(&self) -> bool {
+        false
+    }
+
+    /// Whether the handler's context begins with the registers of the CPU (`struct pt_regs`).
+    pub fn has_registers(&self) -> bool {
+        match self {
+            Attach::Begin(_)
+            | Attach::End(_)
+            | Attach::Error(_)
+            | Attach::Never
+            | Attach::Timer { .. }
+            | Attach::Tracepoint { .. } => false,
+            Attach::Counted { .. } | Attach::Function(_) => true,
         }
     }
 }
@@ -386,6 +418,8 @@ pub enum PlaceKind {
 pub struct Foreach {
     /// The array.
     pub array: GlobalId,
+    /// The keys of a slice, wildcards among them; empty when all elements are meant.
+    pub slice: Vec<Expr>,
     /// Where the array is named.
     pub array_span: Span,
     /// The key variables.
@@ -450,6 +484,8 @@ pub struct Expr {
 pub enum ExprKind {
     Number(i64),
     Text(String),
+    /// `*`: any value, as a key of `in`, `delete` and slices.
+    Wildcard,
     /// A variable's value.
     Read(Place),
     /// The context variable with this index.

@@ -147,6 +147,11 @@ impl Printer<'_> {
             }
         }
         let _ = write!(self.out, "] in {}", self.annotations.script.globals[foreach.array].name);
+        if !foreach.slice.is_empty() {
+            self.out.push('[');
+            self.list(&foreach.slice);
+            self.out.push(']');
+        }
         match foreach.sort {
             Some(sort) if sort.by == SortBy::Value => self.out.push(mark(sort.direction)),
             Some(sort) => {
@@ -222,6 +227,10 @@ impl Printer<'_> {
             }
             ExprKind::Text(text) => {
                 let _ = write!(self.out, "{text:?}");
+                return;
+            }
+            ExprKind::Wildcard => {
+                self.out.push('*');
                 return;
             }
             ExprKind::Read(place) => self.place(place),

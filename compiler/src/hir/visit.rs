@@ -54,8 +54,8 @@ pub fn each_expression(statements: &[Stmt], f: &mut impl FnMut(&Expr)) {
                 each_expression(body, f);
             }
             StmtKind::Foreach(foreach) => {
-                if let Some(limit) = &foreach.limit {
-                    expression(limit, f);
+                for e in foreach.limit.iter().chain(&foreach.slice) {
+                    expression(e, f);
                 }
                 each_expression(&foreach.body, f);
             }
@@ -101,6 +101,7 @@ fn expression(e: &Expr, f: &mut impl FnMut(&Expr)) {
     match &e.kind {
         ExprKind::Number(_)
         | ExprKind::Text(_)
+        | ExprKind::Wildcard
         | ExprKind::Context(_)
         | ExprKind::Captured { .. } => {}
         ExprKind::Read(target) => place(target, f),

@@ -329,4 +329,6 @@ pub enum Helper {
     ProbeReadKernelStr = 115,
     RingbufReserve = 131,
     RingbufSubmit = 132,
+    GetCurrentTaskBtf = 158,
+    TaskPtRegs = 175,
 }

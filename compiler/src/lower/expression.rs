@@ -34,6 +34,8 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         match &e.kind {
             ExprKind::Number(n) => Operand::Long(self.half.emitter().constant(*n)),
             ExprKind::Text(text) => Operand::Text(Text::Literal(text.clone())),
+            // Not looked at: the mask of the search says so.
+            ExprKind::Wildcard => Operand::Long(self.half.emitter().constant(0)),
             ExprKind::Read(place) => self.read(place),
             ExprKind::Context(index) => Operand::Long(self.half.context(*index)),
             ExprKind::Load(load) => {
@@ -106,11 +108,14 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 |lower| lower.expression(otherwise),
             ),
             ExprKind::In { array, keys } => {
-                let keys = self.expressions(keys);
+                let words = self.expressions(keys);
                 let Storage::Array(array) = self.layout.storage[*array] else {
                     unreachable!("`in` makes its operand an array")
                 };
-                Operand::Long(self.half.array_contains(array, &keys))
+                Operand::Long(match compared(keys) {
+                    None => self.half.array_contains(array, &words),
+                    Some(mask) => self.half.array_contains_matching(array, &words, mask),
+                })
             }
             ExprKind::Assign { target, operator, operator_span, value } => {
                 self.assignment(target, *operator, *operator_span, value)
@@ -403,6 +408,18 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
             Type::Text(_) => Operand::Text(Text::Literal(String::new())),
         }
     }
+}
+
+/// Which of the keys of a search are compared, the first in the lowest bit; `None` when none is a wildcard.
+pub(super) fn compared(keys: &[Expr]) -> Option<i64> {
+    let is_wildcard = |key: &Expr| matches!(key.kind, ExprKind::Wildcard);
+    keys.iter().any(is_wildcard).then(|| mask(keys))
+}
+
+/// Which of the keys of a search are no wildcards, the first in the lowest bit.
+pub(super) fn mask(keys: &[Expr]) -> i64 {
+    let bits = keys.iter().enumerate().filter(|(_, k)| !matches!(k.kind, ExprKind::Wildcard));
+    bits.fold(0, |mask, (at, _)| mask | 1 << at)
 }
 
 /// Whether an expression assigns to a local that holds a string: no other string changes in place.

@@ -125,6 +125,10 @@ pub trait Half<'f> {
     fn array_add(&mut self, array: ArrayId, keys: &[Operand], delta: Value, span: Span) -> Value;
     /// Whether an element exists, 0 or 1.
     fn array_contains(&mut self, array: ArrayId, keys: &[Operand]) -> Value;
+    /// Whether an element exists whose keys in `mask` are these, 0 or 1.
+    fn array_contains_matching(&mut self, array: ArrayId, keys: &[Operand], mask: i64) -> Value;
+    /// Deletes the elements whose keys in `mask` are these.
+    fn array_delete_matching(&mut self, array: ArrayId, keys: &[Operand], mask: i64);
     /// Deletes an element.
     fn array_delete(&mut self, array: ArrayId, keys: &[Operand]);
     /// Deletes all elements.
@@ -147,8 +151,15 @@ pub trait Half<'f> {
     /// Whether a text contains a match of a regular expression, 0 or 1.
     fn matches(&mut self, text: &Text, regex: &str) -> Value;
 
-    /// Starts a loop over an array; gives its handle.
-    fn foreach_begin(&mut self, array: ArrayId, sort: Option<Sort>, limit: Option<Value>) -> Value;
+    /// Starts a loop over the elements of an array whose keys in the mask of `slice` are those of the slice;
+    /// gives its handle. The limit counts the others as well.
+    fn foreach_begin(
+        &mut self,
+        array: ArrayId,
+        sort: Option<Sort>,
+        limit: Option<Value>,
+        slice: (&[Operand], i64),
+    ) -> Value;
     /// Goes on to the next element; branches to `end` when there is none.
     fn foreach_next(&mut self, handle: Value, end: Block);
     /// A key of the current element.

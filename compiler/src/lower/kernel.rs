@@ -8,6 +8,7 @@ mod arrays;
 mod half;
 mod memory;
 mod records;
+mod registers;
 mod stats;
 mod text;
 
@@ -24,6 +25,7 @@ use super::{
     user::{frontend_config, signature},
 };
 use crate::backend::names;
+use crate::facts::Architecture;
 use crate::hir::{Body, ExprKind, Point, ProbeId, Script, StmtKind};
 use crate::layout::{Layout, control};
 use crate::source::Span;
@@ -54,6 +56,7 @@ pub struct KernelCode<'a, 'f> {
     tables: &'a mut Tables,
     layout: &'a Layout,
     point: &'a Point,
+    architecture: Architecture,
     probe: ProbeId,
     /// The program's context.
     context: Value,
@@ -116,6 +119,7 @@ pub(super) fn function(
         tables,
         layout,
         point: &probe.point,
+        architecture: features.architecture,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],

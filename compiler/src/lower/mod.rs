@@ -27,6 +27,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{Block, Function};
 use cranelift_frontend::Variable;
 
+use crate::facts::Architecture;
 use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script, used_locals};
 use crate::layout::Layout;
 use crate::types::{Type, Types};
@@ -43,8 +44,10 @@ pub struct Lowered {
 }
 
 /// What kernel code may make use of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelFeatures {
+    /// Which registers there are.
+    pub architecture: Architecture,
     /// Loops bounded by the kernel (`may_goto`).
     pub may_goto: bool,
 }

@@ -1,5 +1,6 @@
 //! Statements: control flow, the same for both halves.
 
+use super::expression::{compared, mask};
 use super::{ErrorKind, ErrorSite, Half, Leaving, LoopTargets, Lower, Operand};
 use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind, assigned_locals};
 use crate::layout::{ArrayId, Storage};
@@ -142,7 +143,9 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
     fn foreach(&mut self, foreach: &Foreach) {
         let limit = foreach.limit.as_ref().map(|l| self.long(l));
         let Storage::Array(array) = self.layout.storage[foreach.array] else { return };
-        let handle = self.half.foreach_begin(array, foreach.sort, limit);
+        let slice = self.expressions(&foreach.slice);
+        let slice = (slice.as_slice(), mask(&foreach.slice));
+        let handle = self.half.foreach_begin(array, foreach.sort, limit, slice);
         let e = self.half.emitter();
         let (head, end) = (e.block(), e.block());
         e.jump(head);
@@ -172,9 +175,12 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 let empty = self.empty(ty);
                 self.assign(place, &[], &empty);
             }
-            PlaceKind::Element(..) => {
-                let (array, keys) = self.element(place);
-                self.half.array_delete(array, &keys);
+            PlaceKind::Element(_, keys) => {
+                let (array, words) = self.element(place);
+                match compared(keys) {
+                    None => self.half.array_delete(array, &words),
+                    Some(mask) => self.half.array_delete_matching(array, &words, mask),
+                }
             }
             PlaceKind::Global(id) => match self.layout.storage[*id] {
                 Storage::Array(array) => self.half.array_clear(array),

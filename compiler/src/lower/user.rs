@@ -472,6 +472,20 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         self.call(RuntimeFunction::ArrayDelete, &[index, keys]);
     }
 
+    fn array_contains_matching(&mut self, array: ArrayId, keys: &[Operand], mask: i64) -> Value {
+        let keys = self.words(keys);
+        let index = self.constant(array.as_u32());
+        let mask = self.emitter.constant(mask);
+        self.call(RuntimeFunction::ArrayContainsMatching, &[index, keys, mask])
+    }
+
+    fn array_delete_matching(&mut self, array: ArrayId, keys: &[Operand], mask: i64) {
+        let keys = self.words(keys);
+        let index = self.constant(array.as_u32());
+        let mask = self.emitter.constant(mask);
+        self.call(RuntimeFunction::ArrayDeleteMatching, &[index, keys, mask]);
+    }
+
     fn array_clear(&mut self, array: ArrayId) {
         let index = self.constant(array.as_u32());
         self.call(RuntimeFunction::ArrayClear, &[index]);
@@ -525,11 +539,19 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         self.call(RuntimeFunction::RegexMatch, &[regex, text])
     }
 
-    fn foreach_begin(&mut self, array: ArrayId, sort: Option<Sort>, limit: Option<Value>) -> Value {
+    fn foreach_begin(
+        &mut self,
+        array: ArrayId,
+        sort: Option<Sort>,
+        limit: Option<Value>,
+        (keys, mask): (&[Operand], i64),
+    ) -> Value {
+        let keys = self.words(keys);
+        let mask = self.emitter.constant(mask);
         let index = self.constant(array.as_u32());
         let sort = self.emitter.constant(encode_sort(sort));
         let limit = limit.unwrap_or_else(|| self.emitter.constant(NO_LIMIT));
-        self.call(RuntimeFunction::ForeachBegin, &[index, sort, limit])
+        self.call(RuntimeFunction::ForeachBegin, &[index, sort, limit, keys, mask])
     }
 
     fn foreach_next(&mut self, handle: Value, end: Block) {

@@ -355,6 +355,7 @@ impl Deferring<'_> {
             }
             kind @ (ExprKind::Number(_)
             | ExprKind::Text(_)
+            | ExprKind::Wildcard
             | ExprKind::Context(_)
             | ExprKind::Captured { .. }) => kind,
             kind @ (ExprKind::Read(_)
@@ -422,6 +423,11 @@ impl Deferring<'_> {
             | ExprKind::Text(_)
             | ExprKind::Context(_)
             | ExprKind::Captured { .. } => None,
+            ExprKind::Wildcard => Some(Obstacle {
+                span: e.span,
+                what: "a search with `*`".to_string(),
+                deferrable: false,
+            }),
             ExprKind::Read(place) => self.place_obstacle(place),
             ExprKind::Load(load) => self.obstacle(&load.address),
             ExprKind::Call { builtin, arguments } => match builtin.kernel {

@@ -225,8 +225,8 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
             uses[foreach.array].ordered |= foreach
                 .sort
                 .is_none_or(|s| !(matches!(s.by, SortBy::Key(_)) && foreach.keys.len() == 1));
-            if let Some(limit) = &foreach.limit {
-                expression_uses(limit, kernel, uses);
+            for e in foreach.limit.iter().chain(&foreach.slice) {
+                expression_uses(e, kernel, uses);
             }
         }
         StmtKind::Delete(place) => place_uses(place, kernel, true, uses),
@@ -278,6 +278,7 @@ fn expression_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
     match &e.kind {
         ExprKind::Number(_)
         | ExprKind::Text(_)
+        | ExprKind::Wildcard
         | ExprKind::Context(_)
         | ExprKind::Captured { .. } => {}
         ExprKind::Read(place) => place_uses(place, kernel, false, uses),

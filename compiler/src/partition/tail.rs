@@ -103,8 +103,8 @@ impl Tail<'_, '_> {
                 self.statements(body, true);
             }
             StmtKind::Foreach(foreach) => {
-                if let Some(limit) = &mut foreach.limit {
-                    self.expression(limit, conditional);
+                for e in foreach.limit.iter_mut().chain(&mut foreach.slice) {
+                    self.expression(e, conditional);
                 }
                 self.statements(&mut foreach.body, true);
             }
@@ -154,6 +154,7 @@ impl Tail<'_, '_> {
         match &mut e.kind {
             ExprKind::Number(_)
             | ExprKind::Text(_)
+            | ExprKind::Wildcard
             | ExprKind::Context(_)
             | ExprKind::Captured { .. } => {}
             ExprKind::Read(place) => self.place(place, conditional),

@@ -191,8 +191,8 @@ impl Resolver<'_> {
             },
             ExpressionKind::Element { array, indices } => {
                 let id = self.array(array, indices.len());
-                let keys = self.keys(scope, indices)?;
-                PlaceKind::Element(id?, keys)
+                let keys: Vec<_> = indices.iter().map(|k| self.expression(scope, k)).collect();
+                PlaceKind::Element(id?, keys.into_iter().collect::<Option<_>>()?)
             }
             ExpressionKind::Context(name) => {
                 self.diagnostics
@@ -272,16 +272,15 @@ impl Resolver<'_> {
         }
     }
 
-    fn keys(&mut self, scope: &mut Scope<'_>, keys: &[Expression]) -> Option<Vec<Expr>> {
-        if let Some(wildcard) = keys.iter().find(|k| k.kind == ExpressionKind::Wildcard) {
-            self.unsupported(
-                wildcard.span,
-                "wildcard keys are not supported yet",
-                "name every key",
-            );
-            return None;
-        }
-        let keys: Vec<_> = keys.iter().map(|k| self.expression(scope, k)).collect();
+    /// Keys that may be wildcards.
+    pub(super) fn keys(&mut self, scope: &mut Scope<'_>, keys: &[Expression]) -> Option<Vec<Expr>> {
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|key| match key.kind {
+                ExpressionKind::Wildcard => Some(self.expr(key.span, ExprKind::Wildcard)),
+                _ => self.expression(scope, key),
+            })
+            .collect();
         keys.into_iter().collect()
     }
 

@@ -181,14 +181,12 @@ impl Resolver<'_> {
         let ForeachOver::Array { array, slice, aggregate, direction } = &foreach.over else {
             return None;
         };
-        if let Some(first) = slice.first() {
-            self.unsupported(
-                first.span,
-                "array slices are not supported yet",
-                "compare the key inside the loop",
-            );
-        }
         let id = self.array(array, foreach.keys.len())?;
+        if !slice.is_empty() {
+            // A slice with another number of keys is reported as such.
+            self.use_as(id, Shape::Array(slice.len(), array.span));
+        }
+        let slice = self.keys(scope, slice)?;
         let mut sorts: Vec<(Sort, Span)> = vec![];
         if let Some((value, Some(direction))) = &foreach.value {
             sorts.push((Sort { by: SortBy::Value, direction: *direction }, value.span));
@@ -218,6 +216,7 @@ impl Resolver<'_> {
         scope.iterated.pop();
         Some(StmtKind::Foreach(Box::new(Foreach {
             array: id,
+            slice,
             array_span: array.span,
             keys,
             value,
@@ -255,7 +254,11 @@ impl Resolver<'_> {
                     self.place(target.span, PlaceKind::Local(local))
                 }
             },
-            ExpressionKind::Element { .. } => self.target(scope, target)?,
+            ExpressionKind::Element { array, indices } => {
+                let id = self.array(array, indices.len());
+                let keys = self.keys(scope, indices)?;
+                self.place(target.span, PlaceKind::Element(id?, keys))
+            }
             _ => {
                 self.diagnostics
                     .error(codes::WRONG_PLACE, target.span, "invalid operand of delete")

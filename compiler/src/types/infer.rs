@@ -366,6 +366,9 @@ impl Inference<'_> {
         if let Some(limit) = &foreach.limit {
             self.long(limit);
         }
+        if foreach.slice.len() == self.globals[foreach.array].keys.len() {
+            self.keys(foreach.array, &foreach.slice);
+        }
         self.statements(&foreach.body);
     }
 
@@ -422,6 +425,7 @@ impl Inference<'_> {
         match &e.kind {
             ExprKind::Number(_) | ExprKind::Context(_) => long,
             ExprKind::Text(_) => text,
+            ExprKind::Wildcard => Term::Var(self.open()),
             ExprKind::Read(place) => {
                 let term = self.place(place);
                 if self.base(term) == Some(Base::Stats) {

@@ -85,6 +85,7 @@ impl Widening<'_> {
                     if let Some(limit) = &foreach.limit {
                         self.expression(limit);
                     }
+                    self.keys(foreach.array, &foreach.slice);
                     self.statements(&foreach.body);
                 }
                 StmtKind::Delete(place) => {
@@ -165,7 +166,10 @@ impl Widening<'_> {
     /// Visits an expression and returns its width.
     fn expression(&mut self, e: &Expr) -> u32 {
         let width = match &e.kind {
-            ExprKind::Number(_) | ExprKind::Context(_) | ExprKind::Captured { .. } => 8,
+            ExprKind::Number(_)
+            | ExprKind::Wildcard
+            | ExprKind::Context(_)
+            | ExprKind::Captured { .. } => 8,
             ExprKind::Text(text) => rounded(text.len() as u32 + 1),
             ExprKind::Read(place) => self.place(place),
             ExprKind::Load(load) => self.expression(&load.address),

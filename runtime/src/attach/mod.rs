@@ -14,7 +14,8 @@ pub use function::Function;
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use crate::sys::{SoftwareEvent, SysError};
+use crate::sys::SysError;
+pub use crate::sys::{CountedEvent, Rate};
 
 /// Where a program is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,22 +47,18 @@ pub enum AttachPoint {
         /// With one link for all.
         together: bool,
     },
-    /// A software event on every CPU that is online (`ProgramKind::PerfEvent`).
-    Software {
+    /// Something that is counted (`ProgramKind::PerfEvent`).
+    Counted {
+        /// How scripts call it.
+        name: String,
         /// What is counted.
-        event: SoftwareEvent,
+        event: CountedEvent,
         /// How often the program runs.
         rate: Rate,
+        /// The process whose counts are meant, with what it starts from now on; without it those of all
+        /// CPUs that are online.
+        process: Option<u32>,
     },
-}
-
-/// How often a counting event runs its program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rate {
-    /// After this many counts; nanoseconds for the clocks.
-    Period(u64),
-    /// About this many times a second.
-    Hertz(u64),
 }
 
 impl fmt::Display for AttachPoint {
@@ -78,7 +75,7 @@ impl fmt::Display for AttachPoint {
                     _ => write!(f, "{end}{} kernel functions", functions.len()),
                 }
             }
-            AttachPoint::Software { event, .. } => write!(f, "event {}", event.name()),
+            AttachPoint::Counted { name, .. } => f.write_str(name),
         }
     }
 }
@@ -104,7 +101,7 @@ impl Link {
         self.incomplete.as_deref()
     }
 
-    /// How many places the program is attached to: CPUs for software events, else 1.
+    /// How many places the program is attached to: CPUs for events that are counted, else 1.
     pub fn places(&self) -> usize {
         self.descriptors.len()
     }
@@ -141,6 +138,10 @@ impl fmt::Display for AttachError {
             (AttachPoint::Functions { .. }, libc::EINVAL) => {
                 f.write_str("the kernel does not allow to probe this function")
             }
+            (AttachPoint::Counted { .. }, libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP) => {
+                f.write_str("this machine does not count such events")
+            }
+            (AttachPoint::Counted { .. }, libc::EINVAL) => f.write_str("there is no such event"),
             (_, libc::EBUSY) => f.write_str("the event is in use by another tracer"),
             (_, libc::EMFILE) => f.write_str("too many open files (ulimit -n)"),
             _ => self.error.fmt(f),
@@ -165,7 +166,9 @@ pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, Atta
         AttachPoint::Tracepoint { category, name } => {
             tracepoint::attach_tracefs(program, category, name)
         }
-        AttachPoint::Software { event, rate } => perf::attach_software(program, *event, *rate),
+        AttachPoint::Counted { event, rate, process, .. } => {
+            perf::attach_counted(program, *event, *rate, *process)
+        }
     };
     match result {
         Ok(descriptors) => Ok(Link::new(descriptors)),

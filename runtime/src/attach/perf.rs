@@ -2,30 +2,36 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::Rate;
 use crate::kernel::LiveKernel;
-use crate::sys::{self, PerfEvent, Result, SoftwareEvent};
+use crate::sys::{self, CountedEvent, CountsOf, PerfEvent, Rate, Result};
 
-/// Opens the event on every CPU that is online and gives each the program.
-pub(super) fn attach_software(
+/// Opens the event for a process, or on every CPU that is online, and gives each the program.
+pub(super) fn attach_counted(
     program: BorrowedFd<'_>,
-    event: SoftwareEvent,
+    event: CountedEvent,
     rate: Rate,
+    process: Option<u32>,
 ) -> Result<Vec<OwnedFd>> {
+    if let Some(process) = process {
+        let of = CountsOf::Thread(process);
+        let opened = sys::open_perf_event(PerfEvent::Counted { event, rate, of })?;
+        return Ok(vec![bind(program, opened)?]);
+    }
     let mut descriptors = vec![];
+    let mut absent = None;
     for cpu in LiveKernel::new().online_cpus() {
-        let opened = sys::open_perf_event(match rate {
-            Rate::Period(period) => PerfEvent::SoftwarePeriod { event, period, cpu },
-            Rate::Hertz(hertz) => PerfEvent::SoftwareFrequency { event, hertz, cpu },
-        });
-        match opened {
+        let of = CountsOf::Cpu(cpu);
+        match sys::open_perf_event(PerfEvent::Counted { event, rate, of }) {
             Ok(opened) => descriptors.push(bind(program, opened)?),
             // The CPU went offline in between.
-            Err(error) if error.errno() == libc::ENODEV => {}
+            Err(error) if error.errno() == libc::ENODEV => absent = Some(error),
             Err(error) => return Err(error),
         }
     }
-    Ok(descriptors)
+    match absent {
+        Some(error) if descriptors.is_empty() => Err(error),
+        _ => Ok(descriptors),
+    }
 }
 
 /// Gives an event its program: by a link, or as it was done before 5.15. What is returned keeps both the

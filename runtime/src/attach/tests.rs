@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use super::*;
 use crate::sys::tests::privileged;
-use crate::sys::{ProgramSpec, load_program};
+use crate::sys::{CountedEvent, ProgramSpec, load_program};
 
 #[test]
 fn refusals_name_the_point() {
@@ -25,6 +25,11 @@ fn refusals_name_the_point() {
         assert_eq!(message(point), expected);
     }
     // A program of the wrong type.
-    let event = AttachPoint::Software { event: SoftwareEvent::CpuClock, rate: Rate::Hertz(10) };
-    assert!(message(event).starts_with("attach event cpu-clock: set program of perf event"));
+    let event = AttachPoint::Counted {
+        name: "timer.profile".into(),
+        event: CountedEvent::CPU_CLOCK,
+        rate: Rate::Hertz(10),
+        process: None,
+    };
+    assert!(message(event).starts_with("attach timer.profile: set program of perf event"));
 }

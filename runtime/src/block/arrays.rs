@@ -14,7 +14,7 @@ use ntap_compiler::layout::{Array, ArrayId, ArrayValue, Layout, StatsLayout};
 
 use super::kernel_array::KernelArray;
 use super::stats::Stats;
-use super::values::{Key, Value, Word, c_string};
+use super::values::{self, Key, Value, Word, c_string};
 use crate::sys::{self, SysError};
 
 /// An element.
@@ -43,6 +43,9 @@ struct ArrayState {
     /// What user blocks recorded in a kernel array of aggregates.
     own: Elements,
     kernel: Option<KernelArray>,
+    /// For elements of a kernel array that a loop has sorted: the stamp the kernel gave them, and the one
+    /// for the place they were sorted to.
+    sorted: HashMap<Key, (u64, u64)>,
     /// Whether `elements` is the copy for the running block.
     current: bool,
 }
@@ -69,6 +72,7 @@ impl Arrays {
                 elements,
                 own: Elements::new(),
                 kernel: None,
+                sorted: HashMap::new(),
                 current: false,
             });
         }
@@ -119,6 +123,37 @@ impl Arrays {
         Ok(&self.arrays[id].elements)
     }
 
+    /// The keys of the elements that have those of a pattern.
+    pub fn matching(
+        &mut self,
+        id: ArrayId,
+        pattern: &[(usize, Word)],
+    ) -> Result<Vec<Key>, SysError> {
+        let keys = self.elements(id)?.keys();
+        Ok(keys.filter(|key| values::matches(key, pattern)).cloned().collect())
+    }
+
+    /// Puts the elements into the order a loop has sorted them in: they exchange their stamps. Aggregates,
+    /// which SystemTap merges from the CPUs for each loop anew, have no order that lasts.
+    pub fn keep_order(&mut self, id: ArrayId, order: &[Key]) {
+        let state = &mut self.arrays[id];
+        if matches!(state.layout.value, ArrayValue::Stats(_)) {
+            return;
+        }
+        let mut stamps: Vec<u64> = state.elements.values().map(|e| e.stamp).collect();
+        stamps.sort_unstable();
+        let mut sorted = HashMap::new();
+        for (key, stamp) in order.iter().zip(stamps) {
+            let Some(element) = state.elements.get_mut(key) else { continue };
+            if state.kernel.is_some() {
+                let of_kernel = state.sorted.get(key).map_or(element.stamp, |&(stamp, _)| stamp);
+                sorted.insert(key.clone(), (of_kernel, stamp));
+            }
+            element.stamp = stamp;
+        }
+        state.sorted = sorted;
+    }
+
     /// The value of an element.
     pub fn get(&mut self, id: ArrayId, key: &Key) -> Result<Option<&Value>, SysError> {
         Ok(self.elements(id)?.get(key).map(|e| &e.value))
@@ -128,10 +163,15 @@ impl Arrays {
     pub fn set(&mut self, id: ArrayId, key: Key, value: Value) -> Result<(), StoreError> {
         self.room(id, &key)?;
         let state = &mut self.arrays[id];
-        if let Some(kernel) = &state.kernel {
-            kernel.store(&key, &value).map_err(store_error)?;
-        }
-        self.put(id, key, value);
+        let new = match &state.kernel {
+            Some(kernel) => kernel.store(&key, &value).map_err(store_error)?,
+            None => {
+                self.next_stamp += 1;
+                self.next_stamp
+            }
+        };
+        let stamp = state.elements.get(&key).map_or(new, |e| e.stamp);
+        state.elements.insert(key, Element { stamp, value });
         Ok(())
     }
 
@@ -190,6 +230,7 @@ impl Arrays {
             kernel.delete(key)?;
         }
         state.own.remove(key);
+        state.sorted.remove(key);
         state.elements.remove(key);
         Ok(())
     }
@@ -203,6 +244,7 @@ impl Arrays {
             kernel.release();
         }
         state.own.clear();
+        state.sorted.clear();
         state.elements.clear();
         if state.layout.keys.is_empty() {
             let value = empty(&state.layout);
@@ -242,11 +284,6 @@ impl Arrays {
             }
         }
     }
-
-    fn put(&mut self, id: ArrayId, key: Key, value: Value) {
-        let stamp = self.stamp(id, &key);
-        self.arrays[id].elements.insert(key, Element { stamp, value });
-    }
 }
 
 impl ArrayState {
@@ -257,6 +294,15 @@ impl ArrayState {
             return Ok(());
         }
         self.elements = kernel.read()?;
+        let elements = &mut self.elements;
+        // An element that was deleted and made again has another stamp, and is at the end.
+        self.sorted.retain(|key, &mut (of_kernel, stamp)| match elements.get_mut(key) {
+            Some(element) if element.stamp == of_kernel => {
+                element.stamp = stamp;
+                true
+            }
+            Some(_) | None => false,
+        });
         for (key, element) in &self.own {
             if let Value::Stats(stats) = &element.value {
                 stats_of(&mut self.elements, key.clone(), element.stamp, |s| s.merge(stats));

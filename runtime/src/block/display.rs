@@ -39,7 +39,7 @@ impl BlockContext {
 
     fn display_array(&mut self, name: &str, array: ArrayId) -> Result<(), SysError> {
         let arrays = &mut self.state.arrays;
-        let mut elements = Loop::new(arrays, array, Some(GREATEST_FIRST), NO_LIMIT)?;
+        let mut elements = Loop::new(arrays, array, Some(GREATEST_FIRST), NO_LIMIT, &[])?;
         while elements.advance() {
             let Some(key) = elements.key() else { break };
             let Some(value) = arrays.get(array, key)? else { continue };

@@ -5,9 +5,11 @@ use std::cmp::Ordering;
 use ntap_compiler::hir::Aggregate;
 use ntap_compiler::hir::{Sort, SortBy, SortDirection};
 use ntap_compiler::layout::{ArrayId, StatsLayout};
+use ntap_compiler::runtime_functions::NO_LIMIT;
 
 use super::arrays::{Arrays, Element};
-use super::values::{Key, Value, Word};
+use super::order;
+use super::values::{self, Key, Value, Word};
 use crate::sys::SysError;
 
 /// A loop over an array: the keys it will visit, in order.
@@ -20,20 +22,21 @@ pub struct Loop {
 }
 
 impl Loop {
-    /// Decides what a loop visits.
+    /// Decides what a loop visits: of the elements up to the limit, those of the slice. The order it sorts
+    /// them in stays.
     pub fn new(
         arrays: &mut Arrays,
         array: ArrayId,
         sort: Option<Sort>,
         limit: i64,
+        slice: &[(usize, Word)],
     ) -> Result<Loop, SysError> {
-        let limit = usize::try_from(limit).unwrap_or(0);
         let layout = arrays.stats_layout(array);
         let mut elements: Vec<(&Key, &Element)> = arrays.elements(array)?.iter().collect();
         elements.sort_unstable_by_key(|(_, e)| e.stamp);
         if let Some(sort) = sort {
-            // Stable, so that equal elements stay in the order of insertion.
-            elements.sort_by(|a, b| {
+            let selected = (limit != NO_LIMIT).then_some(limit);
+            order::sort(&mut elements, selected, |a, b| {
                 let order = compare(sort.by, a, b, &layout);
                 match sort.direction {
                     SortDirection::Ascending => order,
@@ -41,7 +44,13 @@ impl Loop {
                 }
             });
         }
-        let keys = elements.into_iter().take(limit).map(|(key, _)| key.clone()).collect();
+        let visited = elements.iter().take(usize::try_from(limit).unwrap_or(0));
+        let visited = visited.filter(|(key, _)| values::matches(key, slice));
+        let keys = visited.map(|&(key, _)| key.clone()).collect();
+        if sort.is_some() {
+            let order: Vec<Key> = elements.into_iter().map(|(key, _)| key.clone()).collect();
+            arrays.keep_order(array, &order);
+        }
         Ok(Loop { array, keys, at: 0 })
     }
 

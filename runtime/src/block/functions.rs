@@ -16,7 +16,7 @@ use ntap_compiler::types::Type;
 use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
-use super::values::{Key, Value, Word, c_string, key, text_at, word};
+use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
 use super::{BlockContext, date, histogram, text};
 use crate::sys::SysError;
 
@@ -44,6 +44,8 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::ArraySet => array_set as *const u8,
         F::ArrayAdd => array_add as *const u8,
         F::ArrayContains => array_contains as *const u8,
+        F::ArrayContainsMatching => array_contains_matching as *const u8,
+        F::ArrayDeleteMatching => array_delete_matching as *const u8,
         F::ArrayDelete => array_delete as *const u8,
         F::ArrayClear => array_clear as *const u8,
         F::StatsRecord => stats_record as *const u8,
@@ -244,6 +246,43 @@ extern "C" fn array_contains(context: Context<'_>, array: i64, keys: i64) -> i64
     }
 }
 
+/// The keys in `mask` of a search through an array.
+fn element_pattern(context: &BlockContext, array: ArrayId, keys: i64, mask: i64) -> Pattern {
+    // The words of the other keys are 0, which is no string's address but read as the empty one.
+    let key = element_key(context, array, keys);
+    (0..key.len()).filter(|at| mask >> at & 1 != 0).map(|at| (at, key[at].clone())).collect()
+}
+
+extern "C" fn array_contains_matching(
+    context: Context<'_>,
+    array: i64,
+    keys: i64,
+    mask: i64,
+) -> i64 {
+    let array = array_id(array);
+    let pattern = element_pattern(context, array, keys, mask);
+    match context.state.arrays.matching(array, &pattern).map(|keys| !keys.is_empty()) {
+        Ok(found) => i64::from(found),
+        Err(error) => {
+            system_error(context, array, &error);
+            0
+        }
+    }
+}
+
+extern "C" fn array_delete_matching(context: Context<'_>, array: i64, keys: i64, mask: i64) -> i64 {
+    let array = array_id(array);
+    let pattern = element_pattern(context, array, keys, mask);
+    let arrays = &mut context.state.arrays;
+    let deleted = arrays
+        .matching(array, &pattern)
+        .and_then(|keys| keys.iter().try_for_each(|key| arrays.delete(array, key)));
+    if let Err(error) = deleted {
+        system_error(context, array, &error);
+    }
+    0
+}
+
 extern "C" fn array_delete(context: Context<'_>, array: i64, keys: i64) -> i64 {
     let array = array_id(array);
     let key = element_key(context, array, keys);
@@ -344,9 +383,21 @@ extern "C" fn histogram_bucket(
     }
 }
 
-extern "C" fn foreach_begin(context: Context<'_>, array: i64, sort: i64, limit: i64) -> i64 {
+extern "C" fn foreach_begin(
+    context: Context<'_>,
+    array: i64,
+    sort: i64,
+    limit: i64,
+    keys: i64,
+    mask: i64,
+) -> i64 {
     let array = array_id(array);
-    match Loop::new(&mut context.state.arrays, array, decode_sort(sort), limit) {
+    // Without a slice there are no words.
+    let slice = match mask {
+        0 => vec![],
+        mask => element_pattern(context, array, keys, mask),
+    };
+    match Loop::new(&mut context.state.arrays, array, decode_sort(sort), limit, &slice) {
         Ok(new) => {
             context.state.loops.push(Some(new));
             context.state.loops.len() as i64 - 1

@@ -168,9 +168,9 @@ impl KernelArray {
         bytes
     }
 
-    /// Sets an element that is not an aggregate.
-    pub fn store(&self, key: &Key, value: &Value) -> Result<(), SysError> {
-        let Value::Word(word) = value else { return Ok(()) };
+    /// Sets an element that is not an aggregate; gives its stamp, 0 when the map keeps none.
+    pub fn store(&self, key: &Key, value: &Value) -> Result<u64, SysError> {
+        let Value::Word(word) = value else { return Ok(0) };
         let key = self.encode_key(key);
         let width = match self.value {
             ArrayValue::Text(width) => width as usize,
@@ -179,15 +179,17 @@ impl KernelArray {
         let (_, bytes) = self.value_bytes();
         let mut value = Vec::with_capacity(bytes);
         encode_word(word, width, &mut value);
+        let mut stamp = 0;
         if self.layout.stamp.is_some() {
             let mut old = vec![0; bytes];
             // SAFETY: key and value have the sizes the map was made with.
             let exists = unsafe { sys::lookup_element(self.descriptor(), &key, &mut old)? };
-            let stamp = if exists { read_word(&old, width) as u64 } else { self.next_stamp() };
+            stamp = if exists { read_word(&old, width) as u64 } else { self.next_stamp() };
             value.extend_from_slice(&stamp.to_ne_bytes());
         }
         // SAFETY: as above.
-        unsafe { sys::update_element(self.descriptor(), &key, &value, ANY) }
+        unsafe { sys::update_element(self.descriptor(), &key, &value, ANY)? };
+        Ok(stamp)
     }
 
     /// Deletes an element.

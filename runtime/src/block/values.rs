@@ -19,6 +19,14 @@ pub enum Word {
 /// The keys of an element.
 pub type Key = Rc<[Word]>;
 
+/// Some of the keys of an element, each with its position.
+pub type Pattern = Vec<(usize, Word)>;
+
+/// Whether the keys of a pattern are those of an element.
+pub fn matches(key: &Key, pattern: &[(usize, Word)]) -> bool {
+    pattern.iter().all(|(at, word)| key.get(*at) == Some(word))
+}
+
 /// What an element holds.
 #[derive(Clone, Debug)]
 pub enum Value {

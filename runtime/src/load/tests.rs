@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::attach::{AttachPoint, Rate, attach};
 use crate::kernel::LiveKernel;
-use crate::sys::SoftwareEvent;
+use crate::sys::CountedEvent;
 use crate::sys::tests::privileged;
 use ntap_compiler::btf;
 use ntap_compiler::facts::Facts;
@@ -103,7 +103,12 @@ fn clock_on_every_cpu() {
     for rate in [Rate::Hertz(500), Rate::Period(2_000_000)] {
         let ticks = loaded.globals().unwrap().u64_at(TICKS);
         let before = ticks.load(Ordering::Relaxed);
-        let point = AttachPoint::Software { event: SoftwareEvent::CpuClock, rate };
+        let point = AttachPoint::Counted {
+            name: "timer.profile".into(),
+            event: CountedEvent::CPU_CLOCK,
+            rate,
+            process: None,
+        };
         let link = attach(program.as_fd(), &point).unwrap();
         assert_eq!(link.places(), LiveKernel::new().online_cpus().len());
         std::thread::sleep(std::time::Duration::from_millis(100));

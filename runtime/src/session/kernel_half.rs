@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
-use ntap_compiler::hir::{Attach, Point, ProbeId, Script};
+use ntap_compiler::hir::{Attach, FunctionPoints, Point, ProbeId, SampleRate, Script};
 use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
@@ -15,7 +15,7 @@ use ntap_compiler::pipeline::{RING_BUFFER, program_name};
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use crate::attach::{self, AttachPoint, Link};
+use crate::attach::{self, AttachPoint, CountedEvent, Function, Link, Rate};
 use crate::block::KernelArray;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
 use crate::sys;
@@ -26,6 +26,8 @@ pub(super) struct KernelHalf {
     globals: Rc<GlobalsMapping>,
     ring: RingBuf<MapData>,
     links: Vec<Link>,
+    /// The process of `-c` or `-x`; 0 without.
+    target: u32,
     /// The names of the maps by their index.
     map_names: Vec<String>,
 }
@@ -67,6 +69,7 @@ impl KernelHalf {
             globals: Rc::new(globals),
             ring,
             links: vec![],
+            target,
             map_names: object.maps.iter().map(|m| m.name.clone()).collect(),
             loaded,
         };
@@ -140,9 +143,13 @@ impl KernelHalf {
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
         for (&id, point) in probes {
-            let Some(attach_point) = attach_point(&point.attach) else { continue };
+            let Some(attach_point) = attach_point(point, self.target) else { continue };
             if let Some(program) = self.loaded.program(&program_name(id)) {
-                self.links.push(attach::attach(program.as_fd(), &attach_point)?);
+                let link = attach::attach(program.as_fd(), &attach_point)?;
+                if let Some(what) = link.incomplete() {
+                    eprintln!("WARNING: {}: {what}", point.name);
+                }
+                self.links.push(link);
             }
         }
         Ok(())
@@ -228,6 +235,9 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
             Some(ProgramKind::TpBtf { btf_id: *btf_id })
         }
         Attach::Tracepoint { btf_typedef: None, .. } => Some(ProgramKind::RawTracepoint),
+        Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
+        Attach::Function(points) if is_together(points) => Some(ProgramKind::KprobeMulti),
+        Attach::Function(_) => Some(ProgramKind::Kprobe),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)
@@ -236,14 +246,37 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
     }
 }
 
-fn attach_point(attach: &Attach) -> Option<AttachPoint> {
-    match attach {
+/// Whether functions are attached to with one link: it takes long for one, and far less for many.
+fn is_together(points: &FunctionPoints) -> bool {
+    points.targets.len() > 1 && sys::can_link_functions()
+}
+
+fn attach_point(point: &Point, target: u32) -> Option<AttachPoint> {
+    match &point.attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
         }
         Attach::Tracepoint { name, btf_typedef: None } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
         }
+        Attach::Function(points) => Some(AttachPoint::Functions {
+            functions: points
+                .targets
+                .iter()
+                .map(|target| Function { name: target.name.clone(), address: target.address })
+                .collect(),
+            returns: points.returns,
+            together: is_together(points),
+        }),
+        Attach::Counted { event, rate, of_target } => Some(AttachPoint::Counted {
+            name: point.name.clone(),
+            event: CountedEvent { kind: event.kind, config: event.config },
+            rate: match *rate {
+                SampleRate::Period(period) => Rate::Period(period),
+                SampleRate::Hertz(hertz) => Rate::Hertz(hertz),
+            },
+            process: of_target.then_some(target),
+        }),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

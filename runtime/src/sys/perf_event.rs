@@ -1,4 +1,4 @@
-//! perf_event_open(2): tracepoints through tracefs ids, and software events.
+//! perf_event_open(2): tracepoints through tracefs ids, and events that are counted.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -19,58 +19,47 @@ pub enum PerfEvent {
         /// When it returns, not when it is entered.
         returns: bool,
     },
-    /// A software event on one CPU, after every `period` counts.
-    SoftwarePeriod {
-        /// What is counted.
-        event: SoftwareEvent,
-        /// How many between two calls; nanoseconds for the clocks.
-        period: u64,
-        /// The CPU.
-        cpu: u32,
-    },
-    /// A software event on one CPU, about `hertz` times a second.
-    SoftwareFrequency {
-        /// What is counted.
-        event: SoftwareEvent,
-        /// Calls per second.
-        hertz: u64,
-        /// The CPU.
-        cpu: u32,
+    /// Something that is counted.
+    Counted {
+        /// What.
+        event: CountedEvent,
+        /// How often the program runs.
+        rate: Rate,
+        /// Whose counts: those of a CPU, or of a process and the threads and children it makes from now on.
+        of: CountsOf,
     },
 }
 
-/// `enum perf_sw_ids`.
+/// What a perf event counts: `type` and `config` of `perf_event_attr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-#[allow(missing_docs)]
-pub enum SoftwareEvent {
-    /// Time on the CPU's high resolution timer, idle or not.
-    CpuClock = 0,
-    TaskClock = 1,
-    PageFaults = 2,
-    ContextSwitches = 3,
-    CpuMigrations = 4,
-    MinorFaults = 5,
-    MajorFaults = 6,
-    AlignmentFaults = 7,
-    EmulationFaults = 8,
+pub struct CountedEvent {
+    /// `enum perf_type_id`: 0 hardware, 1 software, 3 cache, 4 raw; others are of the machine.
+    pub kind: u32,
+    /// Which event of that kind.
+    pub config: u64,
 }
 
-impl SoftwareEvent {
-    /// The name perf(1) uses.
-    pub fn name(self) -> &'static str {
-        match self {
-            SoftwareEvent::CpuClock => "cpu-clock",
-            SoftwareEvent::TaskClock => "task-clock",
-            SoftwareEvent::PageFaults => "page-faults",
-            SoftwareEvent::ContextSwitches => "context-switches",
-            SoftwareEvent::CpuMigrations => "cpu-migrations",
-            SoftwareEvent::MinorFaults => "minor-faults",
-            SoftwareEvent::MajorFaults => "major-faults",
-            SoftwareEvent::AlignmentFaults => "alignment-faults",
-            SoftwareEvent::EmulationFaults => "emulation-faults",
-        }
-    }
+impl CountedEvent {
+    /// Time on a CPU's high resolution timer, idle or not.
+    pub const CPU_CLOCK: CountedEvent = CountedEvent { kind: TYPE_SOFTWARE, config: 0 };
+}
+
+/// How often a counting event runs its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// After this many counts; nanoseconds for the clocks.
+    Period(u64),
+    /// About this many times a second.
+    Hertz(u64),
+}
+
+/// Whose counts an event takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountsOf {
+    /// Of everything on one CPU.
+    Cpu(u32),
+    /// Of a thread, and of what it starts from now on, on all CPUs.
+    Thread(u32),
 }
 
 /// `struct perf_event_attr` up to version 5 of its layout.
@@ -100,20 +89,23 @@ struct Attributes {
 
 const TYPE_SOFTWARE: u32 = 1;
 const TYPE_TRACEPOINT: u32 = 2;
+const FLAG_INHERIT: u64 = 1 << 1;
 const FLAG_FREQUENCY: u64 = 1 << 10;
+/// In place of a process or CPU.
+const ALL: i32 = -1;
 const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
 
-/// Opens an event; it counts for all processes.
+/// Opens an event.
 pub fn open_perf_event(event: PerfEvent) -> Result<OwnedFd> {
     let mut attributes =
         Attributes { size: size_of::<Attributes>() as u32, ..Attributes::default() };
-    let (cpu, object) = match event {
+    let (process, cpu, object) = match event {
         PerfEvent::Tracepoint { id } => {
             attributes.event_type = TYPE_TRACEPOINT;
             attributes.config = id;
             attributes.period_or_frequency = 1;
             // A tracepoint's program runs wherever the tracepoint is hit; one event does.
-            (0, format!("tracepoint {id}"))
+            (ALL, 0, format!("tracepoint {id}"))
         }
         PerfEvent::Function { address, returns } => {
             attributes.event_type = function_event_type()?;
@@ -121,31 +113,33 @@ pub fn open_perf_event(event: PerfEvent) -> Result<OwnedFd> {
             attributes.config = u64::from(returns);
             attributes.config2 = address;
             attributes.period_or_frequency = 1;
-            (0, format!("function at {address:#x}"))
+            (ALL, 0, format!("function at {address:#x}"))
         }
-        PerfEvent::SoftwarePeriod { event, period, cpu } => {
-            attributes.event_type = TYPE_SOFTWARE;
-            attributes.config = event as u64;
-            attributes.period_or_frequency = period;
-            (cpu, format!("{} on CPU {cpu}", event.name()))
-        }
-        PerfEvent::SoftwareFrequency { event, hertz, cpu } => {
-            attributes.event_type = TYPE_SOFTWARE;
-            attributes.config = event as u64;
-            attributes.period_or_frequency = hertz;
-            attributes.flags = FLAG_FREQUENCY;
-            (cpu, format!("{} on CPU {cpu}", event.name()))
+        PerfEvent::Counted { event, rate, of } => {
+            attributes.event_type = event.kind;
+            attributes.config = event.config;
+            (attributes.period_or_frequency, attributes.flags) = match rate {
+                Rate::Period(period) => (period, 0),
+                Rate::Hertz(hertz) => (hertz, FLAG_FREQUENCY),
+            };
+            let what = format!("type {} config {}", event.kind, event.config);
+            match of {
+                CountsOf::Cpu(cpu) => (ALL, cpu as i32, format!("{what} on CPU {cpu}")),
+                CountsOf::Thread(thread) => {
+                    attributes.flags |= FLAG_INHERIT;
+                    (thread as libc::pid_t, ALL, format!("{what} of process {thread}"))
+                }
+            }
         }
     };
-    let all_processes: libc::pid_t = -1;
     let no_group = -1;
     // SAFETY: the attributes are a `perf_event_attr` of the size they name; nothing else is an address.
     let descriptor = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
             &raw const attributes,
-            all_processes,
-            cpu as i32,
+            process,
+            cpu,
             no_group,
             PERF_FLAG_FD_CLOEXEC,
         )

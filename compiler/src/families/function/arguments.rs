@@ -3,25 +3,7 @@
 use crate::btf::{Btf, TypeId};
 use crate::facts::Architecture;
 use crate::hir::{ContextSource, ContextVariable, Scalar};
-
-/// Words of `struct pt_regs` that hold the first arguments.
-fn argument_words(architecture: Architecture) -> &'static [u32] {
-    match architecture {
-        // rdi, rsi, rdx, rcx, r8, r9.
-        Architecture::X86_64 => &[14, 13, 12, 11, 9, 8],
-        // x0 to x7.
-        Architecture::Aarch64 => &[0, 1, 2, 3, 4, 5, 6, 7],
-    }
-}
-
-/// The word that holds the result.
-fn result_word(architecture: Architecture) -> u32 {
-    match architecture {
-        // rax.
-        Architecture::X86_64 => 10,
-        Architecture::Aarch64 => 0,
-    }
-}
+use crate::registers::{self, Register};
 
 /// The parameters of a function at its entry, as far as they are in registers.
 pub(super) fn parameters(
@@ -29,7 +11,8 @@ pub(super) fn parameters(
     function: TypeId,
     architecture: Architecture,
 ) -> Vec<ContextVariable> {
-    let mut free = argument_words(architecture).iter();
+    let words = registers::arguments(architecture);
+    let mut free = words.iter();
     let mut context = vec![];
     for (at, parameter) in btf.parameters(function).enumerate() {
         let name = match parameter.name {
@@ -38,8 +21,8 @@ pub(super) fn parameters(
         };
         match btf.size(parameter.ty).unwrap_or(0) {
             0..=8 => {
-                let Some(&word) = free.next() else { continue };
-                context.extend(variable(btf, &name, parameter.ty, word));
+                let Some(&register) = free.next() else { continue };
+                context.extend(variable(btf, &name, parameter.ty, register));
             }
             // A structure of two words takes two registers, or none when only one is left.
             9..=16 if free.len() >= 2 => {
@@ -59,16 +42,16 @@ pub(super) fn result(
     function: TypeId,
     architecture: Architecture,
 ) -> Option<ContextVariable> {
-    variable(btf, "return", btf.return_type(function)?, result_word(architecture))
+    variable(btf, "return", btf.return_type(function)?, registers::result(architecture))
 }
 
-fn variable(btf: &Btf, name: &str, ty: TypeId, word: u32) -> Option<ContextVariable> {
+fn variable(btf: &Btf, name: &str, ty: TypeId, register: Register) -> Option<ContextVariable> {
     // Structures by value have no value a script can hold.
     let value = btf.scalar(ty)?;
     Some(ContextVariable {
         name: name.to_string(),
         ty: ty.0,
-        source: ContextSource::Word(word),
+        source: ContextSource::Word(register.offset / 8),
         value: Scalar { bytes: value.bytes, signed: value.signed },
         trusted: false,
     })

@@ -31,7 +31,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// The value of the lowest bytes of a word.
-    fn extend(&mut self, value: Value, scalar: Scalar) -> Value {
+    pub fn extend(&mut self, value: Value, scalar: Scalar) -> Value {
         let Some(ty) = clif_type(scalar.bytes) else { return value };
         let low = self.emitter.builder.ins().ireduce(ty, value);
         if scalar.signed {
@@ -378,7 +378,21 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         unreachable!("`partition` leaves no regular expressions in kernel code")
     }
 
-    fn foreach_begin(&mut self, _: ArrayId, _: Option<Sort>, _: Option<Value>) -> Value {
+    fn array_contains_matching(&mut self, _: ArrayId, _: &[Operand], _: i64) -> Value {
+        unreachable!("`partition` leaves no wildcards in kernel code")
+    }
+
+    fn array_delete_matching(&mut self, _: ArrayId, _: &[Operand], _: i64) {
+        unreachable!("`partition` leaves no wildcards in kernel code")
+    }
+
+    fn foreach_begin(
+        &mut self,
+        _: ArrayId,
+        _: Option<Sort>,
+        _: Option<Value>,
+        _: (&[Operand], i64),
+    ) -> Value {
         unreachable!("`partition` leaves no `foreach` in kernel code")
     }
 

@@ -1,0 +1,88 @@
+//! Which probe points are of a family's form.
+//!
+//! A form is a list of components. Each has a name, or a choice of names between bars, that may be left out
+//! when it ends in a question mark: `("sample|hz?", Number)`.
+
+use super::{Argument, Family};
+use crate::syntax::ast::{Component, LiteralValue, ProbePoint};
+
+/// Whether a point is of a family's form.
+pub(super) fn fits(family: &Family, point: &ProbePoint) -> bool {
+    place(family, &point.components, true)
+        .is_some_and(|at| family.form[at..].iter().all(is_optional))
+}
+
+/// Whether a family's form can begin with these components, whatever their arguments.
+pub(super) fn begins_with(family: &Family, components: &[Component]) -> bool {
+    place(family, components, false).is_some()
+}
+
+/// The names that can follow these components.
+pub(super) fn names_after(family: &Family, components: &[Component]) -> Vec<&'static str> {
+    let Some(at) = place(family, components, false) else { return vec![] };
+    let mut names = vec![];
+    for component in &family.form[at..] {
+        names.extend(choices(component.0));
+        if !is_optional(component) {
+            break;
+        }
+    }
+    names
+}
+
+/// The form as documentation shows it: `timer.s(N)`, `perf.type(N).config(N)[.sample(N)]`.
+pub fn form_text(family: &Family) -> String {
+    let mut text = String::new();
+    for (at, component) in family.form.iter().enumerate() {
+        let dot = if at == 0 { "" } else { "." };
+        let names: Vec<&str> = choices(component.0).collect();
+        let name = match names[..] {
+            [name] => name.to_string(),
+            _ => format!("{{{}}}", names.join(",")),
+        };
+        let argument = match component.1 {
+            Argument::None => "",
+            Argument::Number => "(N)",
+            Argument::Text => "(\"NAME\")",
+        };
+        match is_optional(component) {
+            true => text.push_str(&format!("[{dot}{name}{argument}]")),
+            false => text.push_str(&format!("{dot}{name}{argument}")),
+        }
+    }
+    text
+}
+
+/// Where in the form what follows these components stands.
+fn place(family: &Family, components: &[Component], with_arguments: bool) -> Option<usize> {
+    let mut at = 0;
+    for component in components {
+        let given = match &component.argument {
+            None => Argument::None,
+            Some(literal) => match literal.value {
+                LiteralValue::Number(_) => Argument::Number,
+                LiteralValue::String(_) => Argument::Text,
+            },
+        };
+        loop {
+            let expected = family.form.get(at)?;
+            at += 1;
+            let is_named = choices(expected.0).any(|name| name == component.name.text);
+            if is_named && (!with_arguments || expected.1 == given) {
+                break;
+            }
+            if !is_optional(expected) {
+                return None;
+            }
+        }
+    }
+    Some(at)
+}
+
+fn choices(name: &'static str) -> impl Iterator<Item = &'static str> {
+    name.trim_end_matches('?').split('|')
+}
+
+fn is_optional(component: &(&'static str, Argument)) -> bool {
+    component.0.ends_with('?')
+}

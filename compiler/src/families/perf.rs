@@ -1,0 +1,145 @@
+//! `perf.*`: handlers that run after so many counts of a perf event, on the CPU and in the task that made
+//! the last one.
+
+use super::{Argument::*, Family, Request};
+use crate::diagnostic::{Diagnostics, codes};
+use crate::hir::{Attach, CountedEvent, Point, SampleRate};
+
+/// Counts between two runs of a handler that states no rate.
+const DEFAULT_PERIOD: u64 = 1_000_000;
+
+/// `enum perf_type_id`.
+const HARDWARE: u32 = 0;
+const SOFTWARE: u32 = 1;
+
+/// The events of `enum perf_hw_id` by their number.
+const HARDWARE_EVENTS: [&str; 10] = [
+    "cpu_cycles",
+    "instructions",
+    "cache_references",
+    "cache_misses",
+    "branch_instructions",
+    "branch_misses",
+    "bus_cycles",
+    "stalled_cycles_frontend",
+    "stalled_cycles_backend",
+    "ref_cpu_cycles",
+];
+
+/// The events of `enum perf_sw_ids` by their number.
+const SOFTWARE_EVENTS: [&str; 10] = [
+    "cpu_clock",
+    "task_clock",
+    "page_faults",
+    "context_switches",
+    "cpu_migrations",
+    "page_faults_min",
+    "page_faults_maj",
+    "alignment_faults",
+    "emulation_faults",
+    "dummy",
+];
+
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        form: &[
+            ("perf", None),
+            ("type", Number),
+            ("config", Number),
+            ("sample?", Number),
+            ("hz?", Number),
+            ("process?", None),
+        ],
+        summary: "After every 1000000 (or `sample`) counts of a perf event, or so many times a second \
+                  (`hz`); `type` and `config` are those of `perf_event_open`. With `process` only what \
+                  the process of `-c` or `-x` does is counted.",
+        example: "probe perf.type(1).config(0).hz(10) { exit() }",
+        resolve: by_number,
+    },
+    Family {
+        form: &[
+            ("perf", None),
+            ("sw", None),
+            (
+                "cpu_clock|task_clock|page_faults|context_switches|cpu_migrations|page_faults_min|\
+                 page_faults_maj|alignment_faults|emulation_faults|dummy",
+                None,
+            ),
+            ("sample?", Number),
+            ("hz?", Number),
+            ("process?", None),
+        ],
+        summary: "As `perf.type`, for an event the kernel counts; the clocks count nanoseconds.",
+        example: "probe perf.sw.cpu_clock.sample(5000000) { exit() }",
+        resolve: |request, diagnostics| by_name(request, diagnostics, SOFTWARE, &SOFTWARE_EVENTS),
+    },
+    Family {
+        form: &[
+            ("perf", None),
+            ("hw", None),
+            (
+                "cpu_cycles|instructions|cache_references|cache_misses|branch_instructions|\
+                 branch_misses|bus_cycles|stalled_cycles_frontend|stalled_cycles_backend|\
+                 ref_cpu_cycles",
+                None,
+            ),
+            ("sample?", Number),
+            ("hz?", Number),
+            ("process?", None),
+        ],
+        summary: "As `perf.type`, for an event the processor counts.",
+        example: "probe perf.hw.cpu_cycles ? { exit() } probe begin { exit() }",
+        resolve: |request, diagnostics| by_name(request, diagnostics, HARDWARE, &HARDWARE_EVENTS),
+    },
+];
+
+fn by_number(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    let (Some((kind, span)), Some((config, _))) = (request.number(1), request.number(2)) else {
+        return vec![];
+    };
+    let Ok(kind) = u32::try_from(kind) else {
+        diagnostics
+            .error(codes::TIMER_RANGE, span, "perf event type out of range")
+            .label(format!("{kind} is not between 0 and {}", u32::MAX));
+        return vec![];
+    };
+    point(request, diagnostics, CountedEvent { kind, config: config as u64 })
+}
+
+fn by_name(
+    request: &Request<'_>,
+    diagnostics: &mut Diagnostics,
+    kind: u32,
+    names: &[&str],
+) -> Vec<Point> {
+    let name = request.point.components[2].name.text.as_str();
+    let config = names.iter().position(|&n| n == name).unwrap_or(0) as u64;
+    point(request, diagnostics, CountedEvent { kind, config })
+}
+
+fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: CountedEvent) -> Vec<Point> {
+    let mut positive = |component: &str| {
+        let (n, span) = request.number_of(component)?;
+        if n < 1 {
+            diagnostics
+                .error(codes::TIMER_RANGE, span, format!("{component} value out of range"))
+                .label(format!("{n} is not greater than 0"));
+        }
+        Some(n.max(1) as u64)
+    };
+    let rate = match (positive("sample"), positive("hz")) {
+        (Some(_), Some(hertz)) => {
+            diagnostics
+                .error(codes::TIMER_RANGE, request.point.span, "both `sample` and `hz`")
+                .label("a handler runs after so many counts or so many times a second")
+                .help(format!("leave out `.hz({hertz})`"));
+            return vec![];
+        }
+        (Some(period), Option::None) => SampleRate::Period(period),
+        (Option::None, Some(hertz)) => SampleRate::Hertz(hertz),
+        (Option::None, Option::None) => SampleRate::Period(DEFAULT_PERIOD),
+    };
+    let of_target = request.position("process").is_some();
+    let attach = Attach::Counted { event, rate, of_target };
+    vec![Point { name: request.spelling(), attach, context: vec![] }]
+}
