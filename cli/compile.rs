@@ -3,11 +3,13 @@
 use std::io::Read;
 
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, Severity, render};
+use ntap_compiler::library::Library;
 use ntap_compiler::pipeline::{self, Analyzed, Compiled, Parsed};
 use ntap_compiler::source::SourceMap;
 use ntap_runtime::kernel::LiveKernel;
 
 use crate::errors::Failure;
+use crate::library;
 use crate::options::{Options, Script};
 
 /// Scripts larger than this are not scripts.
@@ -17,6 +19,7 @@ const MAX_SCRIPT_BYTES: u64 = 16 << 20;
 pub(crate) struct Compilation<'a> {
     options: &'a Options,
     kernel: &'a LiveKernel,
+    library: &'static Library,
     sources: SourceMap,
     diagnostics: Diagnostics,
     shown: usize,
@@ -28,13 +31,16 @@ impl<'a> Compilation<'a> {
         let mut sources = SourceMap::default();
         let (name, text) = read(&options.script)?;
         sources.add(name, text);
-        Ok(Compilation { options, kernel, sources, diagnostics: Diagnostics::default(), shown: 0 })
+        let library = library::library(&options.library_directories)?;
+        let diagnostics = Diagnostics::default();
+        Ok(Compilation { options, kernel, library, sources, diagnostics, shown: 0 })
     }
 
     fn pipeline_options(&self) -> pipeline::Options<'a> {
         pipeline::Options {
             arguments: &self.options.arguments,
             facts: self.kernel,
+            library: self.library,
             ring_buffer_bytes: self.options.ring_buffer_bytes,
             unoptimized: self.options.unoptimized,
             globals: &self.options.globals,
@@ -55,7 +61,7 @@ impl<'a> Compilation<'a> {
     /// Parses.
     pub(crate) fn parse(&mut self) -> Result<Parsed, Failure> {
         let options = self.pipeline_options();
-        let parsed = pipeline::parse(&self.sources, &options, &mut self.diagnostics);
+        let parsed = pipeline::parse(&mut self.sources, &options, &mut self.diagnostics);
         self.show(parsed)
     }
 

@@ -3,6 +3,7 @@
 mod compile;
 mod emit;
 mod errors;
+mod library;
 mod options;
 
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use ntap_runtime::session::{self, SessionOptions};
 
 use compile::Compilation;
 use errors::Failure;
-use options::{Action, Options};
+use options::{Action, Listing, Options};
 
 fn main() -> ExitCode {
     // A reader that goes away is an error of the write, not the end of the process.
@@ -31,6 +32,15 @@ fn main() -> ExitCode {
 }
 
 fn act(options: &Options) -> Result<ExitCode, Failure> {
+    if let Some(listing) = options.listing {
+        let library = library::library(&options.library_directories)?;
+        let text = match listing {
+            Listing::Functions => library::functions(library),
+            Listing::Aliases => library::aliases(library),
+        };
+        print!("{text}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let kernel = Rc::new(LiveKernel::new());
     let mut compilation = Compilation::new(options, kernel.as_ref())?;
     match &options.action {

@@ -32,6 +32,10 @@ pub(crate) struct Options {
     pub(crate) hide_globals: bool,
     /// `-G`.
     pub(crate) globals: Vec<(String, String)>,
+    /// `-I`.
+    pub(crate) library_directories: Vec<PathBuf>,
+    /// What is listed instead of running a script.
+    pub(crate) listing: Option<Listing>,
     /// `-D MAXMAPENTRIES`.
     pub(crate) array_capacity: u32,
     color: Color,
@@ -42,6 +46,13 @@ pub(crate) enum Action {
     Run,
     Emit(Stage),
     Build(PathBuf),
+}
+
+/// Lists of what scripts may use.
+#[derive(Clone, Copy)]
+pub(crate) enum Listing {
+    Functions,
+    Aliases,
 }
 
 /// Where the script is.
@@ -128,6 +139,18 @@ struct Run {
     /// Set a limit: MAXMAPENTRIES, the capacity of arrays that state none
     #[arg(short = 'D', value_name = "NAME=N", value_parser = limit)]
     limits: Vec<(String, u32)>,
+
+    /// A directory of .nt, .stp and .stpm files whose functions, aliases and macros scripts may use
+    #[arg(short = 'I', value_name = "DIR")]
+    library_directories: Vec<PathBuf>,
+
+    /// List the functions scripts may call
+    #[arg(long)]
+    dump_functions: bool,
+
+    /// List the probe aliases of the library
+    #[arg(long)]
+    dump_probe_aliases: bool,
 
     /// Do not show at the end the globals that nothing reads
     #[arg(long)]
@@ -217,10 +240,17 @@ impl Options {
             ring_buffer_bytes: line.run.buffer << 20,
             hide_globals: line.run.no_global_var_display,
             globals: line.run.globals,
+            library_directories: line.run.library_directories,
+            listing: match (line.run.dump_functions, line.run.dump_probe_aliases) {
+                (true, _) => Some(Listing::Functions),
+                (false, true) => Some(Listing::Aliases),
+                (false, false) => None,
+            },
             array_capacity: line.run.limits.last().map_or(DEFAULT_CAPACITY, |(_, n)| *n),
             color: line.run.color,
         };
         match line.subcommand {
+            None if options.listing.is_some() => {}
             None => options.set_source(line.source),
             Some(Sub::Emit { stage, source, unoptimized }) => {
                 options.action = Action::Emit(stage);

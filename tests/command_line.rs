@@ -236,3 +236,56 @@ fn output_is_not_held_back() {
     let status = child.wait().expect("ntap ends");
     assert_eq!((line.as_str(), status.code()), ("first\n", Some(0)));
 }
+
+/// A folder with a library: a global that a begin probe sets, what uses it, and a macro.
+fn library_folder(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    let write = |file: &str, text: &str| {
+        fs::write(folder.0.join(file), text).expect("a writable folder");
+    };
+    write(
+        "one.stp",
+        "global start, unused\nprivate global count\nprobe begin(-1) { start = 40 }\n\
+         @define local %( 1 %)\nfunction next_one() { count++ return start + helper() }\n\
+         private function helper() { return count + @local }\n\
+         probe one.point = begin { from_alias = 7 }\nprobe one.other = begin { no_such() }\n",
+    );
+    write(
+        "two.stp",
+        "private function helper() { return 1000 }\nfunction other() { return helper() }\n",
+    );
+    write("public.stpm", "@define twice(x) %( (@x * 2) %)\n");
+    write("bad.stp", "function broken() { return + }\n");
+    write(
+        "wrong.stp",
+        "function wrong() { return \"a\" + 1 }\nfunction unknown() { no_such_thing() }\n",
+    );
+    folder
+}
+
+#[test]
+fn a_library_of_ones_own() {
+    let folder = library_folder("library");
+    let directory = folder.0.to_str().expect("a UTF-8 path");
+    let run = |script: &str| ntap(&["-I", directory, "-e", script]);
+    let output = run(
+        "probe begin { println(next_one(), \" \", next_one(), \" \", other(), \" \", @twice(21)) }\
+         probe one.point { println(from_alias, start) exit() }",
+    );
+    assert_eq!((status(&output), stderr(&output).as_str()), (Some(0), ""));
+    assert_eq!(stdout(&output), "42 43 1000 42\n740\n");
+    let output = run("function other() { if (1) next } probe begin { println(other()) exit() }");
+    assert_eq!(stdout(&output), "1000\n", "{}", stderr(&output));
+    let output = run("probe begin { unknown() }");
+    let message = stderr(&output);
+    assert!(message.contains("wrong.stp:2:22") && message.contains("<input>:1:15"), "{message}");
+    let output = run("probe begin { broken() }");
+    assert!(stderr(&output).contains("bad.stp:1:30"), "{}", stderr(&output));
+    let output = ntap(&["-I", directory, "--dump-functions"]);
+    assert!(stdout(&output).contains("\nnext_one:unknown ()\n"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("\ntask_pid:long (task:long)\n"), "{}", stdout(&output));
+    let output = ntap(&["-I", directory, "--dump-probe-aliases"]);
+    assert!(stdout(&output).contains("one.other = begin\n"), "{}", stdout(&output));
+    let output = ntap(&["-I", "/no/such/folder", "-e", "probe begin { exit() }"]);
+    assert!(status(&output) == Some(1) && stderr(&output).contains("/no/such/folder"));
+}

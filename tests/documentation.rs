@@ -86,7 +86,7 @@ fn compile(name: &str, text: &str) -> Result<Compiled, String> {
     let mut sources = SourceMap::default();
     sources.add(name, text);
     let mut diagnostics = Diagnostics::default();
-    pipeline::parse(&sources, &options, &mut diagnostics)
+    pipeline::parse(&mut sources, &options, &mut diagnostics)
         .and_then(|parsed| parsed.analyze(&options, &mut diagnostics))
         .and_then(|analyzed| analyzed.compile(&sources, &options, &mut diagnostics))
         .ok_or_else(|| render(&diagnostics, &sources, RenderOptions::default()))

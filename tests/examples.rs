@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
+use ntap_compiler::library::{Library, documentation};
 use ntap_compiler::pipeline::{self, Compiled, Options};
 use ntap_compiler::source::SourceMap;
 use ntap_compiler::{builtins, families, object};
@@ -19,7 +20,7 @@ fn compile(name: &str, text: &str) -> Result<Compiled, String> {
     let mut sources = SourceMap::default();
     sources.add(name, text);
     let mut diagnostics = Diagnostics::default();
-    pipeline::parse(&sources, &options, &mut diagnostics)
+    pipeline::parse(&mut sources, &options, &mut diagnostics)
         .and_then(|parsed| parsed.analyze(&options, &mut diagnostics))
         .and_then(|analyzed| analyzed.compile(&sources, &options, &mut diagnostics))
         .ok_or_else(|| render(&diagnostics, &sources, RenderOptions::default()))
@@ -47,16 +48,18 @@ fn scripts_compile() {
 }
 
 /// The examples of the catalogues with the name of their row.
-fn examples() -> Vec<(String, &'static str)> {
-    let functions = builtins::all().map(|row| (format!("{}()", row.name), row.example));
-    let points = families::all().map(|row| (families::form_text(row), row.example));
-    functions.chain(points).collect()
+fn examples() -> Vec<(String, String)> {
+    let functions = builtins::all().map(|row| (format!("{}()", row.name), row.example.to_string()));
+    let points = families::all().map(|row| (families::form_text(row), row.example.to_string()));
+    let library = documentation(Library::embedded()).into_iter();
+    let library = library.map(|entry| (entry.name, entry.example));
+    functions.chain(points).chain(library.filter(|(_, example)| !example.is_empty())).collect()
 }
 
 #[test]
 fn examples_of_the_catalogues_compile() {
     for (name, example) in examples() {
-        if let Err(errors) = compile(&name, example) {
+        if let Err(errors) = compile(&name, &example) {
             panic!("the example of {name}\n{errors}");
         }
     }
@@ -66,12 +69,12 @@ fn examples_of_the_catalogues_compile() {
 #[test]
 fn examples_of_the_catalogues_run() {
     for (name, example) in examples() {
-        if compile(&name, example).is_ok_and(|compiled| compiled.object.is_some()) {
+        if compile(&name, &example).is_ok_and(|compiled| compiled.object.is_some()) {
             continue;
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
         // Ends what forgets to end.
-        let output = command.args(["-T", "10", "-e", example]).output().expect("ntap starts");
+        let output = command.args(["-T", "10", "-e", &example]).output().expect("ntap starts");
         assert!(
             output.status.success(),
             "the example of {name} fails: {example}\n{}",

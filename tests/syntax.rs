@@ -15,6 +15,7 @@ use ntap_compiler::{
     btf::Btf,
     diagnostic::{Diagnostics, RenderOptions, render},
     facts::{Architecture, CpuVersion, Facts, NoBtf},
+    library::Library,
     source::SourceMap,
     syntax::{
         ParseOptions,
@@ -70,7 +71,8 @@ fn parse_text(name: &str, text: &str, arguments: &[String]) -> Parsed {
     let mut sources = SourceMap::default();
     let file = sources.add(name, text);
     let mut diagnostics = Diagnostics::default();
-    let options = ParseOptions { arguments, facts: &TestMachine, guru: false };
+    let options =
+        ParseOptions { arguments, facts: &TestMachine, library: Library::embedded(), guru: false };
     let script = parse(file, &sources, &options, &mut diagnostics);
     let errors = render(&diagnostics, &sources, RenderOptions { color: false });
     assert_eq!(diagnostics.is_empty(), errors.is_empty());
@@ -247,7 +249,12 @@ fn places() {
     let file = sources.add("places", text);
     let mut diagnostics = Diagnostics::default();
     let arguments = ["d".to_string(), "3 * 4".to_string()];
-    let options = ParseOptions { arguments: &arguments, facts: &TestMachine, guru: false };
+    let options = ParseOptions {
+        arguments: &arguments,
+        facts: &TestMachine,
+        library: Library::embedded(),
+        guru: false,
+    };
     let script = parse(file, &sources, &options, &mut diagnostics);
     assert!(diagnostics.is_empty());
     let Some(Item::Probe(probe)) = script.items.first() else { panic!("{script:?}") };
@@ -356,7 +363,12 @@ fn speed() {
         let mut sources = SourceMap::default();
         let file = sources.add("speed", text.clone());
         let mut diagnostics = Diagnostics::default();
-        let options = ParseOptions { arguments: &[], facts: &TestMachine, guru: false };
+        let options = ParseOptions {
+            arguments: &[],
+            facts: &TestMachine,
+            library: Library::embedded(),
+            guru: false,
+        };
         let start = Instant::now();
         let script = parse(file, &sources, &options, &mut diagnostics);
         best = best.min(start.elapsed());

@@ -87,10 +87,7 @@ pub trait Facts {
     fn symbol_address(&self, name: &str) -> Option<u64>;
 
     /// Calls `visit` with each function of the kernel and its modules, by ascending address.
-    fn each_function(
-        &self,
-        visit: &mut dyn FnMut(KernelFunction<'_>),
-    ) -> Result<(), NoFunctions> {
+    fn each_function(&self, visit: &mut dyn FnMut(KernelFunction<'_>)) -> Result<(), NoFunctions> {
         let _ = visit;
         Err(NoFunctions { reason: "the symbols of this kernel are not known".to_string() })
     }

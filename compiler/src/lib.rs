@@ -19,6 +19,7 @@ mod glob;
 pub mod hir;
 pub mod histogram;
 pub mod layout;
+pub mod library;
 pub mod lower;
 pub mod object;
 pub mod partition;

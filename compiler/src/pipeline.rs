@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
 use crate::layout::{DEFAULT_CAPACITY, Layout, control, counters};
+use crate::library::{self, Library};
 use crate::lower::{self, KernelFeatures, Lowered};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
 use crate::runtime_functions::RuntimeFunction;
@@ -25,6 +26,8 @@ pub struct Options<'a> {
     pub facts: &'a dyn Facts,
     /// Bytes of the ring buffer, a power of two and a multiple of the page size.
     pub ring_buffer_bytes: u32,
+    /// What scripts use without declaring it.
+    pub library: &'a Library,
     /// Leave out the optimizer: to tell our bugs from others'.
     pub unoptimized: bool,
     /// `-G`: initial values of globals that replace those in the script.
@@ -40,6 +43,7 @@ impl<'a> Options<'a> {
             arguments,
             facts,
             ring_buffer_bytes: 1 << 20,
+            library: Library::embedded(),
             unoptimized: false,
             globals: &[],
             array_capacity: DEFAULT_CAPACITY,
@@ -47,10 +51,12 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The syntax trees of all files.
+/// The syntax trees of a script and of what it needs of the library.
 pub struct Parsed {
-    /// One for each file.
+    /// One for each file of the user's, then one for each piece of the library.
     pub scripts: Vec<ast::Script>,
+    /// How many of them are the user's; so many files of the sources are, too.
+    pub user_files: usize,
 }
 
 /// A script that is known to mean something.
@@ -75,20 +81,28 @@ pub struct Compiled {
     pub object: Option<ObjectInput>,
 }
 
-/// Parses every file of `sources`.
+/// Parses every file of `sources`, and what they need of the library, whose files become sources.
 pub fn parse(
-    sources: &SourceMap,
+    sources: &mut SourceMap,
     options: &Options<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Parsed> {
     let files: Vec<FileId> = sources.files().map(|(id, _)| id).collect();
-    let parse_options =
-        ParseOptions { arguments: options.arguments, facts: options.facts, guru: false };
-    let scripts = files
+    let parse_options = ParseOptions {
+        arguments: options.arguments,
+        facts: options.facts,
+        library: options.library,
+        guru: false,
+    };
+    let user_files = files.len();
+    let mut scripts: Vec<ast::Script> = files
         .into_iter()
         .map(|file| syntax::parse(file, sources, &parse_options, diagnostics))
         .collect();
-    (!diagnostics.has_errors()).then_some(Parsed { scripts })
+    if !diagnostics.has_errors() {
+        library::gather(&mut scripts, sources, &parse_options, diagnostics);
+    }
+    (!diagnostics.has_errors()).then_some(Parsed { scripts, user_files })
 }
 
 impl Parsed {
@@ -98,7 +112,13 @@ impl Parsed {
         options: &Options<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<(Script, Types)> {
-        let mut script = resolve::resolve(&self.scripts, options.facts, diagnostics);
+        let mut script = resolve::resolve(
+            &self.scripts,
+            self.user_files,
+            options.library,
+            options.facts,
+            diagnostics,
+        );
         resolve::set_globals(&mut script, options.globals, diagnostics);
         let types = types::infer(&script, diagnostics);
         (!diagnostics.has_errors()).then_some((script, types))

@@ -91,7 +91,7 @@ fn compile(text: &str, kernel: &RecordedKernel) -> bool {
     let mut sources = SourceMap::default();
     sources.add("garbled", text);
     let mut diagnostics = Diagnostics::default();
-    let compiled = pipeline::parse(&sources, &options, &mut diagnostics)
+    let compiled = pipeline::parse(&mut sources, &options, &mut diagnostics)
         .and_then(|parsed| parsed.analyze(&options, &mut diagnostics))
         .and_then(|analyzed| analyzed.compile(&sources, &options, &mut diagnostics));
     let written = render(&diagnostics, &sources, RenderOptions::default());

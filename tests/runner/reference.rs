@@ -5,10 +5,16 @@ use std::fmt::Write;
 use ntap_compiler::builtins::{self, Builtin, Kernel, Kind};
 use ntap_compiler::diagnostic::codes;
 use ntap_compiler::families;
+use ntap_compiler::library::{EntryKind, Library, documentation};
 
 /// The pages with their file names.
-pub(crate) fn pages() -> [(&'static str, String); 3] {
-    [("functions.md", functions()), ("probes.md", probes()), ("diagnostics.md", diagnostics())]
+pub(crate) fn pages() -> [(&'static str, String); 4] {
+    [
+        ("functions.md", functions()),
+        ("probes.md", probes()),
+        ("macros.md", macros()),
+        ("diagnostics.md", diagnostics()),
+    ]
 }
 
 fn functions() -> String {
@@ -16,20 +22,48 @@ fn functions() -> String {
         "Functions",
         "Functions every script may call. `print` and its family, which take any number of values, are in [the language](../language.md).",
     );
-    let mut rows: Vec<&Builtin> = builtins::all().collect();
-    rows.sort_by_key(|row| row.name);
-    for row in rows {
-        let place = match row.kernel {
-            Kernel::Inline(_) => "In kernel probes it is computed in the handler.",
-            Kernel::Deferred => {
-                "In kernel probes it is computed in userspace, after the event; what follows from it is, too."
-            }
-            Kernel::DeferredLast => {
-                "In kernel probes it is done in userspace, and the handler ends there."
-            }
-        };
-        section(&mut page, &signature(row), &sentence(row.summary), Some(place), row.example);
+    let mut rows: Vec<(String, String)> = library(EntryKind::Function);
+    for row in builtins::all() {
+        let mut text = String::new();
+        builtin(&mut text, row);
+        rows.push((row.name.to_string(), text));
     }
+    rows.sort();
+    page.extend(rows.into_iter().map(|(_, text)| text));
+    page
+}
+
+fn builtin(page: &mut String, row: &Builtin) {
+    let place = match row.kernel {
+        Kernel::Inline(_) => "In kernel probes it is computed in the handler.",
+        Kernel::Deferred => {
+            "In kernel probes it is computed in userspace, after the event; what follows from it is, too."
+        }
+        Kernel::DeferredLast => {
+            "In kernel probes it is done in userspace, and the handler ends there."
+        }
+    };
+    section(page, &signature(row), &sentence(row.summary), Some(place), row.example);
+}
+
+/// What the library has of a kind: names with their sections.
+fn library(kind: EntryKind) -> Vec<(String, String)> {
+    let entries = documentation(Library::embedded()).into_iter().filter(|e| e.kind == kind);
+    let with_section = entries.map(|entry| {
+        let mut text = String::new();
+        let head = entry.head.replacen(" (", "(", 1);
+        section(&mut text, &head, &sentence(&entry.summary), None, &entry.example);
+        (entry.name, text)
+    });
+    with_section.collect()
+}
+
+fn macros() -> String {
+    let mut page = start(
+        "Macros",
+        "Macros every script may use. They are expanded before a script is parsed.",
+    );
+    page.extend(library(EntryKind::Macro).into_iter().map(|(_, text)| text));
     page
 }
 
@@ -39,6 +73,7 @@ fn probes() -> String {
         let form = families::form_text(family);
         section(&mut page, &form, &sentence(family.summary), None, family.example);
     }
+    page.extend(library(EntryKind::Alias).into_iter().map(|(_, text)| text));
     page
 }
 
@@ -61,7 +96,10 @@ fn section(page: &mut String, title: &str, summary: &str, place: Option<&str>, e
     if let Some(place) = place {
         let _ = write!(page, " {place}");
     }
-    let _ = write!(page, "\n\n```ntap\n{}\n```\n", example.trim());
+    page.push('\n');
+    if !example.is_empty() {
+        let _ = write!(page, "\n```ntap\n{}\n```\n", example.trim());
+    }
 }
 
 fn signature(row: &Builtin) -> String {

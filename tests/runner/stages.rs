@@ -1,7 +1,7 @@
 //! The stages of the compiler, each shown as text, for a recorded kernel.
 //!
-//! Headers: `# args:` words after the script, `# kernel:` what differs from the recorded kernel:
-//! `without types`, `old cpu`.
+//! Headers: `# args:` words after the script, `# kernel:` another recorded kernel (`6.1`, `6.12`),
+//! or what differs from the newest: `without types`, `old cpu`.
 
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
 use ntap_compiler::pipeline::{self, Analyzed, Options};
@@ -42,7 +42,7 @@ pub(crate) fn types(case: &Case) -> Result<(), String> {
     let mut sources = SourceMap::default();
     sources.add(case.file_name(), case.text.as_str());
     let mut diagnostics = Diagnostics::default();
-    let text = pipeline::parse(&sources, &options, &mut diagnostics)
+    let text = pipeline::parse(&mut sources, &options, &mut diagnostics)
         .and_then(|parsed| parsed.resolve(&options, &mut diagnostics))
         .map(|(script, found)| types::print(&script, &found));
     let reported = render(&diagnostics, &sources, RenderOptions::default());
@@ -86,7 +86,7 @@ fn show(case: &Case, stage: Stage) -> Shown {
     let mut sources = SourceMap::default();
     sources.add(case.file_name(), case.text.as_str());
     let mut diagnostics = Diagnostics::default();
-    let text = pipeline::parse(&sources, &options, &mut diagnostics)
+    let text = pipeline::parse(&mut sources, &options, &mut diagnostics)
         .and_then(|parsed| parsed.analyze(&options, &mut diagnostics))
         .and_then(|analyzed| stage(analyzed, &sources, &options, &mut diagnostics));
     let reported = render(&diagnostics, &sources, RenderOptions::default());
@@ -102,6 +102,7 @@ fn kernel(case: &Case) -> RecordedKernel {
     let recorded = RecordedKernel::read(KERNEL);
     match case.header("kernel") {
         None => recorded,
+        Some(series @ ("6.1" | "6.12")) => RecordedKernel::read(series),
         Some("without types") => recorded.without_types(),
         Some("old cpu") => recorded.with_old_cpu(),
         Some(other) => panic!("{}: `# kernel: {other}` is not understood", case.name),

@@ -90,7 +90,7 @@ fn compile(name: &str, text: &str, kernel: &LiveKernel) -> (Times, usize, usize)
         measure::milliseconds(now - std::mem::replace(&mut last, now))
     };
     let result = (|| {
-        let parsed = pipeline::parse(&sources, &options, &mut diagnostics)?;
+        let parsed = pipeline::parse(&mut sources, &options, &mut diagnostics)?;
         let parse = stage();
         let analyzed = parsed.analyze(&options, &mut diagnostics)?;
         let analyze = stage();

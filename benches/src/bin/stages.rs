@@ -98,7 +98,7 @@ fn stages() -> Vec<f64> {
     sources.add("<input>".to_owned(), SCRIPT.to_owned());
     let mut diagnostics = Diagnostics::default();
     let options = Options::new(&[], &kernel);
-    let parsed = pipeline::parse(&sources, &options, &mut diagnostics).expect("it parses");
+    let parsed = pipeline::parse(&mut sources, &options, &mut diagnostics).expect("it parses");
     done();
     let btf = kernel.btf().expect("kernel type information");
     assert!(btf.type_count() > 0);

@@ -156,6 +156,11 @@ impl Diagnostics {
         self.list.iter()
     }
 
+    /// What was reported after the first `count`, to add to it.
+    pub fn since(&mut self, count: usize) -> &mut [Diagnostic] {
+        self.list.get_mut(count..).unwrap_or_default()
+    }
+
     /// The last one reported, to add to it.
     pub fn last_mut(&mut self) -> Option<&mut Diagnostic> {
         self.list.last_mut()

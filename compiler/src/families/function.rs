@@ -45,6 +45,9 @@ struct Found {
 /// Finds the functions of a point.
 fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let Some(wanted) = wanted(request) else { return vec![] };
+    if wanted.file.is_some() {
+        return missing::refuse(request, diagnostics);
+    }
     let mut found = match search(request, &wanted) {
         Ok(found) => found,
         Err(missing) => {
@@ -79,6 +82,8 @@ fn wanted<'a>(request: &'a Request<'_>) -> Option<Wanted<'a>> {
         Some((name, file)) => (name, Some(file)),
         None => (text, None),
     };
+    // One function is found by its name; which file it is in does not matter.
+    let file = file.filter(|_| glob::is_pattern(pattern));
     let has = |name: &str| components.iter().any(|c| c.name.text == name);
     Some(Wanted {
         pattern,

@@ -109,6 +109,11 @@ pub fn resolve(point: &ProbePoint, facts: &dyn Facts, diagnostics: &mut Diagnost
     }
 }
 
+/// Whether a probe point has the form of one of the families.
+pub fn is_known(point: &ProbePoint) -> bool {
+    all().any(|family| form::fits(family, point))
+}
+
 /// A probe point as one would write it.
 pub fn spell(point: &ProbePoint) -> String {
     let components: Vec<String> = point

@@ -143,6 +143,8 @@ pub struct Global {
     pub variance_shift: Option<(u8, Span)>,
     /// The histogram it keeps, and where that was first said.
     pub histogram: Option<(Histogram, Span)>,
+    /// Whether the library declares it: it is not shown at the end.
+    pub library: bool,
 }
 
 /// Whether a global is an array.

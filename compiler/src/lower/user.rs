@@ -395,8 +395,11 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         unreachable!("the probe points of user blocks have no context variables")
     }
 
-    fn load(&mut self, _load: &Load, _address: Value, _span: Span) -> Value {
-        unreachable!("user blocks reach kernel memory only through captured values")
+    fn load(&mut self, load: &Load, address: Value, span: Span) -> Value {
+        let address = self.emitter.builder.ins().iadd_imm_s(address, i64::from(load.offset));
+        let near = "operator '->'".to_string();
+        let site = self.site(ErrorSite { kind: ErrorKind::Script, span, near });
+        self.call(RuntimeFunction::Unreadable, &[address, site])
     }
 
     fn captured(&mut self, event: EventId, field: usize) -> Operand {

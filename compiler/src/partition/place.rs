@@ -90,7 +90,7 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
             }
             Storage::Array(layout.arrays.push(array))
         };
-        if uses.displayed() {
+        if uses.displayed() && !global.library {
             layout.displayed.push((global.name.clone(), storage));
         }
         layout.storage.push(storage);
@@ -139,7 +139,7 @@ fn may_leave(statement: &Stmt) -> bool {
 }
 
 fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array {
-    let shown: &[Aggregate] = if uses.displayed() { &DISPLAYED } else { &[] };
+    let shown: &[Aggregate] = if uses.displayed() && !global.library { &DISPLAYED } else { &[] };
     let value = match ty.value {
         Type::Long => ArrayValue::Long,
         Type::Text(width) => ArrayValue::Text(width),

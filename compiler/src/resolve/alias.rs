@@ -1,8 +1,10 @@
 //! Probe aliases: other names for probe points, with code that runs before or after the handler.
 
 use super::{Resolver, braces};
-use crate::diagnostic::codes;
+use crate::diagnostic::{Diagnostics, codes};
+use crate::families;
 use crate::glob;
+use crate::hir::Point;
 use crate::syntax::ast::{AliasDeclaration, Component, ProbePoint, Statement};
 
 /// How deep aliases of aliases may go.
@@ -58,6 +60,58 @@ impl<'a> Resolver<'a> {
         }
         found
     }
+}
+
+impl Resolver<'_> {
+    /// The points of a family; an unknown one is compared with the names of aliases, too.
+    pub(super) fn points(&self, point: &ProbePoint, diagnostics: &mut Diagnostics) -> Vec<Point> {
+        let aliases = if families::is_known(point) { vec![] } else { self.alias_names() };
+        let known = (0..point.components.len()).rev().find(|&known| {
+            known > 0 && aliases.iter().any(|alias| starts_with(alias, &point.components[..known]))
+        });
+        let Some(known) = known else {
+            let reported = diagnostics.len();
+            let points = families::resolve(point, self.facts, diagnostics);
+            let unknown = diagnostics.since(reported).iter_mut().find(|d| d.help.is_empty());
+            if let (Some(diagnostic), Some(first)) = (unknown, point.components.first()) {
+                let names = aliases.iter().filter_map(|alias| alias.first()).copied();
+                diagnostic.suggest(&first.name.text, names);
+            }
+            return points;
+        };
+        let component = point.components.get(known).unwrap_or(&point.components[known - 1]);
+        let begin = &point.components[..known];
+        let mut next: Vec<&str> = aliases
+            .iter()
+            .filter(|alias| starts_with(alias, begin))
+            .filter_map(|alias| alias.get(known).copied())
+            .collect();
+        next.sort_unstable();
+        next.dedup();
+        let spelled = families::spell(point);
+        let diagnostic = diagnostics
+            .error(codes::UNKNOWN_PROBE, component.span, format!("unknown probe point `{spelled}`"))
+            .label("no such probe point component");
+        diagnostic.suggest(&component.name.text, next.iter().copied());
+        if diagnostic.help.is_empty() && next.len() <= 20 {
+            diagnostic.help(format!("known here: {}", next.join(", ")));
+        }
+        vec![]
+    }
+
+    /// The names of the components of all aliases.
+    fn alias_names(&self) -> Vec<Vec<&str>> {
+        let own = self.aliases.iter().map(|a| {
+            a.alias.components.iter().map(|component| component.name.text.as_str()).collect()
+        });
+        let of_library =
+            self.library.alias_names().map(|alias| alias.iter().map(String::as_str).collect());
+        own.chain(of_library).collect()
+    }
+}
+
+fn starts_with(alias: &[&str], begin: &[Component]) -> bool {
+    alias.len() >= begin.len() && alias.iter().zip(begin).all(|(a, b)| *a == b.name.text)
 }
 
 /// Whether an alias stands at the start of a point, whose components may hold wildcards.

@@ -156,12 +156,7 @@ impl Resolver<'_> {
     }
 
     /// The hidden probe at the entry, and what the handler of the return does before all else.
-    pub(super) fn finish_entry(
-        &mut self,
-        state: EntryState,
-        span: Span,
-        body: &mut Body,
-    ) -> Probe {
+    pub(super) fn finish_entry(&mut self, state: EntryState, span: Span, body: &mut Body) -> Probe {
         let EntryState { point, body: mut entry, depth, kept } = state;
         let mut before = vec![];
         let own = body.locals.push(crate::hir::Local { name: "@depth".to_string(), span });
@@ -213,6 +208,7 @@ impl Resolver<'_> {
             shape: Shape::Array(keys, span),
             variance_shift: None,
             histogram: None,
+            library: true,
         })
     }
 
@@ -248,9 +244,10 @@ impl Resolver<'_> {
 fn root(expression: &Expression) -> Option<&str> {
     match &expression.kind {
         ExpressionKind::Context(name) => Some(name),
-        ExpressionKind::Member { base, access: Access::Field(_) | Access::Index(_) | Access::Pretty { .. } } => {
-            root(base)
-        }
+        ExpressionKind::Member {
+            base,
+            access: Access::Field(_) | Access::Index(_) | Access::Pretty { .. },
+        } => root(base),
         _ => None,
     }
 }

@@ -94,7 +94,7 @@ impl Resolver<'_> {
                 }
             }
             ExpressionKind::In { keys, array } => {
-                let id = self.array(array, keys.len());
+                let id = self.array(scope, array, keys.len());
                 let keys = self.keys(scope, keys)?;
                 ExprKind::In { array: id?, keys }
             }
@@ -182,15 +182,15 @@ impl Resolver<'_> {
     ) -> Option<Place> {
         let span = expression.span;
         let kind = match &expression.kind {
-            ExpressionKind::Variable(name) => match self.globals.get(name) {
-                Some(&id) => {
+            ExpressionKind::Variable(name) => match self.global(scope, name, span) {
+                Some(id) => {
                     self.use_as(id, Shape::Scalar(span));
                     PlaceKind::Global(id)
                 }
                 None => PlaceKind::Local(scope.local(name, span)),
             },
             ExpressionKind::Element { array, indices } => {
-                let id = self.array(array, indices.len());
+                let id = self.array(scope, array, indices.len());
                 let keys: Vec<_> = indices.iter().map(|k| self.expression(scope, k)).collect();
                 PlaceKind::Element(id?, keys.into_iter().collect::<Option<_>>()?)
             }
@@ -236,11 +236,11 @@ impl Resolver<'_> {
         let place = self.target(scope, of)?;
         if let PlaceKind::Local(id) = place.kind {
             let name = scope.body.locals[id].name.clone();
-            let names: Vec<String> = self.script.globals.values().map(|g| g.name.clone()).collect();
+            let names = self.global_names(of.span);
             self.diagnostics
                 .error(codes::UNKNOWN_NAME, of.span, format!("`{name}` is not an aggregate"))
                 .label("not a global")
-                .suggest(&name, names.iter().map(String::as_str));
+                .suggest(&name, names);
             return None;
         }
         Some(place)
@@ -341,14 +341,15 @@ impl Resolver<'_> {
             let print = self.print(scope, printer, function, arguments)?;
             return Some(self.expr(span, ExprKind::Sprint(print)));
         }
-        if self.functions.is_declared(&function.text) {
+        if self.is_function(&function.text, function.span) {
             return self.invoke(scope, function, arguments, span);
         }
         let Some(builtin) = builtins::find(&function.text) else {
             let names = builtins::all()
                 .map(|b| b.name)
                 .chain(PRINTERS.iter().map(|p| p.name))
-                .chain(self.functions.names());
+                .chain(self.function_names(function.span))
+                .chain(self.library.function_names());
             self.diagnostics
                 .error(
                     codes::UNKNOWN_FUNCTION,

@@ -2,41 +2,53 @@
 
 use std::collections::HashMap;
 
-use super::{Resolver, Scope};
+use super::{Resolver, Scope, counted};
 use crate::diagnostic::codes;
 use crate::hir::{
-    Declared, Expr, ExprKind, Function, FunctionId, GlobalId, Overload, StmtKind, each_statement,
+    Declared, Expr, ExprKind, Function, FunctionId, Overload, StmtKind, each_statement,
 };
-use crate::source::Span;
+use crate::source::{FileId, Span};
 use crate::syntax::ast::{self, Expression, FunctionDeclaration, Name};
 
-/// The functions that are declared, and those that were called.
+/// The functions that are declared, by file, which is `None` for public ones, and name; and those that
+/// were called.
 #[derive(Default)]
 pub(super) struct Functions<'a> {
-    declared: HashMap<&'a str, Vec<&'a FunctionDeclaration>>,
-    called: HashMap<(String, usize), FunctionId>,
-    /// The globals that parameters of the function being resolved hide.
-    hidden: Vec<(String, GlobalId)>,
+    declared: HashMap<(Option<FileId>, &'a str), Vec<&'a FunctionDeclaration>>,
+    /// By the place of the first overload.
+    called: HashMap<Span, FunctionId>,
 }
 
 impl<'a> Functions<'a> {
     /// Notes a declaration.
     pub(super) fn declare(&mut self, function: &'a FunctionDeclaration) {
-        self.declared.entry(&function.name.text).or_default().push(function);
+        let file = function.private.then_some(function.name.span.file);
+        self.declared.entry((file, &function.name.text)).or_default().push(function);
     }
 
-    /// Whether a function of this name is declared.
-    pub(super) fn is_declared(&self, name: &str) -> bool {
-        self.declared.contains_key(name)
-    }
-
-    /// The names of all declared functions.
-    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.declared.keys().copied()
+    /// The functions of a name that are known at a place.
+    fn known(&self, name: &str, span: Span) -> Vec<&'a FunctionDeclaration> {
+        // Keys that are asked for live as long as the question.
+        let declared: &HashMap<(Option<FileId>, &str), Vec<&'a FunctionDeclaration>> =
+            &self.declared;
+        let files = [Some(span.file), None];
+        files.iter().filter_map(|&file| declared.get(&(file, name))).flatten().copied().collect()
     }
 }
 
 impl<'a> Resolver<'a> {
+    /// Whether a function of this name is known at a place.
+    pub(super) fn is_function(&self, name: &str, span: Span) -> bool {
+        !self.functions.known(name, span).is_empty()
+    }
+
+    /// The names of the functions known at a place.
+    pub(super) fn function_names(&self, span: Span) -> Vec<&'a str> {
+        let known = |file: Option<FileId>| file.is_none_or(|file| file == span.file);
+        let keys = self.functions.declared.keys().filter(|(file, _)| known(*file));
+        keys.map(|(_, name)| *name).collect()
+    }
+
     /// The call of a declared function.
     pub(super) fn invoke(
         &mut self,
@@ -53,26 +65,34 @@ impl<'a> Resolver<'a> {
 
     /// The function of a name with this many parameters; resolves its body on the first call.
     fn function(&mut self, name: &Name, arity: usize, span: Span) -> Option<FunctionId> {
-        if let Some(&id) = self.functions.called.get(&(name.text.clone(), arity)) {
-            return Some(id);
-        }
-        let declared = self.functions.declared.get(name.text.as_str())?.clone();
+        let declared = self.functions.known(&name.text, name.span);
         let mut overloads: Vec<&'a FunctionDeclaration> =
             declared.iter().copied().filter(|f| f.parameters.len() == arity).collect();
         if overloads.is_empty() {
             let first = declared[0];
-            let takes: Vec<String> =
-                declared.iter().map(|f| f.parameters.len().to_string()).collect();
+            let mut takes: Vec<usize> = declared.iter().map(|f| f.parameters.len()).collect();
+            takes.sort_unstable();
+            takes.dedup();
+            let takes = match takes[..] {
+                [one] => counted(one, "argument"),
+                _ => {
+                    let takes: Vec<String> = takes.iter().map(usize::to_string).collect();
+                    format!("{} arguments", takes.join(" or "))
+                }
+            };
+            let message = format!("`{}` takes {takes}, not {arity}", name.text);
             self.diagnostics
-                .error(
-                    codes::ARITY,
-                    span,
-                    format!("`{}` takes {} arguments, not {arity}", name.text, takes.join(" or ")),
-                )
+                .error(codes::ARITY, span, message)
+                .label(format!("called with {}", counted(arity, "argument")))
                 .also(first.name.span, "declared here");
             return None;
         }
-        overloads.sort_by_key(|f| f.priority.unwrap_or(0));
+        // Unless they say otherwise, the library's functions come after the script's.
+        overloads
+            .sort_by_key(|f| f.priority.unwrap_or_else(|| i64::from(self.is_library(f.name.span))));
+        if let Some(&id) = self.functions.called.get(&overloads[0].name.span) {
+            return Some(id);
+        }
         let id = self.script.functions.push(Function {
             name: name.text.clone(),
             span: overloads[0].name.span,
@@ -81,9 +101,11 @@ impl<'a> Resolver<'a> {
             has_result: false,
         });
         // Known before its body is resolved: it may call itself.
-        self.functions.called.insert((name.text.clone(), arity), id);
+        self.functions.called.insert(overloads[0].name.span, id);
         for declaration in overloads {
+            let reported = self.diagnostics.len();
             let overload = self.overload(declaration);
+            self.cite(reported, span, &format!("`{}` is used here", name.text));
             let mut has_result = overload.declared.result.is_some();
             each_statement(&overload.body.statements, &mut |s| {
                 has_result |= matches!(s.kind, StmtKind::Return(Some(_)));
@@ -100,34 +122,13 @@ impl<'a> Resolver<'a> {
         let parameters =
             declaration.parameters.iter().map(|(p, _)| scope.local(&p.text, p.span)).collect();
         let mut statements = vec![];
-        let outer = self.hide_globals(declaration);
         self.statement(&mut scope, &declaration.body, &mut statements);
-        self.show_globals(outer);
         scope.body.statements = statements;
         let declared = Declared {
             parameters: declaration.parameters.iter().map(|(_, ty)| *ty).collect(),
             result: declaration.result,
         };
         Overload { parameters, declared, body: scope.body }
-    }
-
-    /// Takes away the globals that have the name of a parameter, and shows those the calling function
-    /// hides: this one may use them. Gives what [`Self::show_globals`] needs.
-    fn hide_globals(&mut self, declaration: &FunctionDeclaration) -> Vec<(String, GlobalId)> {
-        let outer = std::mem::take(&mut self.functions.hidden);
-        self.globals.extend(outer.iter().cloned());
-        for (parameter, _) in &declaration.parameters {
-            self.functions.hidden.extend(self.globals.remove_entry(&parameter.text));
-        }
-        outer
-    }
-
-    fn show_globals(&mut self, outer: Vec<(String, GlobalId)>) {
-        self.globals.extend(std::mem::take(&mut self.functions.hidden));
-        for (name, _) in &outer {
-            self.globals.remove(name);
-        }
-        self.functions.hidden = outer;
     }
 
     /// `return` and its value.

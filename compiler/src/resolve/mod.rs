@@ -13,6 +13,7 @@ mod context;
 mod entry;
 mod expression;
 mod function;
+mod global;
 mod iteration;
 mod print;
 mod shared;
@@ -23,29 +24,36 @@ use std::collections::HashMap;
 use alias::Expanded;
 use entry::EntryState;
 use function::Functions;
+use global::Globals;
+pub(crate) use print::is_printer;
 use shared::{ContextUse, Shared};
 
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
-use crate::families;
 use crate::hir::{
-    Body, Constant, Expr, ExprId, ExprKind, Global, GlobalId, Local, LocalId, Place, PlaceKind,
-    Point, Probe, Script, Shape, Stmt, StmtKind,
+    Body, Constant, Expr, ExprId, ExprKind, GlobalId, Local, LocalId, Place, PlaceKind, Point,
+    Probe, Script, Shape, Stmt, StmtKind,
 };
+use crate::library::Library;
 use crate::source::{FileId, Span};
 use crate::syntax::ast;
 
-/// Resolves the declarations of all files.
+/// Resolves the declarations of all files, of which the first `user_files` are the user's and the
+/// others parts of the library.
 pub fn resolve<'a>(
     scripts: &'a [ast::Script],
+    user_files: usize,
+    library: &'a Library,
     facts: &'a dyn Facts,
     diagnostics: &'a mut Diagnostics,
 ) -> Script {
     let mut resolver = Resolver {
         facts,
+        library,
+        user_files,
         diagnostics,
         script: Script::default(),
-        globals: HashMap::new(),
+        globals: Globals::default(),
         functions: Functions::default(),
         aliases: vec![],
         uses: ContextUse::default(),
@@ -65,7 +73,7 @@ pub fn resolve<'a>(
         }
     }
     resolver.refuse_changes_in_functions();
-    resolver.refuse_nothing_to_do(scripts);
+    resolver.refuse_nothing_to_do(&scripts[..user_files.min(scripts.len())]);
     resolver.script
 }
 
@@ -105,9 +113,12 @@ pub fn set_globals(
 /// The state of the pass.
 struct Resolver<'a> {
     facts: &'a dyn Facts,
+    library: &'a Library,
+    /// The files with lower ids are the user's, the others the library's.
+    user_files: usize,
     diagnostics: &'a mut Diagnostics,
     script: Script,
-    globals: HashMap<String, GlobalId>,
+    globals: Globals<'a>,
     functions: Functions<'a>,
     aliases: Vec<&'a ast::AliasDeclaration>,
     /// The `$variables` that the handler being resolved has asked for.
@@ -144,58 +155,30 @@ impl<'p> Scope<'p> {
 }
 
 impl<'a> Resolver<'a> {
-    fn declare_global(&mut self, declaration: &ast::GlobalDeclaration) {
-        let name = &declaration.name;
-        if let Some(&first) = self.globals.get(&name.text) {
-            let first = self.script.globals[first].span;
-            self.diagnostics
-                .error(codes::DUPLICATE, name.span, format!("duplicate global `{}`", name.text))
-                .label("declared again")
-                .also(first, "first declared here");
-            return;
+    /// Reports what was found wrong with what a user's probe point stands for.
+    fn report(&mut self, found: Diagnostics, user: Span) {
+        let reported = self.diagnostics.len();
+        for diagnostic in found.iter() {
+            self.diagnostics.push(diagnostic.clone());
         }
-        let size = declaration.size.as_ref().and_then(|e| self.array_size(e));
-        let initial = declaration.initial.as_ref().and_then(|e| self.initial_value(e));
-        let id = self.script.globals.push(Global {
-            name: name.text.clone(),
-            span: name.span,
-            size,
-            wrap: declaration.wrap.is_some(),
-            initial,
-            shape: Shape::Unknown,
-            variance_shift: None,
-            histogram: None,
-        });
-        if declaration.initial.is_some() {
-            self.use_as(id, Shape::Scalar(name.span));
-        }
-        self.globals.insert(name.text.clone(), id);
+        self.cite(reported, user, "for this probe point");
     }
 
-    fn array_size(&mut self, expression: &ast::Expression) -> Option<u32> {
-        match constant::number(expression) {
-            Some(n) if (1..=1 << 24).contains(&n) => Some(n as u32),
-            _ => {
-                self.diagnostics
-                    .error(codes::ARRAY_SIZE, expression.span, "bad array size")
-                    .label("must be a number from 1 to 16777216");
-                None
+    /// Adds the user's place to what was reported in the library since `reported`.
+    fn cite(&mut self, reported: usize, user: Span, text: &str) {
+        let user_files = self.user_files;
+        let is_library = |span: Span| span.file.0 as usize >= user_files;
+        for diagnostic in self.diagnostics.since(reported) {
+            let has_user = diagnostic.labels.iter().any(|label| !is_library(label.span));
+            if is_library(diagnostic.primary.span) && !is_library(user) && !has_user {
+                diagnostic.also(user, text);
             }
         }
     }
 
-    fn initial_value(&mut self, expression: &ast::Expression) -> Option<Constant> {
-        if let ast::ExpressionKind::Literal(ast::LiteralValue::String(s)) = &expression.kind {
-            return Some(Constant::Text(s.clone()));
-        }
-        let number = constant::number(expression);
-        if number.is_none() {
-            self.diagnostics
-                .error(codes::INITIAL_VALUE, expression.span, "bad initial value")
-                .label("must be a literal number or string")
-                .help("set it in `probe begin { ... }`");
-        }
-        number.map(Constant::Number)
+    /// Whether a place is in the library.
+    fn is_library(&self, span: Span) -> bool {
+        span.file.0 as usize >= self.user_files
     }
 
     fn probe(&mut self, declaration: &'a ast::ProbeDeclaration) {
@@ -216,8 +199,10 @@ impl<'a> Resolver<'a> {
         for expanded in self.expand(point, 0) {
             let mut tried = Diagnostics::default();
             let optional = expanded.point.optional || expanded.point.sufficient;
-            let sink = if optional { &mut tried } else { &mut *self.diagnostics };
-            let found = families::resolve(&expanded.point, self.facts, sink);
+            let found = self.points(&expanded.point, &mut tried);
+            if !optional {
+                self.report(tried, point.span);
+            }
             matched |= !found.is_empty();
             let mut shared = Shared::default();
             for resolved in found {
@@ -267,7 +252,9 @@ impl<'a> Resolver<'a> {
         let before = expanded.prologues.iter().copied();
         let after = expanded.epilogues.iter().copied();
         for statement in before.chain([handler]).chain(after) {
+            let reported = self.diagnostics.len();
             self.statement(&mut scope, statement, &mut statements);
+            self.cite(reported, span, "for this probe point");
         }
         scope.body.statements = statements;
         let Scope { mut body, entry, .. } = scope;
@@ -298,7 +285,8 @@ impl<'a> Resolver<'a> {
 
     /// Reports a script of which nothing would ever run.
     fn refuse_nothing_to_do(&mut self, scripts: &[ast::Script]) {
-        if !self.script.probes.is_empty() || self.diagnostics.has_errors() {
+        let has_probe = self.script.probes.values().any(|probe| !self.is_library(probe.span));
+        if has_probe || self.diagnostics.has_errors() {
             return;
         }
         let span = scripts.iter().flat_map(|s| &s.items).find_map(|item| match item {

@@ -30,6 +30,11 @@ const fn printer(
     Printer { name, formatted, delimited, newline, to_text }
 }
 
+/// Whether a name is that of a printing function.
+pub(crate) fn is_printer(name: &str) -> bool {
+    PRINTERS.iter().any(|printer| printer.name == name)
+}
+
 /// All of them.
 pub(super) const PRINTERS: &[Printer] = &[
     printer("print", false, false, false, false),

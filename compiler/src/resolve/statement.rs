@@ -169,7 +169,7 @@ impl Resolver<'_> {
         let raises = matches!(builtin.kernel, builtins::Kernel::DeferredLast);
         match arguments {
             [Expression { kind: ExpressionKind::Literal(LiteralValue::String(text)), .. }]
-                if raises && !self.functions.is_declared(&function.text) =>
+                if raises && !self.is_function(&function.text, function.span) =>
             {
                 Some(text.clone())
             }
@@ -181,7 +181,7 @@ impl Resolver<'_> {
         let ForeachOver::Array { array, slice, aggregate, direction } = &foreach.over else {
             return None;
         };
-        let id = self.array(array, foreach.keys.len())?;
+        let id = self.array(scope, array, foreach.keys.len())?;
         if !slice.is_empty() {
             // A slice with another number of keys is reported as such.
             self.use_as(id, Shape::Array(slice.len(), array.span));
@@ -231,7 +231,7 @@ impl Resolver<'_> {
         scope: &mut Scope<'_>,
         name: &ast::Name,
     ) -> crate::hir::LocalId {
-        if let Some(&global) = self.globals.get(&name.text) {
+        if let Some(global) = self.global(scope, &name.text, name.span) {
             let declared = self.script.globals[global].span;
             self.diagnostics
                 .error(
@@ -247,15 +247,15 @@ impl Resolver<'_> {
 
     fn delete(&mut self, scope: &mut Scope<'_>, target: &Expression) -> Option<StmtKind> {
         let place = match &target.kind {
-            ExpressionKind::Variable(name) => match self.globals.get(name) {
-                Some(&id) => self.place(target.span, PlaceKind::Global(id)),
+            ExpressionKind::Variable(name) => match self.global(scope, name, target.span) {
+                Some(id) => self.place(target.span, PlaceKind::Global(id)),
                 None => {
                     let local = scope.local(name, target.span);
                     self.place(target.span, PlaceKind::Local(local))
                 }
             },
             ExpressionKind::Element { array, indices } => {
-                let id = self.array(array, indices.len());
+                let id = self.array(scope, array, indices.len());
                 let keys = self.keys(scope, indices)?;
                 self.place(target.span, PlaceKind::Element(id?, keys))
             }
@@ -291,9 +291,14 @@ impl Resolver<'_> {
     }
 
     /// The array of a name with this many keys; reports an undeclared one.
-    pub(super) fn array(&mut self, name: &ast::Name, arity: usize) -> Option<GlobalId> {
-        let Some(&id) = self.globals.get(&name.text) else {
-            let names: Vec<String> = self.script.globals.values().map(|g| g.name.clone()).collect();
+    pub(super) fn array(
+        &mut self,
+        scope: &Scope<'_>,
+        name: &ast::Name,
+        arity: usize,
+    ) -> Option<GlobalId> {
+        let Some(id) = self.global(scope, &name.text, name.span) else {
+            let names = self.global_names(name.span);
             self.diagnostics
                 .error(
                     codes::UNKNOWN_NAME,
@@ -301,7 +306,7 @@ impl Resolver<'_> {
                     format!("unresolved arity-{arity} global array `{}`", name.text),
                 )
                 .label("not declared")
-                .suggest(&name.text, names.iter().map(String::as_str))
+                .suggest(&name.text, names)
                 .help(format!("declare it: `global {}`", name.text));
             return None;
         };

@@ -12,8 +12,10 @@
 
 pub mod ast;
 mod build;
+pub(crate) mod declarations;
 mod expected;
 mod items;
+pub(crate) mod mentions;
 mod nesting;
 mod parser;
 mod preprocess;
@@ -23,18 +25,24 @@ mod words;
 pub use print::print;
 pub(crate) use print::print_expression;
 
+use std::ops::Range;
+
 use crate::{
     diagnostic::Diagnostics,
     facts::Facts,
+    library::Library,
     source::{FileId, SourceMap},
 };
 
 /// What a script is parsed against.
+#[derive(Clone, Copy)]
 pub struct ParseOptions<'a> {
     /// The words after the script on the command line: `$1`, `@1` and so on.
     pub arguments: &'a [String],
     /// The machine that conditionals such as `kernel_v` and `CONFIG_x` ask about.
     pub facts: &'a dyn Facts,
+    /// Where macros come from that the script does not define.
+    pub library: &'a Library,
     /// What `guru_mode` is in conditionals.
     pub guru: bool,
 }
@@ -49,8 +57,19 @@ pub fn parse(
     options: &ParseOptions<'_>,
     diagnostics: &mut Diagnostics,
 ) -> ast::Script {
+    parse_part(file, 0..sources.file(file).text.len(), sources, options, diagnostics)
+}
+
+/// Parses the declarations in a range of a file's text.
+pub(crate) fn parse_part(
+    file: FileId,
+    range: Range<usize>,
+    sources: &SourceMap,
+    options: &ParseOptions<'_>,
+    diagnostics: &mut Diagnostics,
+) -> ast::Script {
     let text = &sources.file(file).text;
-    let expanded = preprocess::preprocess(file, text, options, diagnostics);
+    let expanded = preprocess::preprocess(file, text, range, options, diagnostics);
     let mut script = ast::Script::default();
     let before = diagnostics.len();
     for item in items::split(&expanded) {

@@ -8,8 +8,8 @@ mod statement;
 
 use self::{expression::literal, statement::statement};
 use super::ast::{
-    AliasDeclaration, DeclaredType, Expression, FunctionDeclaration, GlobalDeclaration, Item, ProbeDeclaration,
-    ProbePoint, Script,
+    AliasDeclaration, DeclaredType, Expression, FunctionDeclaration, GlobalDeclaration, Item,
+    ProbeDeclaration, ProbePoint, Script,
 };
 use crate::source::SourceMap;
 

@@ -16,9 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
-use ntap_compiler::facts::{
-    Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions,
-};
+use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
 
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
@@ -111,10 +109,7 @@ impl Facts for LiveKernel {
         self.kallsyms().address(name)
     }
 
-    fn each_function(
-        &self,
-        visit: &mut dyn FnMut(KernelFunction<'_>),
-    ) -> Result<(), NoFunctions> {
+    fn each_function(&self, visit: &mut dyn FnMut(KernelFunction<'_>)) -> Result<(), NoFunctions> {
         let kallsyms = self.kallsyms();
         if let Some(reason) = kallsyms.hidden() {
             return Err(NoFunctions { reason: reason.to_string() });

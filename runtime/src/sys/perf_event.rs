@@ -156,9 +156,9 @@ fn function_event_type() -> Result<u32> {
     const PATH: &str = "/sys/bus/event_source/devices/kprobe/type";
     let text = std::fs::read_to_string(PATH)
         .map_err(|cause| SysError::new("find function events", PATH, cause))?;
-    text.trim()
-        .parse()
-        .map_err(|_| SysError::new("find function events", PATH, std::io::ErrorKind::InvalidData.into()))
+    text.trim().parse().map_err(|_| {
+        SysError::new("find function events", PATH, std::io::ErrorKind::InvalidData.into())
+    })
 }
 
 /// Gives an event its program and enables it: how it was done before there were links (5.15).

@@ -10,11 +10,13 @@ const RETURN: &str = "When a function of the kernel returns: `$return` is what i
 const EXPORTED: &str = "When a function is entered that the kernel exports to its modules.";
 const MODULE_ENTRY: &str = "When a function of a kernel module is entered.";
 const MODULE_RETURN: &str = "When a function of a kernel module returns.";
-const MAXACTIVE: &str = "As without `.maxactive(N)`: how many calls are watched at a time is the kernel's to say.";
+const MAXACTIVE: &str =
+    "As without `.maxactive(N)`: how many calls are watched at a time is the kernel's to say.";
 const KPROBE_ENTRY: &str = "As `kernel.function`.";
 const KPROBE_RETURN: &str = "As `kernel.function(\"NAME\").return`.";
 const NO_INLINE: &str = "Refused: where a function was inlined only debug information tells.";
-const NO_LINES: &str = "Refused: which code is of a line, or behind a label, only debug information tells.";
+const NO_LINES: &str =
+    "Refused: which code is of a line, or behind a label, only debug information tells.";
 
 macro_rules! family {
     ($summary:expr, $example:literal, $form:expr) => {

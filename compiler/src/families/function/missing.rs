@@ -36,7 +36,8 @@ pub(super) fn report(request: &Request<'_>, wanted: &Wanted<'_>, diagnostics: &m
     }
     diagnostic.label("no such function");
     if let Some(module) = elsewhere.first() {
-        diagnostic.help(format!("it is in a module: `module(\"{module}\").function(\"{pattern}\")`"));
+        diagnostic
+            .help(format!("it is in a module: `module(\"{module}\").function(\"{pattern}\")`"));
         return;
     }
     let is_typed = request.facts.btf().is_ok_and(|btf| btf.function(pattern).is_some());

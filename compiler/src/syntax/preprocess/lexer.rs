@@ -26,14 +26,20 @@ const OPERATORS: &[&str] = &[
     "||", "++", "--", "->", "<<", ">>",
 ];
 
-/// Cuts a text into tokens.
-pub(super) fn lex<'a>(file: FileId, text: &'a str, arguments: &[String]) -> Lexed<'a> {
+/// Cuts a text into tokens, from the byte `start` on.
+pub(super) fn lex<'a>(
+    file: FileId,
+    text: &'a str,
+    start: usize,
+    arguments: &[String],
+) -> Lexed<'a> {
     let mut lexer =
         Lexer { cursor: Cursor::new(file, text), arguments, tokens: vec![], plain: true };
-    if text.starts_with('\u{feff}') {
+    lexer.cursor.skip(start);
+    if start == 0 && text.starts_with('\u{feff}') {
         lexer.cursor.skip('\u{feff}'.len_utf8());
     }
-    lexer.tokens.reserve(text.len() / 4);
+    lexer.tokens.reserve(text.len().saturating_sub(start) / 4);
     while lexer.next() {}
     Lexed { tokens: lexer.tokens, plain: lexer.plain }
 }

@@ -12,23 +12,15 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostics, codes},
+    library::Library,
     source::{FileId, Span},
     syntax::words,
 };
-
-/// The macros every script may use: name, parameters, body.
-const LIBRARY: &[(&str, &[&str], &str)] =
-    &[("@choose_defined", &["a", "b"], "(@defined(@a) ? @a : @b)")];
 
 /// Expansion stops after this many tokens: macros that use each other twice grow without bound.
 const MOST_TOKENS: usize = 1_000_000;
 /// How deep the use of macros may be nested.
 const DEEPEST: usize = 100;
-
-/// The names of the library's macros, with their `@`.
-pub(super) fn library_names() -> impl Iterator<Item = &'static str> {
-    LIBRARY.iter().map(|row| row.0)
-}
 
 #[derive(Clone)]
 struct Macro<'a> {
@@ -43,6 +35,7 @@ type Arguments<'a> = HashMap<String, Rc<[Token<'a>]>>;
 
 struct Expander<'a, 'd> {
     macros: HashMap<String, Macro<'a>>,
+    library: &'a Library,
     /// The macros being expanded.
     active: Vec<String>,
     depth: usize,
@@ -51,14 +44,18 @@ struct Expander<'a, 'd> {
     diagnostics: &'d mut Diagnostics,
 }
 
-/// Expands all macros.
-pub(super) fn expand<'a>(tokens: Vec<Token<'a>>, diagnostics: &mut Diagnostics) -> Vec<Token<'a>> {
+/// Expands all macros; those that are not defined are looked for in the library.
+pub(super) fn expand<'a>(
+    tokens: Vec<Token<'a>>,
+    library: &'a Library,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Token<'a>> {
     if !tokens.iter().any(|token| token.kind == TokenKind::Word && token.text.starts_with('@')) {
         return tokens;
     }
     let budget = MOST_TOKENS.max(tokens.len() * 2);
     let mut expander =
-        Expander { macros: HashMap::new(), active: vec![], depth: 0, budget, diagnostics };
+        Expander { macros: HashMap::new(), library, active: vec![], depth: 0, budget, diagnostics };
     let mut out = Vec::with_capacity(tokens.len());
     expander.run(&tokens, &Arguments::new(), None, &mut out);
     out
@@ -107,14 +104,16 @@ impl<'a> Expander<'a, '_> {
         if let Some(found) = self.macros.get(name) {
             return Some(found.clone());
         }
-        let &(_, parameters, body) = LIBRARY.iter().find(|row| row.0 == name)?;
-        let found = Macro {
-            parameters: Some(parameters.iter().map(|&p| p.to_string()).collect()),
-            body: lexer::lex(FileId(0), body, &[]).tokens.into(),
-            defined: None,
-        };
-        self.macros.insert(name.to_string(), found.clone());
-        Some(found)
+        let plain = name.strip_prefix('@')?;
+        if words::OPERATORS.binary_search(&name).is_ok() {
+            return None;
+        }
+        let text = self.library.macro_definition(plain)?;
+        // What its tokens are said to stand for is where the macro is used.
+        self.define(&lexer::lex(FileId(0), text, 0, &[]).tokens, 0, None);
+        let found = self.macros.get_mut(name)?;
+        found.defined = None;
+        Some(found.clone())
     }
 
     /// Reads the definition at `tokens[at]`; returns the index behind it.

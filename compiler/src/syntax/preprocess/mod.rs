@@ -18,35 +18,44 @@ mod strings;
 mod token;
 mod version;
 
-use self::token::Token;
+use std::ops::Range;
+
 use super::{ParseOptions, words};
 use crate::{
     diagnostic::{Diagnostics, codes},
+    library::Library,
     source::FileId,
 };
 
 pub(super) use self::{
     expanded::{Expanded, Piece},
     strings::unescape,
-    token::{Junk, TokenKind},
+    token::{Junk, Token, TokenKind},
 };
 
-/// Preprocesses one file.
+/// The tokens of a text, before any of the steps.
+pub(super) fn tokens(file: FileId, text: &str) -> Vec<Token<'_>> {
+    lexer::lex(file, text, 0, &[]).tokens
+}
+
+/// Preprocesses a part of one file.
 pub(super) fn preprocess<'a>(
     file: FileId,
     text: &'a str,
-    options: &ParseOptions<'_>,
+    range: Range<usize>,
+    options: &ParseOptions<'a>,
     diagnostics: &mut Diagnostics,
 ) -> Expanded<'a> {
-    let lexed = lexer::lex(file, text, options.arguments);
+    let text = text.get(..range.end).unwrap_or(text);
+    let lexed = lexer::lex(file, text, range.start, options.arguments);
     if lexed.plain {
         report_junk(&lexed.tokens, options, diagnostics);
         return Expanded::plain(text, &lexed.tokens);
     }
-    let tokens = macros::expand(lexed.tokens, diagnostics);
+    let tokens = macros::expand(lexed.tokens, options.library, diagnostics);
     let mut tokens = conditional::choose(tokens, options, diagnostics);
     report_junk(&tokens, options, diagnostics);
-    report_unknown_macros(&mut tokens, diagnostics);
+    report_unknown_macros(&mut tokens, options.library, diagnostics);
     Expanded::joined(&tokens)
 }
 
@@ -138,13 +147,20 @@ fn report_character<'d>(
 
 /// Reports `@name` that is neither an operator nor a macro, and makes it a plain name so that the
 /// code around it can still be parsed.
-fn report_unknown_macros(tokens: &mut [Token<'_>], diagnostics: &mut Diagnostics) {
+fn report_unknown_macros(
+    tokens: &mut [Token<'_>],
+    library: &Library,
+    diagnostics: &mut Diagnostics,
+) {
     for token in tokens {
         let is_macro = token.kind == TokenKind::Word
             && token.text.starts_with('@')
             && words::OPERATORS.binary_search(&&*token.text).is_err();
         if is_macro {
-            let candidates = words::OPERATORS.iter().copied().chain(macros::library_names());
+            let macros: Vec<String> =
+                library.macro_names().map(|name| format!("@{name}")).collect();
+            let candidates =
+                words::OPERATORS.iter().copied().chain(macros.iter().map(String::as_str));
             diagnostics
                 .error(codes::MACRO, token.span, format!("unknown macro `{}`", token.text))
                 .label("neither an operator nor defined in this script or the library")

@@ -6,13 +6,13 @@ use crate::source::Span;
 
 /// A token with the text it stands for and the place in the user's text it came from.
 #[derive(Clone, Debug)]
-pub(super) struct Token<'a> {
+pub(in crate::syntax) struct Token<'a> {
     /// What it is.
-    pub(super) kind: TokenKind,
+    pub(in crate::syntax) kind: TokenKind,
     /// Its text; differs from the text under the span for pasted arguments and macros.
-    pub(super) text: Cow<'a, str>,
+    pub(in crate::syntax) text: Cow<'a, str>,
     /// The place in the user's text.
-    pub(super) span: Span,
+    pub(in crate::syntax) span: Span,
     /// No white space before it, so it may touch the token before.
     pub(super) glued: bool,
 }

@@ -1,0 +1,76 @@
+//! The library that is a part of the program, `scripts/tapset/`: its files keep to the form that lets
+//! them be used piece by piece, and all of it compiles.
+
+#[path = "runner/recorded_kernel.rs"]
+#[allow(dead_code, reason = "the suites use all of it")]
+mod recorded_kernel;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
+use ntap_compiler::library::{EntryKind, Library, documentation};
+use ntap_compiler::source::SourceMap;
+use ntap_compiler::syntax::ast::Item;
+use ntap_compiler::syntax::{self, ParseOptions};
+use recorded_kernel::RecordedKernel;
+
+#[test]
+fn every_file_is_a_part_of_the_program() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/tapset");
+    let files = std::fs::read_dir(&folder).expect("the library's folder");
+    let names = files.map(|entry| entry.expect("a readable folder").file_name());
+    let found: BTreeSet<String> =
+        names.map(|name| format!("tapset/{}", name.to_string_lossy())).collect();
+    let known: BTreeSet<String> =
+        Library::embedded().files().iter().map(|file| file.name.to_string()).collect();
+    assert_eq!(found, known, "compiler/src/library/embedded.rs lists the files of the library");
+}
+
+#[test]
+fn files_keep_to_their_form() {
+    let kernel = RecordedKernel::read("6.18");
+    let library = Library::embedded();
+    let options = ParseOptions { arguments: &[], facts: &kernel, library, guru: false };
+    for file in library.files() {
+        let mut sources = SourceMap::default();
+        let id = sources.add(file.name.to_string(), file.text.to_string());
+        let mut diagnostics = Diagnostics::default();
+        let script = syntax::parse(id, &sources, &options, &mut diagnostics);
+        let reported = render(&diagnostics, &sources, RenderOptions::default());
+        assert!(diagnostics.is_empty(), "{reported}");
+        for item in &script.items {
+            let (span, public) = match item {
+                Item::Global(global) if !global.private => {
+                    (global.span, Some(global.name.text.as_str()))
+                }
+                Item::Global(global) => (global.span, None),
+                Item::Function(function) => (function.span, None),
+                Item::Probe(probe) => (probe.span, None),
+                Item::Alias(alias) => (alias.span, None),
+            };
+            let position = sources.file(id).position(span.start);
+            let is_at_start = position.column == 1 || matches!(item, Item::Global(_));
+            assert!(is_at_start, "{}:{}: begin it in the first column", file.name, position.line);
+            assert!(
+                public.is_none_or(|name| name.starts_with("__")),
+                "{}:{}: make it `private`, or begin its name with `__`",
+                file.name,
+                position.line
+            );
+        }
+    }
+}
+
+#[test]
+fn what_scripts_may_use_is_described_and_typed() {
+    for entry in documentation(Library::embedded()) {
+        let place = format!("{}: {}", entry.file, entry.name);
+        assert!(!entry.summary.is_empty(), "{place} has no comment above it");
+        assert!(
+            entry.kind != EntryKind::Function || !entry.head.contains(":unknown"),
+            "{place}: state all types, as in `{}`",
+            entry.head.replace(":unknown", ":long")
+        );
+    }
+}
