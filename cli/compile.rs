@@ -31,6 +31,9 @@ impl<'a> Compilation<'a> {
         let mut sources = SourceMap::default();
         let (name, text) = read(&options.script)?;
         sources.add(name, text);
+        for text in &options.more_scripts {
+            sources.add("<input>".to_string(), text.clone());
+        }
         let library = library::library(&options.library_directories)?;
         let diagnostics = Diagnostics::default();
         Ok(Compilation { options, kernel, library, sources, diagnostics, shown: 0 })

@@ -39,9 +39,10 @@ impl Failure {
                 };
                 Failure::Message { code: Some(codes::ATTACH), text, help }
             }
-            SessionError::Target(_) | SessionError::System(_) => {
-                Failure::Message { code: None, text, help: vec![] }
-            }
+            SessionError::Target(_)
+            | SessionError::System(_)
+            | SessionError::Output(_)
+            | SessionError::Background(_) => Failure::Message { code: None, text, help: vec![] },
         }
     }
 

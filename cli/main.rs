@@ -5,6 +5,7 @@ mod emit;
 mod errors;
 mod library;
 mod options;
+mod systemtap_options;
 
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -85,6 +86,9 @@ fn run(
         load_only: options.last_pass == 4,
         hide_globals: options.hide_globals,
         verbose: options.verbose > 0,
+        output: options.output.clone(),
+        detach: options.detach,
+        timing: options.timing,
     };
     let sources = compilation.into_sources();
     let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
@@ -92,7 +96,7 @@ fn run(
     if let Some(status) = outcome.command_status {
         eprintln!("WARNING: Child process exited with status {status}");
     }
-    let failed = outcome.errors > 0 || outcome.command_status.is_some();
+    let failed = outcome.errors > 0 || outcome.command_status.is_some() || outcome.output_failed;
     if outcome.errors > 0 {
         eprintln!("WARNING: Number of errors: {}, skipped probes: 0", outcome.errors);
     }

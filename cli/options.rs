@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use ntap_compiler::layout::DEFAULT_CAPACITY;
+use ntap_runtime::session::{OutputFileOptions, Rotation};
 
 use crate::emit::Stage;
+use crate::systemtap_options::SystemTapOptions;
 
 /// The name of the limit on the elements of an array.
 const MAP_ENTRIES: &str = "MAXMAPENTRIES";
@@ -38,6 +40,14 @@ pub(crate) struct Options {
     pub(crate) listing: Option<Listing>,
     /// `-D MAXMAPENTRIES`.
     pub(crate) array_capacity: u32,
+    /// `-E`: scripts besides.
+    pub(crate) more_scripts: Vec<String>,
+    /// `-o`, `-S`.
+    pub(crate) output: Option<OutputFileOptions>,
+    /// `-F`.
+    pub(crate) detach: bool,
+    /// `-t`.
+    pub(crate) timing: bool,
     color: Color,
 }
 
@@ -81,6 +91,9 @@ struct CommandLine {
 
     #[command(flatten)]
     run: Run,
+
+    #[command(flatten)]
+    systemtap: SystemTapOptions,
 }
 
 #[derive(Args)]
@@ -88,6 +101,10 @@ struct Source {
     /// The script as text, instead of a file
     #[arg(short = 'e', value_name = "SCRIPT")]
     script_text: Option<String>,
+
+    /// Another script, besides the first one; may be repeated
+    #[arg(short = 'E', value_name = "SCRIPT")]
+    more_scripts: Vec<String>,
 
     /// The script file (`-` is standard input), then its arguments `$1`, `@1` ...
     #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true)]
@@ -107,6 +124,22 @@ struct Run {
     /// End after so many seconds
     #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<f64>,
+
+    /// Write the output to a file; conversions of strftime(3) in its name are replaced
+    #[arg(short = 'o', value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Go on in FILE.1, FILE.2 ... whenever a file has so many megabytes; keep at most N files
+    #[arg(short = 'S', value_name = "MB[,N]", requires = "output", value_parser = rotation)]
+    rotation: Option<Rotation>,
+
+    /// Go on in the background once all probes are live
+    #[arg(short = 'F', requires = "output", conflicts_with = "command")]
+    detach: bool,
+
+    /// Say at the end how often each probe was hit, and how long its handler took
+    #[arg(short = 't')]
+    timing: bool,
 
     /// Say what is done
     #[arg(short = 'v', action = clap::ArgAction::Count)]
@@ -207,6 +240,22 @@ fn limit(text: &str) -> Result<(String, u32), String> {
     }
 }
 
+fn rotation(text: &str) -> Result<Rotation, String> {
+    let (size, keep) = match text.split_once(',') {
+        Some((size, keep)) => (size, Some(keep)),
+        None => (text, None),
+    };
+    let keep = match keep.map(str::parse) {
+        None => None,
+        Some(Ok(keep @ 1..)) => Some(keep),
+        Some(_) => return Err("the number of files must be 1 or more".to_string()),
+    };
+    match size.parse::<u64>() {
+        Ok(mb @ 1..=1_048_576) => Ok(Rotation { bytes: mb << 20, keep }),
+        _ => Err("must be a number of megabytes from 1 to 1048576".to_string()),
+    }
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(s) if s > 0.0 && s <= 31_536_000.0 => Ok(s),
@@ -219,6 +268,12 @@ fn megabytes(text: &str) -> Result<u32, String> {
         Ok(mb) if mb.is_power_of_two() && mb <= 1024 => Ok(mb),
         _ => Err("must be a power of two from 1 to 1024".to_string()),
     }
+}
+
+/// Ends with a message about the command line.
+pub(crate) fn refuse(kind: clap::error::ErrorKind, message: &str) -> ! {
+    use clap::CommandFactory;
+    CommandLine::command().error(kind, message).exit()
 }
 
 impl Options {
@@ -247,8 +302,16 @@ impl Options {
                 (false, false) => None,
             },
             array_capacity: line.run.limits.last().map_or(DEFAULT_CAPACITY, |(_, n)| *n),
+            more_scripts: vec![],
+            output: line
+                .run
+                .output
+                .map(|path| OutputFileOptions { path, rotation: line.run.rotation }),
+            detach: line.run.detach,
+            timing: line.run.timing,
             color: line.run.color,
         };
+        line.systemtap.check(options.verbose > 0);
         match line.subcommand {
             None if options.listing.is_some() => {}
             None => options.set_source(line.source),
@@ -268,17 +331,17 @@ impl Options {
 
     fn set_source(&mut self, source: Source) {
         let mut words = source.words.into_iter();
+        self.more_scripts = source.more_scripts;
+        let only_more = !self.more_scripts.is_empty() && words.len() == 0;
         self.script = match source.script_text {
             Some(text) => Script::Text(text),
+            None if only_more => Script::Text(self.more_scripts.remove(0)),
             None => match words.next() {
                 Some(dash) if dash == "-" => Script::StandardInput,
                 Some(file) => Script::File(file.into()),
                 None => {
-                    use clap::CommandFactory;
                     let message = "a script is needed: a file, `-e SCRIPT`, or `-`";
-                    CommandLine::command()
-                        .error(clap::error::ErrorKind::MissingRequiredArgument, message)
-                        .exit()
+                    refuse(clap::error::ErrorKind::MissingRequiredArgument, message)
                 }
             },
         };

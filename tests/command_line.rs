@@ -237,6 +237,114 @@ fn output_is_not_held_back() {
     assert_eq!((line.as_str(), status.code()), ("first\n", Some(0)));
 }
 
+/// `-o`: the script's output is in the file, that of the command is not.
+#[test]
+fn output_goes_to_a_file() {
+    let folder = Folder::new("output");
+    let name = folder.0.join("out-%Y").display().to_string();
+    let output =
+        ntap(&["-o", &name, "-c", "echo command", "-e", "probe end { println(\"script\") }"]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (Some(0), "command\n"));
+    let files: Vec<PathBuf> =
+        fs::read_dir(&folder.0).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+    let [file] = files.as_slice() else { panic!("one file: {files:?}") };
+    assert_eq!(fs::read_to_string(file).expect("text"), "script\n");
+    let name = file.file_name().and_then(|n| n.to_str()).expect("a name");
+    let year = name.strip_prefix("out-").and_then(|y| y.parse::<u32>().ok());
+    assert!(year.is_some_and(|y| y >= 2000), "{name}");
+}
+
+/// `-S`: the oldest files are removed, and lines are whole.
+#[test]
+fn output_files_are_rotated() {
+    let folder = Folder::new("rotation");
+    let name = folder.0.join("out").display().to_string();
+    let script = "global n  probe timer.ms(1) { for (i = 0; i < 2500; i++) printf(\"%0200d\\n\", n) \
+                  if (++n == 8) exit() }";
+    let output = ntap(&["-o", &name, "-S", "1,2", "-e", script]);
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    let mut files: Vec<String> = fs::read_dir(&folder.0)
+        .expect("a folder")
+        .map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    // 8 rounds of half a megabyte: a file is left after the third, the sixth ... round.
+    assert_eq!(files, ["out.1", "out.2"]);
+    let last = fs::read_to_string(folder.0.join("out.2")).expect("text");
+    assert_eq!(last.lines().count(), 2 * 2500);
+    assert!(last.lines().all(|l| l.len() == 200), "whole lines");
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let endless = "probe timer.ms(1) { println(\"x\") }";
+    let output = ntap(&["-o", "/dev/full", "-e", endless]);
+    assert_eq!(status(&output), Some(1));
+    assert!(stderr(&output).contains("No space left on device"), "{}", stderr(&output));
+    let output = ntap(&["-o", "/no/such/folder/out", "-e", endless]);
+    assert_eq!(status(&output), Some(1));
+    assert!(stderr(&output).contains("/no/such/folder/out"), "{}", stderr(&output));
+}
+
+/// `-F`: the command returns once the probes are live, and the session goes on.
+#[test]
+fn a_session_goes_on_in_the_background() {
+    let folder = Folder::new("background");
+    let name = folder.0.join("out");
+    let script = "probe timer.ms(20) { println(\"later\") exit() }";
+    let output = ntap(&["-F", "-o", &name.display().to_string(), "-e", script]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (Some(0), ""));
+    assert!(
+        stderr(&output).contains("goes on in the background as process"),
+        "{}",
+        stderr(&output)
+    );
+    for _ in 0..200 {
+        if fs::read_to_string(&name).is_ok_and(|text| text == "later\n") {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("nothing was written");
+}
+
+/// `-t`: hits are exact, those of blocks and those of kernel handlers.
+#[test]
+fn hits_are_reported() {
+    let output =
+        ntap(&["-t", "-e", "probe begin { } probe timer.ms(1) { if (++n == 3) exit() } global n"]);
+    let report = stderr(&output);
+    assert!(report.contains("begin, (<input>:1:7), hits: 1, time: "), "{report}");
+    assert!(report.contains("timer.ms(1), (<input>:1:23), hits: 3, time: "), "{report}");
+    if !is_root() || !has_types() {
+        return println!("skipped: the rest needs root");
+    }
+    let script = "global n  probe kernel.trace(\"sys_enter\") { n++ }  probe end { println(n) }";
+    let output = ntap(&["-t", "-c", "true", "-e", script]);
+    let report = stderr(&output);
+    let hits = report
+        .split("(<input>:1:17), hits: ")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next())
+        .and_then(|hits| hits.parse::<u64>().ok());
+    let counted = stdout(&output).trim().parse::<u64>().expect("a number");
+    // A handler that runs while the session ends is a hit, and counts nothing.
+    assert!(hits.is_some_and(|hits| hits >= counted), "{counted}: {report}");
+}
+
+#[test]
+fn commands_for_systemtap_can_be_pasted() {
+    let output = ntap(&["-k", "--all-modules", "-m", "name", "-e", "probe begin { exit() }"]);
+    assert_eq!((status(&output), stderr(&output).as_str()), (Some(0), ""));
+    let output = ntap(&["-v", "--all-modules", "-e", "probe begin { exit() }"]);
+    assert!(stderr(&output).contains("--all-modules has no meaning here"), "{}", stderr(&output));
+    let output = ntap(&["-g", "-e", "probe begin { exit() }"]);
+    assert_ne!(status(&output), Some(0));
+    assert!(stderr(&output).contains("guru"), "{}", stderr(&output));
+    let output = ntap(&["-E", "global g = 3", "-e", "probe begin { println(g) exit() }"]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (Some(0), "3\n"));
+}
+
 /// A folder with a library: a global that a begin probe sets, what uses it, and a macro.
 fn library_folder(name: &str) -> Folder {
     let folder = Folder::new(name);

@@ -141,6 +141,12 @@ fn errors() {
 /// Deep nesting of every kind is refused or parsed, but never exhausts the stack.
 #[test]
 fn depth_is_bounded() {
+    // As much stack as the main thread of a process has, where scripts are parsed.
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(parse_deep_scripts);
+    thread.expect("a thread").join().expect("no script is too deep");
+}
+
+fn parse_deep_scripts() {
     let shapes: &[(&str, &str, &str, &str)] = &[
         ("probe begin { x = ", "(", "1", ")"),
         ("probe begin ", "{", "", "}"),

@@ -25,6 +25,7 @@ use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId};
 use crate::histogram::Histogram;
 use crate::source::Span;
+use crate::syscalls::Routes;
 use crate::types::Type;
 
 /// The control block at the start of `.bss`: byte offsets.
@@ -96,6 +97,10 @@ pub struct Layout {
     pub probes: u32,
     /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.
     pub scratch_map: u32,
+    /// How the probes of system calls share programs.
+    pub routes: Routes,
+    /// Index of the first map of tail calls, behind those of the arrays.
+    pub routes_map: u32,
     /// The arrays that a user block reads and then deletes whole.
     pub taken: BTreeMap<ProbeId, Vec<ArrayId>>,
     /// The bodies of functions as kernel code runs them, one for each overload.
@@ -293,6 +298,23 @@ impl Layout {
     /// Bytes of `.bss`.
     pub fn shared_bytes(&self) -> u32 {
         self.shared_offset(self.shared.len() as u32)
+    }
+
+    /// The element of the scratch map that is a probe's. Handlers of which one calls the other run one
+    /// after another and share theirs.
+    pub fn scratch_slot(&self, probe: ProbeId) -> u32 {
+        let before = self.routes.probes.range(..probe);
+        let callers = before.filter(|(_, route)| !route.is_root).count() as u32;
+        match self.routes.probes.get(&probe) {
+            Some(route) if !route.is_root => self.scratch_slot(route.root),
+            _ => probe.as_u32() - callers,
+        }
+    }
+
+    /// How many elements the scratch map has.
+    pub fn scratch_slots(&self) -> u32 {
+        let called = self.routes.probes.values().filter(|route| !route.is_root).count() as u32;
+        self.probes - called
     }
 
     /// Whether any kernel map or `.bss` is needed for the arrays.

@@ -30,4 +30,5 @@ pub mod resolve;
 pub mod runtime_functions;
 pub mod source;
 pub mod syntax;
+pub mod syscalls;
 pub mod types;

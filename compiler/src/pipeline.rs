@@ -15,6 +15,7 @@ use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::{self, ParseOptions, ast};
+use crate::syscalls::{self, Routes};
 use crate::types::{MAX_STRING, Types};
 use crate::{partition, resolve, types};
 
@@ -120,6 +121,7 @@ impl Parsed {
             diagnostics,
         );
         resolve::set_globals(&mut script, options.globals, diagnostics);
+        syscalls::add_dispatchers(&mut script);
         let types = types::infer(&script, diagnostics);
         (!diagnostics.has_errors()).then_some((script, types))
     }
@@ -271,6 +273,16 @@ impl Analyzed {
                 maps.push(definition);
             }
         }
+        for group in 0..self.layout.routes.groups.len() {
+            maps.push(MapDefinition {
+                name: Routes::map_name(group),
+                kind: map_kind::PROG_ARRAY,
+                key_size: 4,
+                value_size: 4,
+                max_entries: self.layout.routes.slots(group),
+                flags: 0,
+            });
+        }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
         if scratch > 0 {
             maps.push(MapDefinition {
@@ -278,7 +290,7 @@ impl Analyzed {
                 kind: map_kind::PERCPU_ARRAY,
                 key_size: 4,
                 value_size: scratch,
-                max_entries: self.layout.probes,
+                max_entries: self.layout.scratch_slots(),
                 flags: 0,
             });
         }
@@ -311,6 +323,7 @@ const SMALLEST_RING_BUFFER: u32 = 4096;
 mod map_kind {
     pub(super) const HASH: u32 = 1;
     pub(super) const ARRAY: u32 = 2;
+    pub(super) const PROG_ARRAY: u32 = 3;
     pub(super) const PERCPU_HASH: u32 = 5;
     pub(super) const PERCPU_ARRAY: u32 = 6;
     pub(super) const RINGBUF: u32 = 27;
@@ -337,6 +350,10 @@ fn section(attach: &Attach) -> String {
                 [target] => format!("{kind}/{}", target.name),
                 _ => kind.to_string(),
             }
+        }
+        Attach::Syscall(point) => {
+            let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
+            format!("{kind}/{}", point.tracepoint())
         }
         Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Begin(_)

@@ -1,6 +1,7 @@
 //! Runs suites of cases and says what failed.
 
 pub(crate) mod both;
+pub(crate) mod calls;
 pub(crate) mod cases;
 pub(crate) mod garbled;
 pub(crate) mod generated;

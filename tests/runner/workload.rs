@@ -10,6 +10,9 @@
 //! | `name NAME` | takes this command name (it starts as `workload`) |
 //! | `getppid N`, `getuid N` | makes the system call N times |
 //! | `close N` | closes the files -1, -2, ... -N: calls that fail, with arguments of known value |
+//! | `call NAME ARGS` | makes a system call; see `calls.rs` |
+//! | `int80 N` | makes N getppid calls of the 32-bit architecture |
+//! | `fork N` | makes N processes that end at once, each after the one before |
 //! | `threads T N` | has T threads make N getppid calls each, at once |
 //! | `netns` | moves into a fresh network namespace whose loopback is up |
 //! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
@@ -19,6 +22,7 @@
 //! | `spin MS` | computes |
 //! | `touch N` | writes to N pages that were never used |
 
+use super::calls;
 use std::io::{self, Read};
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -29,7 +33,8 @@ pub(crate) const WORD: &str = "--workload";
 /// Does what the words say.
 pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
     take_name("workload");
-    let mut words = words;
+    let mut words = words.peekable();
+    let mut calls = calls::Calls::default();
     while let Some(verb) = words.next() {
         let mut number = || {
             let word = words.next().ok_or(format!("`{verb}` needs a number"))?;
@@ -39,6 +44,9 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "getppid" => repeat(libc::SYS_getppid, number()?),
             "getuid" => repeat(libc::SYS_getuid, number()?),
             "close" => close_nothing(number()?),
+            "int80" => calls::compat(number()?),
+            "fork" => calls::fork(number()?),
+            "call" => calls.call(&mut words)?,
             "threads" => threads(number()?, number()?),
             "udp-to-closed-port" => {
                 let (count, bytes) = (number()?, number()?);

@@ -64,6 +64,8 @@ codes! {
         "No probe family has a point of this form. The help names what could stand here.";
     UNKNOWN_TRACEPOINT = "E0202", "unknown tracepoint",
         "The kernel this script is compiled for has no tracepoint of this name. Tracepoints differ between kernel versions: add alternatives with `?` or `!`.";
+    UNKNOWN_SYSCALL = "E0220", "unknown system call",
+        "The kernel this script is compiled for has no system call of this name, or ntap does not know it for this architecture.";
     UNKNOWN_CONTEXT = "E0203", "unknown context variable",
         "`$name` stands for an argument of the probe point. This point has none of that name. Use `@defined($name)` or `@choose_defined($name, 0)` where kernels differ.";
     UNKNOWN_MEMBER = "E0204", "unknown member",

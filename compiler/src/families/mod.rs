@@ -8,6 +8,7 @@ mod begin_end;
 mod form;
 mod function;
 mod perf;
+mod syscall;
 mod timer;
 mod trace;
 
@@ -93,9 +94,8 @@ impl Request<'_> {
 
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES, trace::FAMILIES, function::FAMILIES]
-        .into_iter()
-        .flatten()
+    let kernel = [trace::FAMILIES, syscall::FAMILIES, function::FAMILIES];
+    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES].into_iter().chain(kernel).flatten()
 }
 
 /// Finds the points a probe point stands for; reports an error when there is none.

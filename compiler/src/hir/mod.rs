@@ -8,11 +8,13 @@
 mod function;
 mod live;
 mod print;
+mod syscall;
 mod visit;
 
 pub use function::{FunctionPoints, FunctionTarget};
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use print::{Annotations, print_body, print_expression};
+pub use syscall::{CompatTest, Direction, SyscallPoint};
 pub use visit::{each_expression, each_part, each_statement};
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
@@ -237,6 +239,8 @@ pub enum Attach {
     },
     /// Kernel functions that are entered or left; one program handles all of them.
     Function(FunctionPoints),
+    /// The begin or the end of system calls.
+    Syscall(SyscallPoint),
     /// A perf event.
     Counted {
         /// What is counted.
@@ -280,7 +284,10 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. } => false,
-            Attach::Tracepoint { .. } | Attach::Counted { .. } | Attach::Function(_) => true,
+            Attach::Tracepoint { .. }
+            | Attach::Counted { .. }
+            | Attach::Function(_)
+            | Attach::Syscall(_) => true,
         }
     }
 
@@ -297,7 +304,8 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. }
-            | Attach::Tracepoint { .. } => false,
+            | Attach::Tracepoint { .. }
+            | Attach::Syscall(_) => false,
             Attach::Counted { .. } | Attach::Function(_) => true,
         }
     }
@@ -323,6 +331,9 @@ pub struct ContextVariable {
 pub enum ContextSource {
     /// The 64-bit word with this index in the program's context.
     Word(u32),
+    /// The 8 bytes at this offset of `struct pt_regs`, which the first word of the program's context
+    /// points to.
+    Register(u32),
 }
 
 /// An integer in memory.

@@ -319,6 +319,7 @@ pub enum Helper {
     MapDeleteElem = 3,
     KtimeGetNs = 5,
     GetSmpProcessorId = 8,
+    TailCall = 12,
     GetCurrentPidTgid = 14,
     GetCurrentUidGid = 15,
     GetCurrentComm = 16,

@@ -10,6 +10,7 @@ mod memory;
 mod records;
 mod registers;
 mod stats;
+mod syscall;
 mod text;
 
 pub use text::can_format;
@@ -146,6 +147,7 @@ impl KernelCode<'_, '_> {
     fn prologue(&mut self, span: Span, body: &Body, types: &Types, features: KernelFeatures) {
         let location = self.tables.locations.intern(span);
         self.emitter.locate(location);
+        self.only_its_system_calls();
         let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
         let stopped =
             self.emitter.builder.ins().load(I32, trusted(), control, control::STOPPED as i32);
@@ -204,7 +206,7 @@ impl KernelCode<'_, '_> {
     fn find_scratch(&mut self) {
         let key = self.emitter.permanent_slot(8);
         let key = self.emitter.slot_address(key, 0);
-        let index = self.emitter.constant(i64::from(self.probe.as_u32()));
+        let index = self.emitter.constant(i64::from(self.layout.scratch_slot(self.probe)));
         self.emitter.store(index, key, 0);
         let map = self.emitter.map(self.layout.scratch_map);
         let scratch = self.emitter.helper(Helper::MapLookupElem, &[map, key]);

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::hir::{ExprKind, FunctionId, ProbeId, Script, Stmt, each_expression};
 use crate::layout::Layout;
+use crate::syscalls;
 use crate::types::Types;
 
 /// Splits a script; reports what kernel code cannot do. Arrays that state no capacity get the one given.
@@ -29,7 +30,8 @@ pub fn partition(
     capacity: u32,
     diagnostics: &mut Diagnostics,
 ) -> Layout {
-    let mut layout = Layout { probes: script.probes.len() as u32, ..Layout::default() };
+    let probes = script.probes.len() as u32;
+    let mut layout = Layout { probes, routes: syscalls::routes(script), ..Layout::default() };
     let kernel = kernel_code(script);
     for (probe, function) in kernel {
         let mut bodies = match function {

@@ -95,7 +95,8 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
         }
         layout.storage.push(storage);
     }
-    layout.scratch_map = next_map;
+    layout.routes_map = next_map;
+    layout.scratch_map = next_map + layout.routes.groups.len() as u32;
     for (probe, globals) in taken {
         let arrays = globals.into_iter().filter_map(|id| match layout.storage[id] {
             Storage::Array(array) if layout.arrays[array].map.is_some() => Some(array),

@@ -1,10 +1,11 @@
 //! Why a session could not run.
 
 use std::fmt;
+use std::io;
 
 use crate::attach::AttachError;
 use crate::load::LoadError;
-use crate::sys::SysError;
+use crate::sys::{self, SysError};
 use crate::target_process::TargetError;
 
 /// Why a session could not run.
@@ -22,6 +23,10 @@ pub enum SessionError {
     Target(TargetError),
     /// A system call.
     System(SysError),
+    /// The output file, whose name is in the message.
+    Output(io::Error),
+    /// Going on in the background.
+    Background(io::Error),
 }
 
 impl fmt::Display for SessionError {
@@ -33,6 +38,12 @@ impl fmt::Display for SessionError {
             SessionError::Attach(error) => error.fmt(f),
             SessionError::Target(error) => error.fmt(f),
             SessionError::System(error) => error.fmt(f),
+            SessionError::Output(error) => {
+                write!(f, "cannot open the output file {}", sys::error_text(error))
+            }
+            SessionError::Background(error) => {
+                write!(f, "cannot go on in the background: {}", sys::error_text(error))
+            }
         }
     }
 }

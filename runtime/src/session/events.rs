@@ -30,6 +30,8 @@ pub(super) enum Event {
     TimeLimit,
     /// The traced process has ended.
     TargetEnded,
+    /// Output is to go on in the next file (SIGUSR2).
+    NextFile,
 }
 
 /// What a descriptor in the epoll set stands for.
@@ -80,6 +82,7 @@ impl Events {
             libc::sigaddset(&mut set, libc::SIGINT);
             libc::sigaddset(&mut set, libc::SIGTERM);
             libc::sigaddset(&mut set, libc::SIGHUP);
+            libc::sigaddset(&mut set, libc::SIGUSR2);
             libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
             libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
         };
@@ -194,7 +197,7 @@ impl Events {
         // What ends the session comes last: a timer that fired before still runs.
         events.sort_by_key(|e| match e {
             Event::Records => 0,
-            Event::Timer(_) => 1,
+            Event::Timer(_) | Event::NextFile => 1,
             Event::TargetEnded | Event::TimeLimit | Event::Interrupt => 2,
         });
         Ok(events)
@@ -205,6 +208,11 @@ impl Events {
             Source::Signals => {
                 let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
                 read(self.signals.as_raw_fd(), &mut info);
+                // The structure begins with the signal's number, 32 bits.
+                let number = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+                if number == libc::SIGUSR2 {
+                    return Ok(Some(Event::NextFile));
+                }
                 INTERRUPTS.fetch_add(1, Ordering::Relaxed);
                 (None, Event::Interrupt)
             }

@@ -11,6 +11,7 @@ use ntap_compiler::hir::{Attach, FunctionPoints, Point, ProbeId, SampleRate, Scr
 use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
+use ntap_compiler::syscalls::Routes;
 
 use super::SessionOptions;
 use super::errors::SessionError;
@@ -138,11 +139,37 @@ impl KernelHalf {
         }
     }
 
+    /// Puts the programs that others call into their slots.
+    fn fill_slots(&self, routes: &Routes) -> Result<(), SessionError> {
+        for (group, slots) in routes.groups.iter().enumerate() {
+            let name = Routes::map_name(group);
+            let missing = || SessionError::Object(format!("the map {name} is missing"));
+            let map = self.loaded.map_descriptor(&name).ok_or_else(missing)?;
+            for (slot, id) in slots {
+                let name = program_name(*id);
+                let program = self.loaded.program(&name).ok_or_else(missing)?;
+                let value = program.as_fd().as_raw_fd().to_ne_bytes();
+                // SAFETY: maps of tail calls have keys of 4 bytes, and descriptors as values.
+                unsafe { sys::update_element(map, &slot.to_ne_bytes(), &value, 0) }
+                    .map_err(SessionError::System)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Attaches all programs; their handlers still do nothing.
-    pub(super) fn attach(&mut self, points: &HashMap<ProbeId, Point>) -> Result<(), SessionError> {
+    pub(super) fn attach(
+        &mut self,
+        points: &HashMap<ProbeId, Point>,
+        layout: &Layout,
+    ) -> Result<(), SessionError> {
+        self.fill_slots(&layout.routes)?;
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
         for (&id, point) in probes {
+            if layout.routes.probes.get(&id).is_some_and(|route| !route.is_root) {
+                continue;
+            }
             let Some(attach_point) = attach_point(point, self.target) else { continue };
             if let Some(program) = self.loaded.program(&program_name(id)) {
                 let link = attach::attach(program.as_fd(), &attach_point)?;
@@ -222,6 +249,12 @@ impl KernelHalf {
         self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
     }
 
+    /// How often a probe's program ran, and for how many nanoseconds, while the kernel measured.
+    pub(super) fn run_time(&self, probe: ProbeId) -> Option<(u64, u64)> {
+        let info = self.loaded.program(&program_name(probe))?.info().ok()?;
+        Some((info.run_count, info.run_time_ns))
+    }
+
     /// How often a probe was hit while its handler was running on the same CPU (kernel 5.12).
     pub(super) fn recursion_misses(&self, probe: ProbeId) -> u64 {
         let program = self.loaded.program(&program_name(probe));
@@ -235,6 +268,10 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
             Some(ProgramKind::TpBtf { btf_id: *btf_id })
         }
         Attach::Tracepoint { btf_typedef: None, .. } => Some(ProgramKind::RawTracepoint),
+        Attach::Syscall(point) => Some(match point.btf_typedef {
+            Some(btf_id) => ProgramKind::TpBtf { btf_id },
+            None => ProgramKind::RawTracepoint,
+        }),
         Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
         Attach::Function(points) if is_together(points) => Some(ProgramKind::KprobeMulti),
         Attach::Function(_) => Some(ProgramKind::Kprobe),
@@ -268,6 +305,13 @@ fn attach_point(point: &Point, target: u32) -> Option<AttachPoint> {
             returns: points.returns,
             together: is_together(points),
         }),
+        Attach::Syscall(point) => {
+            let name = point.tracepoint().to_string();
+            Some(match point.btf_typedef {
+                Some(_) => AttachPoint::TpBtf { name },
+                None => AttachPoint::RawTracepoint { name },
+            })
+        }
         Attach::Counted { event, rate, of_target } => Some(AttachPoint::Counted {
             name: point.name.clone(),
             event: CountedEvent { kind: event.kind, config: event.config },

@@ -4,34 +4,41 @@
 //! detach, handle what is still queued, and run `end` (or `error`). One thread does all of it: user
 //! blocks never run at the same time, and the records older than a block are handled before it.
 
+mod background;
 mod errors;
 mod events;
 mod kernel_half;
 mod losses;
 mod output;
+mod output_file;
+mod timing;
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cranelift_codegen::entity::EntityRef;
 use ntap_compiler::hir::{Attach, EventId, ProbeId};
 use ntap_compiler::layout::Storage;
 use ntap_compiler::lower::Role;
 use ntap_compiler::pipeline::{Analyzed, Compiled};
-use ntap_compiler::source::SourceMap;
+use ntap_compiler::source::{SourceMap, Span};
 
 pub use errors::SessionError;
 pub use events::{interrupted_twice, monotonic_ns};
 pub use output::write_message;
+pub use output_file::{OutputFileOptions, Rotation};
 
 use crate::block::{BlockContext, RaisedError};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
+use crate::sys;
 use crate::target_process::{self, TargetProcess};
 use events::{Event, Events};
 use kernel_half::{KernelHalf, Record};
 use output::Output;
+use output_file::OutputFile;
+use timing::Timing;
 
 /// What a session is to do besides the script.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +55,12 @@ pub struct SessionOptions {
     pub hide_globals: bool,
     /// Say on standard error what is done.
     pub verbose: bool,
+    /// `-o`: write the script's output to a file.
+    pub output: Option<OutputFileOptions>,
+    /// `-t`: say at the end how often each probe was hit, and how long its handler took.
+    pub timing: bool,
+    /// `-F`: go on in the background once all probes are live.
+    pub detach: bool,
 }
 
 /// How a session ended.
@@ -57,6 +70,8 @@ pub struct Outcome {
     pub errors: u64,
     /// The status of the traced command, when it is not 0.
     pub command_status: Option<i32>,
+    /// Whether output was lost because it could not be written.
+    pub output_failed: bool,
 }
 
 /// Runs a compiled script.
@@ -85,6 +100,9 @@ pub fn run(
     if options.load_only {
         return Ok(Outcome::default());
     }
+    // The command has been started: it keeps the standard output that was there.
+    let file = options.output.as_ref().map(OutputFile::open).transpose();
+    let file = file.map_err(SessionError::Output)?;
     let native = NativeCode::compile(lowered.user).map_err(SessionError::Native)?;
     let shared = kernel_half.as_ref().map_or(std::ptr::null_mut(), KernelHalf::shared_address);
     let mut context =
@@ -97,10 +115,12 @@ pub fn run(
         context,
         kernel_half,
         sources,
-        output: Output::new(),
+        output: Output::new(file),
         ending: false,
         outcome: Outcome::default(),
         unsettled: false,
+        timing: None,
+        places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
         verbose: options.verbose,
         shows_globals: !options.hide_globals,
     };
@@ -131,6 +151,10 @@ struct Session<'a> {
     outcome: Outcome,
     /// Whether it was said that intervals may not be exact.
     unsettled: bool,
+    /// `-t`: what has been measured.
+    timing: Option<Timing>,
+    /// Where the probes stand in the script.
+    places: Vec<(ProbeId, Span)>,
     verbose: bool,
     /// Whether globals that nothing reads are shown at the end.
     shows_globals: bool,
@@ -160,13 +184,16 @@ impl Session<'_> {
     ) -> Result<(), SessionError> {
         // From here on signals are events, so that an interrupt in a block waits for its end.
         let mut events = Events::new()?;
+        if options.timing {
+            self.timing = Some(Timing::start(self.kernel_half.as_ref()));
+        }
         self.run_probes(|attach| match attach {
             Attach::Begin(sequence) => Some(*sequence),
             _ => None,
         });
         if !self.ending {
             if let Some(half) = &mut self.kernel_half {
-                half.attach(&self.points)?;
+                half.attach(&self.points, &self.layout)?;
                 events.watch_records(half.ring_descriptor())?;
             }
             self.start_timers(&mut events, options)?;
@@ -178,6 +205,9 @@ impl Session<'_> {
                 events.watch_target(watched.as_fd())?;
             }
             if let Some(half) = &self.kernel_half {
+                if let Some(timing) = &mut self.timing {
+                    timing.go_live(half, self.places.iter().map(|(id, _)| *id));
+                }
                 half.go_live();
             }
             if self.verbose {
@@ -185,6 +215,9 @@ impl Session<'_> {
             }
             if let Some(target) = target {
                 target.release()?;
+            }
+            if options.detach {
+                background::enter().map_err(SessionError::Background)?;
             }
             self.wait(&mut events)?;
         }
@@ -236,6 +269,7 @@ impl Session<'_> {
                             self.run_block(Role::Probe(probe), None);
                         }
                     }
+                    Event::NextFile => self.output.next_file(),
                     Event::Interrupt | Event::TimeLimit | Event::TargetEnded => self.ending = true,
                 }
                 if self.ending {
@@ -270,10 +304,21 @@ impl Session<'_> {
             self.context.finish();
         }
         self.output.flush(&mut self.context.state.output);
+        self.note_closed_output();
         if let Some(half) = &self.kernel_half {
             for line in losses::report(half, &self.points, &self.layout) {
                 eprintln!("WARNING: {line}");
             }
+        }
+        if let Some(timing) = self.timing.take() {
+            let probes: Vec<_> = self
+                .places
+                .iter()
+                .map(|&(id, span)| {
+                    (id, self.points[&id].name.clone(), self.sources.locate(span).to_string())
+                })
+                .collect();
+            eprint!("{}", timing.report(self.kernel_half.as_ref(), &probes));
         }
         Ok(())
     }
@@ -340,6 +385,10 @@ impl Session<'_> {
         if self.output.closed() {
             self.ending = true;
         }
+        if let Some(error) = self.output.take_failure() {
+            eprintln!("ERROR: the output cannot be written: {}", sys::error_text(&error));
+            self.outcome.output_failed = true;
+        }
     }
 
     /// Runs a block and writes its output.
@@ -351,7 +400,11 @@ impl Session<'_> {
 
     fn run_quietly(&mut self, role: Role, payload: Option<&[u8]>) {
         self.context.begin(payload);
+        let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
+        if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
+            timing.note(probe, start.elapsed());
+        }
         if let Some(error) = self.context.finish() {
             self.report(&error);
         }

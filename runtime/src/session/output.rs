@@ -1,23 +1,33 @@
-//! Where the script's output goes: standard output, written at the end of each block.
+//! Where the script's output goes: standard output or a file in its place, written at the end of each block.
 
 use std::io::{self, Write};
+
+use super::output_file::OutputFile;
 
 /// More buffered output than this is written even while records are being handled.
 const LARGE: usize = 64 * 1024;
 
-/// Standard output, as long as somebody reads it.
+/// Standard output, as long as it can be written.
 pub(super) struct Output {
+    file: Option<OutputFile>,
     closed: bool,
+    failure: Option<io::Error>,
 }
 
 impl Output {
-    pub(super) fn new() -> Output {
-        Output { closed: false }
+    /// Writes to standard output, which may be this file.
+    pub(super) fn new(file: Option<OutputFile>) -> Output {
+        Output { file, closed: false, failure: None }
     }
 
-    /// Whether the reader has gone away.
+    /// Whether nothing more can be written: the reader has gone away, or an error came.
     pub(super) fn closed(&self) -> bool {
         self.closed
+    }
+
+    /// Why output could not be written, once. A reader that went away is no failure.
+    pub(super) fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
     }
 
     /// Writes what has been printed.
@@ -26,12 +36,37 @@ impl Output {
             return;
         }
         if !self.closed {
-            let mut out = io::stdout().lock();
-            if out.write_all(text).and_then(|()| out.flush()).is_err() {
-                self.closed = true;
-            }
+            let result = self.write(text);
+            self.note(result);
         }
         text.clear();
+    }
+
+    /// Goes on to the next file, if the output goes to files.
+    pub(super) fn next_file(&mut self) {
+        if let Some(file) = &mut self.file {
+            let result = file.next();
+            self.note(result);
+        }
+    }
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text)?;
+        out.flush()?;
+        match &mut self.file {
+            Some(file) if text.ends_with(b"\n") => file.rotate_if_large(),
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.closed = true;
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.failure = Some(error);
+            }
+        }
     }
 
     /// Writes what has been printed if it is much.

@@ -22,8 +22,14 @@ impl KernelCode<'_, '_> {
     /// Loads a context variable; its upper bytes are undefined in the context, defined here.
     pub(super) fn context_variable(&mut self, index: usize) -> Value {
         let variable = &self.point.context[index];
-        let ContextSource::Word(word) = variable.source;
         let scalar = variable.value;
+        let word = match variable.source {
+            ContextSource::Word(word) => word,
+            ContextSource::Register(offset) => {
+                let value = self.saved_register(offset);
+                return self.extend(value, scalar);
+            }
+        };
         // Access to the context may be rewritten by the verifier: not even `notrap`.
         let flags = MemFlagsData::new();
         let value = self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32);
@@ -133,6 +139,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.jump(self.exit);
         self.write_failure_block();
         self.emitter.switch_to(self.exit);
+        self.go_on();
         let zero = self.emitter.constant(0);
         self.emitter.builder.ins().return_(&[zero]);
     }
