@@ -47,7 +47,8 @@ impl<'a> Compilation<'a> {
             ring_buffer_bytes: self.options.ring_buffer_bytes,
             unoptimized: self.options.unoptimized,
             globals: &self.options.globals,
-            array_capacity: self.options.array_capacity,
+            limits: self.options.limits,
+            suppress_handler_errors: self.options.suppress_handler_errors,
         }
     }
 

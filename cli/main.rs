@@ -85,6 +85,7 @@ fn run(
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         load_only: options.last_pass == 4,
         hide_globals: options.hide_globals,
+        limits: options.limits,
         verbose: options.verbose > 0,
         output: options.output.clone(),
         detach: options.detach,

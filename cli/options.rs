@@ -5,14 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use ntap_compiler::layout::DEFAULT_CAPACITY;
+use ntap_compiler::limits::{Limits, Setting};
 use ntap_runtime::session::{OutputFileOptions, Rotation};
 
 use crate::emit::Stage;
 use crate::systemtap_options::SystemTapOptions;
-
-/// The name of the limit on the elements of an array.
-const MAP_ENTRIES: &str = "MAXMAPENTRIES";
 
 /// What the command line asks for.
 pub(crate) struct Options {
@@ -34,12 +31,13 @@ pub(crate) struct Options {
     pub(crate) hide_globals: bool,
     /// `-G`.
     pub(crate) globals: Vec<(String, String)>,
+    /// `-D`.
+    pub(crate) limits: Limits,
+    pub(crate) suppress_handler_errors: bool,
     /// `-I`.
     pub(crate) library_directories: Vec<PathBuf>,
     /// What is listed instead of running a script.
     pub(crate) listing: Option<Listing>,
-    /// `-D MAXMAPENTRIES`.
-    pub(crate) array_capacity: u32,
     /// `-E`: scripts besides.
     pub(crate) more_scripts: Vec<String>,
     /// `-o`, `-S`.
@@ -169,9 +167,17 @@ struct Run {
     #[arg(short = 'G', value_name = "NAME=VALUE", value_parser = assignment)]
     globals: Vec<(String, String)>,
 
-    /// Set a limit: MAXMAPENTRIES, the capacity of arrays that state none
+    /// Set a limit, such as MAXACTION, MAXERRORS or MAXMAPENTRIES
     #[arg(short = 'D', value_name = "NAME=N", value_parser = limit)]
-    limits: Vec<(String, u32)>,
+    limits: Vec<(String, String)>,
+
+    /// An error in a handler ends the handler only
+    #[arg(long)]
+    suppress_handler_errors: bool,
+
+    /// Let handlers run as many statements as they like
+    #[arg(long)]
+    suppress_time_limits: bool,
 
     /// A directory of .nt, .stp and .stpm files whose functions, aliases and macros scripts may use
     #[arg(short = 'I', value_name = "DIR")]
@@ -229,15 +235,35 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn limit(text: &str) -> Result<(String, u32), String> {
-    let (name, value) = assignment(text)?;
-    if name != MAP_ENTRIES {
-        return Err(format!("the limit that can be set is {MAP_ENTRIES}"));
+fn limit(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, "1"));
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err("must be NAME=N".to_string());
     }
-    match value.parse() {
-        Ok(value @ 1..=16_777_216) => Ok((name, value)),
-        _ => Err("must be a number from 1 to 16777216".to_string()),
+    // The value is checked here, so that the message is one about the option.
+    Limits::default().set(name, value)?;
+    Ok((name.to_string(), value.to_string()))
+}
+
+/// The limits of `-D`; says which of the names have no effect.
+fn limits(run: &Run) -> Limits {
+    let mut limits = Limits::default();
+    for (name, value) in &run.limits {
+        match limits.set(name, value) {
+            Ok(Setting::Unknown) if !run.no_warnings => {
+                eprintln!("WARNING: unknown limit `{name}`");
+            }
+            Ok(Setting::Meaningless) if run.verbose > 0 => {
+                eprintln!("ntap: `{name}` has no meaning here");
+            }
+            Ok(_) | Err(_) => {}
+        }
     }
+    if run.suppress_time_limits {
+        limits.suppress_actions();
+    }
+    limits
 }
 
 fn rotation(text: &str) -> Result<Rotation, String> {
@@ -280,6 +306,7 @@ impl Options {
     /// Reads the command line; prints help or a message and exits when it asks for that.
     pub(crate) fn parse() -> Options {
         let line = CommandLine::parse();
+        let limits = limits(&line.run);
         let mut options = Options {
             action: Action::Run,
             script: Script::StandardInput,
@@ -295,13 +322,14 @@ impl Options {
             ring_buffer_bytes: line.run.buffer << 20,
             hide_globals: line.run.no_global_var_display,
             globals: line.run.globals,
+            limits,
+            suppress_handler_errors: line.run.suppress_handler_errors,
             library_directories: line.run.library_directories,
             listing: match (line.run.dump_functions, line.run.dump_probe_aliases) {
                 (true, _) => Some(Listing::Functions),
                 (false, true) => Some(Listing::Aliases),
                 (false, false) => None,
             },
-            array_capacity: line.run.limits.last().map_or(DEFAULT_CAPACITY, |(_, n)| *n),
             more_scripts: vec![],
             output: line
                 .run

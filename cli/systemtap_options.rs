@@ -42,8 +42,6 @@ pub(crate) struct SystemTapOptions {
     #[arg(long, hide = true)]
     skip_badvars: bool,
     #[arg(long, hide = true)]
-    suppress_time_limits: bool,
-    #[arg(long, hide = true)]
     modinfo: Vec<String>,
     #[arg(long, hide = true, value_name = "VERSION")]
     compatible: Option<String>,
@@ -91,7 +89,6 @@ impl SystemTapOptions {
             ("--check-version", self.check_version, "there is one version of the language"),
             ("--compatible", self.compatible.is_some(), "there is one version of the language"),
             ("--skip-badvars", self.skip_badvars, "variables that cannot be found are errors"),
-            ("--suppress-time-limits", self.suppress_time_limits, "the kernel bounds handlers"),
             ("--modinfo", !self.modinfo.is_empty(), "there is no kernel module"),
             ("--dyninst", self.dyninst, "probes run as eBPF programs"),
             ("--runtime", self.runtime.is_some(), "probes run as eBPF programs"),

@@ -20,6 +20,7 @@ pub mod hir;
 pub mod histogram;
 pub mod layout;
 pub mod library;
+pub mod limits;
 pub mod lower;
 pub mod object;
 pub mod partition;

@@ -8,8 +8,9 @@ use crate::backend::names;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
-use crate::layout::{DEFAULT_CAPACITY, Layout, control, counters};
+use crate::layout::{Layout, control, counters};
 use crate::library::{self, Library};
+use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, Lowered};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
 use crate::runtime_functions::RuntimeFunction;
@@ -33,8 +34,10 @@ pub struct Options<'a> {
     pub unoptimized: bool,
     /// `-G`: initial values of globals that replace those in the script.
     pub globals: &'a [(String, String)],
-    /// Capacity of arrays that do not state one: MAXMAPENTRIES.
-    pub array_capacity: u32,
+    /// The limits handlers run under.
+    pub limits: Limits,
+    /// `--suppress-handler-errors`: an error of a handler ends the handler, and nothing else.
+    pub suppress_handler_errors: bool,
 }
 
 impl<'a> Options<'a> {
@@ -47,7 +50,8 @@ impl<'a> Options<'a> {
             library: Library::embedded(),
             unoptimized: false,
             globals: &[],
-            array_capacity: DEFAULT_CAPACITY,
+            limits: Limits::default(),
+            suppress_handler_errors: false,
         }
     }
 }
@@ -121,6 +125,9 @@ impl Parsed {
             diagnostics,
         );
         resolve::set_globals(&mut script, options.globals, diagnostics);
+        if options.suppress_handler_errors {
+            resolve::suppress_errors(&mut script);
+        }
         syscalls::add_dispatchers(&mut script);
         let types = types::infer(&script, diagnostics);
         (!diagnostics.has_errors()).then_some((script, types))
@@ -133,7 +140,7 @@ impl Parsed {
         diagnostics: &mut Diagnostics,
     ) -> Option<Analyzed> {
         let (mut script, mut types) = self.resolve(options, diagnostics)?;
-        let capacity = options.array_capacity;
+        let capacity = options.limits.array_entries;
         let layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
         if diagnostics.has_errors() {
             return None;

@@ -14,7 +14,7 @@ use crate::hir::{Aggregate, Sort, SortBy, SortDirection};
 /// Layout of the block context: byte offsets of 64-bit words, the first things in the runtime's
 /// `BlockContext`.
 pub mod context {
-    /// Not zero once an error was raised.
+    /// Not zero once an error was raised: [`RAISED`] or [`FINAL`].
     pub const ERROR: u32 = 0;
     /// Address of the payload of the record being handled, for continuations of kernel handlers.
     pub const RECORD: u32 = 8;
@@ -24,6 +24,11 @@ pub mod context {
     pub const CELLS: u32 = 24;
     /// Address of the `.bss` section shared with kernel code.
     pub const SHARED: u32 = 32;
+
+    /// An error that `try` catches.
+    pub const RAISED: i64 = 1;
+    /// An error that ends the block whatever surrounds it.
+    pub const FINAL: i64 = 2;
 }
 
 macro_rules! runtime_functions {
@@ -62,8 +67,10 @@ runtime_functions! {
     Caught();
     /// A function is entered; fails when calls nest too deep.
     Enter(site) fallible true;
-    /// Counts a round of a loop; fails after too many.
-    Round(site) fallible true;
+    /// A function that was entered is left.
+    Leave();
+    /// Counts statements; fails after too many, with an error that cannot be caught.
+    Count(statements, site) fallible true;
     /// Ends the session after this block.
     Exit();
     /// Raises an error with the script's own text.

@@ -7,12 +7,14 @@
 
 mod function;
 mod live;
+mod nesting;
 mod print;
 mod syscall;
 mod visit;
 
 pub use function::{FunctionPoints, FunctionTarget};
 pub use live::{assigned_locals, live_locals, used_locals};
+pub use nesting::max_nesting;
 pub use print::{Annotations, print_body, print_expression};
 pub use syscall::{CompatTest, Direction, SyscallPoint};
 pub use visit::{each_expression, each_part, each_statement};

@@ -87,6 +87,11 @@ pub trait Half<'f> {
     fn locate(&mut self, span: Span);
     /// Counts a round of a loop, and raises an error after too many.
     fn count_round(&mut self, site: ErrorSite);
+    /// A statement begins.
+    fn count_statement(&mut self, span: Span);
+    /// Code that runs on another condition begins behind this: what was counted is settled. The place
+    /// and token are those an error cites.
+    fn settle_count(&mut self, span: Span, near: &str);
 
     /// A local is about to change in a loop: what is known of its value is of no use.
     fn forget(&mut self, place: LocalPlace);

@@ -14,8 +14,18 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
             }
             let mark = self.half.emitter().slot_mark();
             self.half.locate(statement.span);
+            self.half.count_statement(statement.span);
+            if let Some(near) = branching(&statement.kind) {
+                self.half.settle_count(statement.span, near);
+            }
             self.statement(statement);
             self.half.emitter().release_slots(mark);
+        }
+        if let Some(last) = statements.last()
+            && !self.half.emitter().is_terminated()
+        {
+            let near = branching(&last.kind).unwrap_or("statement");
+            self.half.settle_count(last.span, near);
         }
     }
 
@@ -151,6 +161,8 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         e.jump(head);
         e.switch_to(head);
         self.half.foreach_next(handle, end);
+        self.half.count_statement(foreach.array_span);
+        self.half.settle_count(foreach.array_span, "keyword 'foreach'");
         let ty = &self.types.globals[foreach.array];
         for (at, &local) in foreach.keys.iter().enumerate() {
             let key = self.half.foreach_key(handle, at, ty.keys[at]);
@@ -203,5 +215,26 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
             Storage::Array(array) => (array, keys),
             Storage::Cell(_) | Storage::Shared(_) => unreachable!("a number has no elements"),
         }
+    }
+}
+
+/// The token of a statement behind whose start code may run more or less often than what stands before it.
+fn branching(kind: &StmtKind) -> Option<&'static str> {
+    match kind {
+        StmtKind::If { .. } => Some("keyword 'if'"),
+        StmtKind::Loop { .. } => Some("keyword 'for'"),
+        StmtKind::Foreach(_) => Some("keyword 'foreach'"),
+        StmtKind::Break => Some("keyword 'break'"),
+        StmtKind::Continue => Some("keyword 'continue'"),
+        StmtKind::Next => Some("keyword 'next'"),
+        StmtKind::Return(_) => Some("keyword 'return'"),
+        StmtKind::Try { .. } => Some("keyword 'try'"),
+        StmtKind::Fail(_) => Some("identifier 'error'"),
+        StmtKind::Expr(_)
+        | StmtKind::Record { .. }
+        | StmtKind::Print(_)
+        | StmtKind::Delete(_)
+        | StmtKind::Emit { .. }
+        | StmtKind::Halt => None,
     }
 }

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::backend::names;
 use crate::builtins::{Builtin, Kind, User};
-use crate::hir::{Aggregate, Body, Comparison, EventId, FunctionId, Load, Print, Script, Sort};
+use crate::hir::{
+    Aggregate, Body, Comparison, EventId, ExprKind, FunctionId, Load, Print, Script, Sort, Stmt,
+    StmtKind, each_expression, each_statement,
+};
 use crate::histogram::Histogram;
 use crate::layout::{ArrayId, ArrayValue, HistogramLayout, Layout, StatsLayout, Storage};
 use crate::runtime_functions::{NO_LIMIT, RuntimeFunction, context, encode_aggregate, encode_sort};
@@ -32,6 +35,12 @@ pub struct UserCode<'a, 'f> {
     exit: Block,
     /// Where errors lead, innermost `try` last.
     handlers: Vec<Block>,
+    /// Whether the code is that of a function, whose calls are counted.
+    is_function: bool,
+    /// Whether statements are counted: code without loops and calls ends by itself.
+    counts: bool,
+    /// Statements of the current straight piece of code that are not counted yet.
+    uncounted: u32,
 }
 
 /// What the front end of CLIF must know of the machine; the same for all 64-bit ones.
@@ -59,7 +68,11 @@ pub(super) fn block(
     tables: &mut Tables,
     body: &Body,
 ) -> Function {
-    write(0, layout, tables, |code, _| Lower::new(code, script, types, layout).body(body))
+    let counts = may_repeat(&body.statements);
+    write(0, layout, tables, |mut code, _| {
+        code.counts = counts;
+        Lower::new(code, script, types, layout).body(body)
+    })
 }
 
 /// Lowers a function that user blocks call: the context, then its arguments.
@@ -71,7 +84,9 @@ pub(super) fn function(
     id: FunctionId,
 ) -> Function {
     let function = &script.functions[id];
-    write(function.arity, layout, tables, |code, words| {
+    write(function.arity, layout, tables, |mut code, words| {
+        code.counts = true;
+        code.is_function = true;
         let mut lower = Lower::new(code, script, types, layout);
         let place = lower.half.temporary(types.results[id]);
         let first = &function.overloads[0];
@@ -92,6 +107,16 @@ pub(super) fn function(
         lower.half.finish(Some(place));
         lower.half
     })
+}
+
+/// Whether statements may run more than once: in loops, or in functions that call each other.
+fn may_repeat(statements: &[Stmt]) -> bool {
+    let mut found = false;
+    each_statement(statements, &mut |s| {
+        found |= matches!(s.kind, StmtKind::Loop { .. } | StmtKind::Foreach(_));
+    });
+    each_expression(statements, &mut |e| found |= matches!(e.kind, ExprKind::Invoke { .. }));
+    found
 }
 
 /// A function of the context and so many words, whose code `body` writes.
@@ -117,6 +142,9 @@ fn write(
         context: parameters[0],
         exit,
         handlers: vec![],
+        is_function: false,
+        counts: false,
+        uncounted: 0,
     };
     let mut builder = body(code, &parameters[1..]).emitter.builder;
     builder.seal_all_blocks();
@@ -134,6 +162,14 @@ impl UserCode<'_, '_> {
             self.test_error();
         }
         result
+    }
+
+    /// Counts the statements that are not counted yet.
+    fn count(&mut self, site: ErrorSite) {
+        let site = self.site(site);
+        let statements = std::mem::take(&mut self.uncounted);
+        let statements = self.constant(statements);
+        self.call(RuntimeFunction::Count, &[statements, site]);
     }
 
     /// Where errors lead.
@@ -263,6 +299,9 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     fn finish(&mut self, result: Option<LocalPlace>) {
         self.emitter.jump(self.exit);
         self.emitter.switch_to(self.exit);
+        if self.is_function {
+            self.call(RuntimeFunction::Leave, &[]);
+        }
         let result = match result {
             Some(place) => {
                 let result = self.read_local(place);
@@ -288,6 +327,12 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     }
 
     fn caught(&mut self, _handler: Block, _wanted: bool) -> Option<Operand> {
+        // What cannot be caught goes on to the end of the block or function.
+        let error = self.emitter.load(self.context, context::ERROR);
+        let is_final = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, error, context::FINAL);
+        let go_on = self.emitter.block();
+        self.emitter.builder.ins().brif(is_final, self.exit, &[], go_on, &[]);
+        self.emitter.switch_to(go_on);
         let address = self.call(RuntimeFunction::Caught, &[]);
         Some(Operand::Text(Text::Memory { address, width: MAX_STRING }))
     }
@@ -325,8 +370,20 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     }
 
     fn count_round(&mut self, site: ErrorSite) {
-        let site = self.site(site);
-        self.call(RuntimeFunction::Round, &[site]);
+        self.uncounted += 1;
+        self.count(site);
+    }
+
+    fn count_statement(&mut self, _span: Span) {
+        self.uncounted += 1;
+    }
+
+    fn settle_count(&mut self, span: Span, near: &str) {
+        if self.counts && self.uncounted > 0 {
+            let near = near.to_string();
+            self.count(ErrorSite { kind: ErrorKind::TooManyActions, span, near });
+        }
+        self.uncounted = 0;
     }
 
     fn forget(&mut self, _place: LocalPlace) {}

@@ -99,14 +99,36 @@ pub fn set_globals(
                 .also(global.span, "declared here");
             continue;
         }
-        let number = match value.strip_prefix("0x") {
-            Some(hex) => i64::from_str_radix(hex, 16).ok(),
-            None => value.parse().ok(),
-        };
-        global.initial = Some(match number {
+        global.initial = Some(match whole_number(value) {
             Some(number) => Constant::Number(number),
             None => Constant::Text(value.clone()),
         });
+    }
+}
+
+/// A number as `strtoll` with base 0 reads all of it: decimal, `0x` or octal, with a sign.
+fn whole_number(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix(['-', '+']) {
+        Some(digits) => (text.starts_with('-'), digits),
+        None => (false, text),
+    };
+    let value = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+        Some(hex) => i128::from_str_radix(hex, 16),
+        None if digits.starts_with('0') => i128::from_str_radix(digits, 8),
+        None => digits.parse(),
+    };
+    let value = value.ok().filter(|_| digits.starts_with(|c: char| c.is_ascii_digit()))?;
+    i64::try_from(if negative { -value } else { value }).ok()
+}
+
+/// Wraps every handler in a `try` that leaves it quietly.
+pub fn suppress_errors(script: &mut Script) {
+    for probe in script.probes.values_mut() {
+        let span = probe.span;
+        let body = std::mem::take(&mut probe.body.statements);
+        let handler = vec![Stmt { kind: StmtKind::Next, span }];
+        let kind = StmtKind::Try { body, variable: None, handler };
+        probe.body.statements = vec![Stmt { kind, span }];
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cranelift_codegen::entity::EntityRef;
 use ntap_compiler::histogram::Histogram;
 use ntap_compiler::layout::{ArrayId, ArrayValue};
-use ntap_compiler::runtime_functions::{RuntimeFunction, decode_aggregate, decode_sort};
+use ntap_compiler::runtime_functions::{RuntimeFunction, context, decode_aggregate, decode_sort};
 use ntap_compiler::types::Type;
 
 use super::arrays::StoreError;
@@ -19,9 +19,6 @@ use super::format::{self, Argument};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
 use super::{BlockContext, date, histogram, text};
 use crate::sys::SysError;
-
-/// MAXACTION of user blocks, which can be interrupted: the most rounds of loops in one run of a block.
-const MAX_ROUNDS: u64 = 10_000_000;
 
 /// Bytes of stack the calls of a block may take; the main thread has 8 MiB.
 const MAX_STACK_BYTES: usize = 4 << 20;
@@ -35,7 +32,8 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::Raise => raise as *const u8,
         F::Caught => caught as *const u8,
         F::Enter => enter as *const u8,
-        F::Round => round as *const u8,
+        F::Leave => leave as *const u8,
+        F::Count => count as *const u8,
         F::Exit => exit as *const u8,
         F::Error => error as *const u8,
         F::Log => log as *const u8,
@@ -104,16 +102,29 @@ extern "C" fn caught(context: Context<'_>) -> i64 {
 extern "C" fn enter(context: Context<'_>, site: i64) -> i64 {
     let here = 0u8;
     let used = context.state.stack_base.saturating_sub(std::ptr::from_ref(&here) as usize);
-    if used > MAX_STACK_BYTES {
+    context.state.depth += 1;
+    let most = context.state.limits.nesting.unwrap_or(u32::MAX);
+    if used > MAX_STACK_BYTES || context.state.depth > most {
         context.raise(site, None);
     }
     0
 }
 
-extern "C" fn round(context: Context<'_>, site: i64) -> i64 {
-    context.state.rounds += 1;
-    if context.state.rounds > MAX_ROUNDS || crate::session::interrupted_twice() {
-        context.raise(site, None);
+extern "C" fn leave(context: Context<'_>) -> i64 {
+    context.state.depth = context.state.depth.saturating_sub(1);
+    0
+}
+
+extern "C" fn count(context: Context<'_>, statements: i64, site: i64) -> i64 {
+    let left = context.state.actions.checked_sub(statements as u64);
+    match left {
+        Some(left) if left > 0 && !crate::session::interrupted_twice() => {
+            context.state.actions = left;
+        }
+        Some(_) | None => {
+            context.raise(site, None);
+            context.error = context::FINAL;
+        }
     }
     0
 }
@@ -359,7 +370,7 @@ fn histogram_of(
 extern "C" fn histogram_text(context: Context<'_>, array: i64, keys: i64, site: i64) -> i64 {
     let mut text = vec![];
     if let Some((shape, buckets)) = histogram_of(context, array, keys, site) {
-        histogram::write(shape, &buckets, &mut text);
+        histogram::write(shape, &buckets, &context.state.limits, &mut text);
     }
     // Longer than strings may be: it is printed, or cut by the function that makes a string of it.
     context.state.keep(c_string(&text).into())
@@ -528,7 +539,7 @@ extern "C" fn text_byte(_: Context<'_>, text: i64, position: i64) -> i64 {
 extern "C" fn text_escape(context: Context<'_>, text: i64, length: i64, quoted: i64) -> i64 {
     // SAFETY: as in `error`.
     let text = unsafe { text_at(text) };
-    let most = ntap_compiler::types::MAX_STRING as usize - 1;
+    let most = context.state.limits.string_bytes as usize - 1;
     let length = match usize::try_from(length) {
         Ok(length @ 1..) => length.min(most),
         Ok(0) | Err(_) => most,

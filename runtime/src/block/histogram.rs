@@ -10,19 +10,20 @@
 //! of empty buckets further than two from others become one line with a `~`.
 
 use ntap_compiler::histogram::{Histogram, ZERO_BUCKET};
+use ntap_compiler::limits::Limits;
 
-/// The longest bar.
-const WIDTH: i64 = 50;
-/// So many empty buckets next to others are shown.
+/// So many empty buckets before the first and behind the last are shown.
 const MARGIN: usize = 2;
 /// The title of the first column.
 const VALUE: &str = "value";
 
 /// Writes a histogram with the blank line that ends it; nothing when all buckets are empty.
-pub fn write(shape: Histogram, buckets: &[i64], out: &mut Vec<u8>) {
+pub fn write(shape: Histogram, buckets: &[i64], limits: &Limits, out: &mut Vec<u8>) {
     let Some((first, last)) = shown(shape, buckets) else { return };
+    let width = i64::from(limits.histogram_width);
+    let elision = limits.histogram_elision as usize;
     let most = buckets.iter().copied().max().unwrap_or(0);
-    let scale = if most <= WIDTH { 1 } else { (most - 1) / WIDTH + 1 };
+    let scale = if most <= width { 1 } else { (most - 1) / width + 1 };
     let labels: Vec<String> = (first..=last).map(|at| label(shape, at, buckets.len())).collect();
     let label_width = labels.iter().map(String::len).max().unwrap_or(0).max(VALUE.len());
     let count_width = most.to_string().len();
@@ -30,10 +31,10 @@ pub fn write(shape: Histogram, buckets: &[i64], out: &mut Vec<u8>) {
         out.extend_from_slice(text.as_bytes());
         out.push(b'\n');
     };
-    line(format!("{VALUE:>label_width$} |{} count", "-".repeat(WIDTH as usize)));
+    line(format!("{VALUE:>label_width$} |{} count", "-".repeat(width as usize)));
     let mut left_out = false;
     for at in first..=last {
-        let near = at.saturating_sub(MARGIN).max(first)..=(at + MARGIN).min(last);
+        let near = at.saturating_sub(elision).max(first)..=(at + elision).min(last);
         if buckets[near].iter().all(|&count| count == 0) {
             left_out = true;
             continue;
@@ -41,8 +42,8 @@ pub fn write(shape: Histogram, buckets: &[i64], out: &mut Vec<u8>) {
         if std::mem::take(&mut left_out) {
             line(format!("{:label_width$} ~", ""));
         }
-        let bar = (buckets[at] / scale).clamp(0, WIDTH) as usize;
-        let column = WIDTH as usize - bar + 1 + count_width;
+        let bar = (buckets[at] / scale).clamp(0, width) as usize;
+        let column = width as usize - bar + 1 + count_width;
         let label = &labels[at - first];
         line(format!("{label:>label_width$} |{}{:>column$}", "@".repeat(bar), buckets[at]));
     }
@@ -100,7 +101,7 @@ mod tests {
             buckets[shape.bucket_of(value) as usize] += count;
         }
         let mut out = vec![];
-        write(shape, &buckets, &mut out);
+        write(shape, &buckets, &Limits::default(), &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -18,7 +18,9 @@ use std::ffi::CStr;
 use std::rc::Rc;
 
 use ntap_compiler::layout::{ArrayId, Layout, Storage};
+use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::{ErrorSite, Tables};
+use ntap_compiler::runtime_functions::context;
 
 pub use arrays::Arrays;
 pub use kernel_array::KernelArray;
@@ -59,12 +61,22 @@ pub struct State {
     regexes: regex::Regexes,
     /// What `tokenize` goes on with; one for the whole script, as blocks run one at a time.
     tokens: text::Tokens,
-    rounds: u64,
+    /// How many statements the running block may still run.
+    actions: u64,
+    limits: Limits,
+    /// How many calls of functions surround the running code.
+    depth: u32,
     /// Where the stack of the running block starts.
     stack_base: usize,
     /// Owners of what the first words point to.
     _literals: (Vec<std::ffi::CString>, Vec<*const u8>),
     _cells: Vec<i64>,
+}
+
+/// A string literal, cut to the longest string there may be.
+fn literal(text: &str, limits: &Limits) -> std::ffi::CString {
+    let bytes = text.as_bytes();
+    values::c_string(&bytes[..bytes.len().min(limits.string_bytes as usize - 1)])
 }
 
 /// An error a block has raised.
@@ -84,9 +96,9 @@ impl BlockContext {
         tables: Rc<Tables>,
         kernel: Rc<LiveKernel>,
         shared: *mut u8,
+        limits: Limits,
     ) -> Box<BlockContext> {
-        let literals: Vec<_> =
-            tables.literals.iter().map(|t| values::c_string(t.as_bytes())).collect();
+        let literals: Vec<_> = tables.literals.iter().map(|t| literal(t, &limits)).collect();
         let pointers: Vec<*const u8> = literals.iter().map(|l| l.as_ptr().cast()).collect();
         let mut cells = layout.cells.clone();
         let arrays = Arrays::new(&layout);
@@ -110,7 +122,9 @@ impl BlockContext {
                 loops: vec![],
                 regexes,
                 tokens: text::Tokens::default(),
-                rounds: 0,
+                actions: 0,
+                limits,
+                depth: 0,
                 stack_base: 0,
                 _literals: (literals, pointers),
                 _cells: cells,
@@ -118,11 +132,12 @@ impl BlockContext {
         })
     }
 
-    /// Prepares for a block; `record` is the payload it continues, if it does.
-    pub fn begin(&mut self, record: Option<&[u8]>) {
+    /// Prepares for a block that may run so many statements; `record` is the payload it continues, if it does.
+    pub fn begin(&mut self, record: Option<&[u8]>, actions: u64) {
         self.error = 0;
         self.record = record.map_or(std::ptr::null(), <[u8]>::as_ptr);
-        self.state.rounds = 0;
+        self.state.actions = actions;
+        self.state.depth = 0;
         let here = 0u8;
         self.state.stack_base = std::ptr::from_ref(&here) as usize;
     }
@@ -161,7 +176,7 @@ impl BlockContext {
         let sites = &self.state.tables.errors;
         if let Some(site) = usize::try_from(site).ok().and_then(|at| sites.get(at)) {
             let message = message.unwrap_or_else(|| site.kind.to_string());
-            self.error = 1;
+            self.error = context::RAISED;
             self.state.raised = Some(RaisedError { message, site: site.clone() });
         }
     }
@@ -178,7 +193,7 @@ impl State {
     /// Keeps a new string until the block ends, cut to the longest that scripts can have; gives its
     /// address.
     fn keep_bytes(&mut self, bytes: &[u8]) -> i64 {
-        let most = ntap_compiler::types::MAX_STRING as usize - 1;
+        let most = self.limits.string_bytes as usize - 1;
         let text = values::c_string(&bytes[..bytes.len().min(most)]);
         self.keep(text.into())
     }

@@ -18,8 +18,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use cranelift_codegen::entity::EntityRef;
-use ntap_compiler::hir::{Attach, EventId, ProbeId};
+use ntap_compiler::hir::{Attach, EventId, ProbeId, max_nesting};
 use ntap_compiler::layout::Storage;
+use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::Role;
 use ntap_compiler::pipeline::{Analyzed, Compiled};
 use ntap_compiler::source::{SourceMap, Span};
@@ -53,6 +54,8 @@ pub struct SessionOptions {
     pub load_only: bool,
     /// Do not show the globals that nothing reads at the end.
     pub hide_globals: bool,
+    /// The limits user blocks run under.
+    pub limits: Limits,
     /// Say on standard error what is done.
     pub verbose: bool,
     /// `-o`: write the script's output to a file.
@@ -92,6 +95,8 @@ pub fn run(
     };
     let target_pid = target.as_ref().map(TargetProcess::pid).or(options.process).unwrap_or(0);
     let Analyzed { script, layout, .. } = analyzed;
+    let mut limits = options.limits;
+    limits.nesting.get_or_insert_with(|| max_nesting(&script));
     let layout = Rc::new(layout);
     let kernel_half = match &object {
         Some(object) => Some(KernelHalf::load(object, &script, &layout, target_pid, options)?),
@@ -106,7 +111,7 @@ pub fn run(
     let native = NativeCode::compile(lowered.user).map_err(SessionError::Native)?;
     let shared = kernel_half.as_ref().map_or(std::ptr::null_mut(), KernelHalf::shared_address);
     let mut context =
-        BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared);
+        BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
     context.state.target = i64::from(target_pid);
     let mut session = Session {
         points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
@@ -122,6 +127,7 @@ pub fn run(
         timing: None,
         places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
         verbose: options.verbose,
+        limits,
         shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
@@ -156,6 +162,7 @@ struct Session<'a> {
     /// Where the probes stand in the script.
     places: Vec<(ProbeId, Span)>,
     verbose: bool,
+    limits: Limits,
     /// Whether globals that nothing reads are shown at the end.
     shows_globals: bool,
 }
@@ -291,13 +298,13 @@ impl Session<'_> {
             half.stop(must_settle);
         }
         self.handle_records();
-        let failed = self.outcome.errors > 0;
+        let failed = self.failed();
         self.run_probes(|attach| match attach {
             Attach::End(sequence) if !failed => Some(*sequence),
             Attach::Error(sequence) if failed => Some(*sequence),
             _ => None,
         });
-        if self.shows_globals && self.outcome.errors == 0 {
+        if self.shows_globals && !failed {
             if let Err(error) = self.context.display_globals() {
                 eprintln!("WARNING: showing the globals: {error}");
             }
@@ -350,7 +357,10 @@ impl Session<'_> {
                     let role = Role::Event(EventId::new(event as usize));
                     self.run_quietly(role, Some(&payload));
                 }
-                Record::Error(site) => self.kernel_error(site),
+                Record::Error(site) => {
+                    self.kernel_error(site);
+                    self.go_on(&half);
+                }
                 Record::Exit => self.ending = true,
             }
             handled += 1;
@@ -360,6 +370,7 @@ impl Session<'_> {
         }
         if let Some(site) = half.take_lost_error() {
             self.kernel_error(site);
+            self.go_on(&half);
         }
         if half.exit_called() {
             self.ending = true;
@@ -367,6 +378,13 @@ impl Session<'_> {
         self.kernel_half = Some(half);
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
+    }
+
+    /// Lets kernel handlers go on, which an error has stopped, unless the session is to end.
+    fn go_on(&self, half: &KernelHalf) {
+        if !self.ending && !half.exit_called() {
+            half.go_live();
+        }
     }
 
     /// Says once that intervals may not be exact, when they cannot be made so.
@@ -399,7 +417,11 @@ impl Session<'_> {
     }
 
     fn run_quietly(&mut self, role: Role, payload: Option<&[u8]>) {
-        self.context.begin(payload);
+        let actions = match role {
+            Role::Event(_) => self.limits.actions,
+            Role::Probe(_) | Role::Function(_) => self.limits.actions_interruptible,
+        };
+        self.context.begin(payload, actions);
         let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
         if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
@@ -419,13 +441,20 @@ impl Session<'_> {
         }
     }
 
-    /// Prints the error of a handler; the session ends.
+    /// Whether there were more errors than the session goes on with.
+    fn failed(&self) -> bool {
+        self.outcome.errors > self.limits.errors
+    }
+
+    /// Prints the error of a handler; after too many the session ends.
     fn report(&mut self, error: &RaisedError) {
         let place = self.sources.locate(error.site.span);
         let message = format!("ERROR: {} near {} at {place}\n", error.message, error.site.near);
         self.output.flush(&mut self.context.state.output);
         write_message(&mut self.context.state.output, &message);
         self.outcome.errors += 1;
-        self.ending = true;
+        if self.failed() {
+            self.ending = true;
+        }
     }
 }

@@ -189,6 +189,12 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.locate(location);
     }
 
+    fn count_statement(&mut self, _: Span) {
+        // Straight code ends by itself: rounds of loops are what is counted.
+    }
+
+    fn settle_count(&mut self, _: Span, _: &str) {}
+
     fn count_round(&mut self, site: ErrorSite) {
         let Some(rounds) = self.rounds else { return };
         let index = self.tables.error(site);
