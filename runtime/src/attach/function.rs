@@ -56,16 +56,15 @@ pub(super) fn attach_together(
     let addresses: Vec<u64> = functions.iter().map(|function| function.address).collect();
     let cookies: Vec<u64> = (0..functions.len() as u64).collect();
     let mut attached = Attached { descriptors: vec![], failed: vec![] };
-    let mut ranges = vec![0..functions.len()];
-    while let Some(range) = ranges.pop() {
-        let (some, their) = (&addresses[range.clone()], &cookies[range.clone()]);
+    let mut ranges = vec![(0, functions.len())];
+    while let Some((from, to)) = ranges.pop() {
+        let (some, their) = (&addresses[from..to], &cookies[from..to]);
         match sys::link_functions(program, some, their, returns) {
             Ok(link) => attached.descriptors.push(link),
-            Err(error) if range.len() == 1 => attached.failed.push((range.start, error)),
+            Err(error) if to - from == 1 => attached.failed.push((from, error)),
             Err(_) => {
-                let middle = range.start + range.len() / 2;
-                ranges.push(range.start..middle);
-                ranges.push(middle..range.end);
+                let middle = from + (to - from) / 2;
+                ranges.extend([(from, middle), (middle, to)]);
             }
         }
     }
