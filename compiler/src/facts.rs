@@ -92,6 +92,14 @@ pub trait Facts {
         Err(NoFunctions { reason: "the symbols of this kernel are not known".to_string() })
     }
 
+    /// The addresses of the functions in the source files whose path, or end of their path, matches the
+    /// pattern, ascending: as far as that can be told without debug information. `None` when no such file is
+    /// known.
+    fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
+        let _ = pattern;
+        None
+    }
+
     /// The newest instruction set version the kernel accepts.
     fn cpu_version(&self) -> CpuVersion;
 

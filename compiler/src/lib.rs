@@ -15,7 +15,7 @@ pub mod diagnostic;
 pub mod facts;
 pub mod families;
 pub mod format;
-mod glob;
+pub mod glob;
 pub mod hir;
 pub mod histogram;
 pub mod layout;

@@ -45,9 +45,6 @@ struct Found {
 /// Finds the functions of a point.
 fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let Some(wanted) = wanted(request) else { return vec![] };
-    if wanted.file.is_some() {
-        return missing::refuse(request, diagnostics);
-    }
     let mut found = match search(request, &wanted) {
         Ok(found) => found,
         Err(missing) => {
@@ -61,6 +58,13 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
             return vec![];
         }
     };
+    if let Some(file) = wanted.file {
+        let Some(addresses) = request.facts.functions_of_file(file) else {
+            missing::report_file(file, wanted.span, diagnostics);
+            return vec![];
+        };
+        found.retain(|function| addresses.binary_search(&function.address).is_ok());
+    }
     if wanted.exported {
         found.retain(|f| request.facts.symbol_address(&format!("__ksymtab_{}", f.name)).is_some());
     }
@@ -79,7 +83,8 @@ fn wanted<'a>(request: &'a Request<'_>) -> Option<Wanted<'a>> {
     };
     let (text, span) = argument("function")?;
     let (pattern, file) = match text.split_once('@') {
-        Some((name, file)) => (name, Some(file)),
+        // Without the line: in functions there is one place, the entry.
+        Some((name, file)) => (name, file.split(':').next()),
         None => (text, None),
     };
     // One function is found by its name; which file it is in does not matter.

@@ -5,6 +5,7 @@
 
 mod config;
 mod cpus;
+mod function_files;
 mod isa;
 pub mod kallsyms;
 #[cfg(test)]
@@ -125,6 +126,10 @@ impl Facts for LiveKernel {
             }
         }
         Ok(())
+    }
+
+    fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
+        function_files::functions_of(self.kallsyms(), pattern)
     }
 
     fn cpu_version(&self) -> CpuVersion {

@@ -5,6 +5,7 @@ use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::families::Request;
 use crate::glob;
 use crate::hir::Point;
+use crate::source::Span;
 
 /// Reports that nothing matches, with the names that are near and the reason where it is known.
 pub(super) fn report(request: &Request<'_>, wanted: &Wanted<'_>, diagnostics: &mut Diagnostics) {
@@ -55,6 +56,21 @@ pub(super) fn report(request: &Request<'_>, wanted: &Wanted<'_>, diagnostics: &m
             diagnostic.suggest(pattern, near);
         }
     }
+}
+
+/// Reports that no source file matches.
+pub(super) fn report_file(file: &str, span: Span, diagnostics: &mut Diagnostics) {
+    diagnostics
+        .error(
+            codes::UNKNOWN_FUNCTION_POINT,
+            span,
+            format!("no source file of the kernel is known that matches `{file}`"),
+        )
+        .label("unknown source file")
+        .note(
+            "files are known by a table made of other kernels: those of the kernel proper, not of modules",
+        )
+        .help("a path begins at the top of the kernel's sources: `*@net/socket.c`");
 }
 
 /// Points that would take debug information.
