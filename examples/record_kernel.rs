@@ -59,6 +59,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             facts.push_str(&format!("config {option} {value}\n"));
         }
     }
+    for name in &tracepoints {
+        if let Some(system) = kernel.tracepoint_systems().get(name) {
+            facts.push_str(&format!("tracepoint {system} {name}\n"));
+        }
+    }
     fs::write(folder.join("facts.txt"), facts)?;
     println!("{}: {} bytes of types", folder.display(), reduced.len());
     Ok(())

@@ -3,6 +3,7 @@
 //! The runtime answers from the live kernel, tests from a recorded one. Every answer is computed on
 //! first use: a script that needs nothing asks nothing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::btf::Btf;
@@ -98,6 +99,13 @@ pub trait Facts {
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
         let _ = pattern;
         None
+    }
+
+    /// The tracepoints that belong to a system, as tracefs lists them: by name, the name of the system
+    /// (`sched_switch`: `sched`). Empty where tracefs cannot be read; some tracepoints are in no system.
+    fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
+        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+        NONE
     }
 
     /// The newest instruction set version the kernel accepts.

@@ -24,6 +24,7 @@ use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
 use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId};
 use crate::histogram::Histogram;
+use crate::regex::Automaton;
 use crate::source::Span;
 use crate::syscalls::Routes;
 use crate::types::Type;
@@ -105,6 +106,9 @@ pub struct Layout {
     pub taken: BTreeMap<ProbeId, Vec<ArrayId>>,
     /// The bodies of functions as kernel code runs them, one for each overload.
     pub kernel_functions: BTreeMap<FunctionId, Vec<Body>>,
+    /// The regular expressions that kernel code matches, with their tables. These follow each other in a
+    /// constant of the object.
+    pub automata: Vec<(String, Automaton)>,
 }
 
 /// Where a global lives.
@@ -298,6 +302,12 @@ impl Layout {
     /// Bytes of `.bss`.
     pub fn shared_bytes(&self) -> u32 {
         self.shared_offset(self.shared.len() as u32)
+    }
+
+    /// The table of a regular expression, its offset among them.
+    pub fn automaton(&self, index: usize) -> (&Automaton, u32) {
+        let before = self.automata[..index].iter().map(|(_, a)| a.bytes().len() as u32);
+        (&self.automata[index].1, before.sum())
     }
 
     /// The element of the scratch map that is a probe's. Handlers of which one calls the other run one

@@ -1,6 +1,6 @@
 //! A kernel recorded in `tests/kernels/` by `examples/record_kernel.rs`: the same answers everywhere.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -16,6 +16,7 @@ pub(crate) struct RecordedKernel {
     btf: Result<Btf, NoBtf>,
     /// Lines of address, name and, for those of modules, module.
     functions: String,
+    tracepoint_systems: BTreeMap<String, String>,
 }
 
 impl RecordedKernel {
@@ -29,6 +30,7 @@ impl RecordedKernel {
             architecture: Architecture::X86_64,
             cpu: CpuVersion::V3,
             config: HashMap::new(),
+            tracepoint_systems: BTreeMap::new(),
             btf: Ok(Btf::parse(types).expect("recorded types are BTF")),
             functions: fs::read_to_string(folder.join("functions.txt")).unwrap_or_default(),
         };
@@ -41,6 +43,9 @@ impl RecordedKernel {
                 ["cpu", "4"] => kernel.cpu = CpuVersion::V4,
                 ["config", name, value] => {
                     kernel.config.insert(name.to_string(), value.to_string());
+                }
+                ["tracepoint", system, name] => {
+                    kernel.tracepoint_systems.insert(name.to_string(), system.to_string());
                 }
                 _ => panic!("{}: `{line}` is not understood", folder.display()),
             }
@@ -75,6 +80,10 @@ impl Facts for RecordedKernel {
 
     fn btf(&self) -> Result<&Btf, NoBtf> {
         self.btf.as_ref().map_err(NoBtf::clone)
+    }
+
+    fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
+        &self.tracepoint_systems
     }
 
     fn symbol_address(&self, _name: &str) -> Option<u64> {

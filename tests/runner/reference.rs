@@ -35,7 +35,7 @@ fn functions() -> String {
 
 fn builtin(page: &mut String, row: &Builtin) {
     let place = match row.kernel {
-        Kernel::Inline(_) => "In kernel probes it is computed in the handler.",
+        Kernel::Inline(_) | Kernel::Pure(_) => "In kernel probes it is computed in the handler.",
         Kernel::Deferred => {
             "In kernel probes it is computed in userspace, after the event; what follows from it is, too."
         }

@@ -58,6 +58,8 @@ pub enum Kind {
 pub enum Kernel {
     /// By emitting code.
     Inline(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
+    /// The same; what it gives depends on its arguments alone, so that userspace may as well compute it.
+    Pure(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
     /// It cannot; the call is made by the handler's continuation in userspace.
     Deferred,
     /// The same, and the kernel handler ends there.
@@ -68,6 +70,7 @@ impl std::fmt::Debug for Kernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Kernel::Inline(_) => "Inline",
+            Kernel::Pure(_) => "Pure",
             Kernel::Deferred => "Deferred",
             Kernel::DeferredLast => "DeferredLast",
         })

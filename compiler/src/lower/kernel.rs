@@ -9,10 +9,12 @@ mod half;
 mod memory;
 mod records;
 mod registers;
+mod routine;
 mod stats;
 mod syscall;
 mod text;
 
+pub use routine::RoutineUse;
 pub use text::can_format;
 
 use cranelift_codegen::ir::{
@@ -27,7 +29,7 @@ use super::{
 };
 use crate::backend::names;
 use crate::facts::Architecture;
-use crate::hir::{Body, ExprKind, Point, ProbeId, Script, StmtKind};
+use crate::hir::{Body, Comparison, Expr, ExprKind, Point, ProbeId, Script, StmtKind};
 use crate::layout::{Layout, control};
 use crate::source::Span;
 use crate::types::{Type, Types};
@@ -42,6 +44,8 @@ pub mod variables {
     pub const CELLS: u32 = 2;
     /// Zeros, to fill memory from.
     pub const ZEROS: u32 = 3;
+    /// The tables of regular expressions, constant.
+    pub const TABLES: u32 = 4;
 }
 
 /// The most rounds of loops in one hit of a probe: MAXACTION.
@@ -141,6 +145,19 @@ pub(super) fn function(
     builder.seal_all_blocks();
     builder.finalize(frontend_config());
     KernelFunction { probe: id, function, scratch_bytes }
+}
+
+/// Makes the functions of ours that handlers call, and that those call.
+pub(super) fn routines(
+    layout: &Layout,
+    features: KernelFeatures,
+    tables: &mut Tables,
+) -> Vec<Function> {
+    let mut functions = vec![];
+    while functions.len() < tables.routines.len() {
+        functions.push(routine::function(functions.len() as u32, layout, tables, features));
+    }
+    functions
 }
 
 impl KernelCode<'_, '_> {
@@ -279,17 +296,35 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
     found
 }
 
-/// Whether kernel handlers have loops.
-pub fn has_kernel_loops(script: &Script, layout: &Layout) -> bool {
-    let handlers = script.probes.values().filter(|p| p.point.attach.in_kernel());
-    handlers.into_iter().any(|p| uses_loops(&p.body.statements))
-        || layout.kernel_functions.values().flatten().any(|b| uses_loops(&b.statements))
+/// Whether kernel handlers have loops, in their own code or in functions of ours that they call.
+pub fn has_kernel_loops(script: &Script, types: &Types, layout: &Layout) -> bool {
+    let handlers = script.probes.values().filter(|p| p.point.attach.in_kernel()).map(|p| &p.body);
+    let mut bodies = handlers.chain(layout.kernel_functions.values().flatten());
+    bodies.any(|b| uses_loops(&b.statements) || uses_routines(b, types))
 }
 
 fn uses_loops(statements: &[crate::hir::Stmt]) -> bool {
     let mut found = false;
     crate::hir::each_statement(statements, &mut |s| {
         found |= matches!(s.kind, StmtKind::Loop { .. });
+    });
+    found
+}
+
+/// Whether code does with strings what may need a function of ours.
+fn uses_routines(body: &Body, types: &Types) -> bool {
+    let is_text = |e: &Expr| matches!(types.expressions[e.id], Type::Text(_));
+    let mut found = false;
+    crate::hir::each_expression(&body.statements, &mut |e| {
+        found |= match &e.kind {
+            ExprKind::Compare { left, operator, .. } => {
+                let order = !matches!(operator, Comparison::Equal | Comparison::NotEqual);
+                is_text(left) && (order || types.expressions[left.id].bytes() > 64)
+            }
+            ExprKind::Sprint(_) | ExprKind::Match { .. } => true,
+            ExprKind::Call { arguments, .. } => arguments.iter().any(is_text),
+            _ => false,
+        }
     });
     found
 }

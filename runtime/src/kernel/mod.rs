@@ -11,6 +11,7 @@ pub mod kallsyms;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ pub struct LiveKernel {
     cpu_version: OnceLock<CpuVersion>,
     kallsyms: OnceLock<Kallsyms>,
     possible_cpus: OnceLock<usize>,
+    tracepoint_systems: OnceLock<BTreeMap<String, String>>,
 }
 
 impl LiveKernel {
@@ -130,6 +132,14 @@ impl Facts for LiveKernel {
 
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
         function_files::functions_of(self.kallsyms(), pattern)
+    }
+
+    fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
+        self.tracepoint_systems.get_or_init(|| {
+            let text = sys::read_tracefs("available_events").unwrap_or_default();
+            let events = text.lines().filter_map(|line| line.split_once(':'));
+            events.map(|(system, name)| (name.to_string(), system.to_string())).collect()
+        })
     }
 
     fn cpu_version(&self) -> CpuVersion {

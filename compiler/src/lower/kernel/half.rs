@@ -288,7 +288,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
     fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], span: Span) -> Operand {
         self.call_span = span;
         match builtin.kernel {
-            Kernel::Inline(lower) => lower(self, arguments),
+            Kernel::Inline(lower) | Kernel::Pure(lower) => lower(self, arguments),
             Kernel::Deferred | Kernel::DeferredLast => {
                 unreachable!("`partition` leaves no `{}` in kernel code", builtin.name)
             }
@@ -387,8 +387,8 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         unreachable!("`partition` leaves no histograms in kernel code")
     }
 
-    fn matches(&mut self, _: &Text, _: &str) -> Value {
-        unreachable!("`partition` leaves no regular expressions in kernel code")
+    fn matches(&mut self, text: &Text, regex: &str) -> Value {
+        self.text_matches(text, regex)
     }
 
     fn array_contains_matching(&mut self, _: ArrayId, _: &[Operand], _: i64) -> Value {
