@@ -25,6 +25,7 @@ pub mod lower;
 pub mod object;
 pub mod partition;
 pub mod pipeline;
+pub mod program_file;
 pub mod regex;
 pub mod registers;
 pub mod resolve;

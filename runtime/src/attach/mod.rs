@@ -4,6 +4,7 @@
 //! file per family of events; which of several ways is taken has been decided before.
 
 mod function;
+mod instruction;
 mod perf;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,22 @@ pub enum AttachPoint {
         /// With one link for all.
         together: bool,
     },
+    /// An instruction of a program file (`ProgramKind::UprobeMulti`, or `ProgramKind::Kprobe` where that is not
+    /// known).
+    Instruction {
+        /// How scripts call it.
+        name: String,
+        /// The file.
+        path: String,
+        /// The place in the file.
+        offset: u64,
+        /// The place in the file of a counter that is raised while the program is attached; 0 without.
+        semaphore: u64,
+        /// When the function returns that begins there.
+        returns: bool,
+        /// Whether the program is of the kind that is attached by a link of its own.
+        multi: bool,
+    },
     /// Something that is counted (`ProgramKind::PerfEvent`).
     Counted {
         /// How scripts call it.
@@ -75,7 +92,9 @@ impl fmt::Display for AttachPoint {
                     _ => write!(f, "{end}{} kernel functions", functions.len()),
                 }
             }
-            AttachPoint::Counted { name, .. } => f.write_str(name),
+            AttachPoint::Counted { name, .. } | AttachPoint::Instruction { name, .. } => {
+                f.write_str(name)
+            }
         }
     }
 }
@@ -138,6 +157,12 @@ impl fmt::Display for AttachError {
             (AttachPoint::Functions { .. }, libc::EINVAL) => {
                 f.write_str("the kernel does not allow to probe this function")
             }
+            (AttachPoint::Instruction { path, .. }, libc::EINVAL) => {
+                write!(f, "the kernel cannot put a breakpoint into {path} here")
+            }
+            (AttachPoint::Instruction { path, .. }, libc::EIO) => {
+                write!(f, "{path} is on a file system whose programs cannot be probed")
+            }
             (AttachPoint::Counted { .. }, libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP) => {
                 f.write_str("this machine does not count such events")
             }
@@ -165,6 +190,9 @@ pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, Atta
         AttachPoint::RawTracepoint { name } => tracepoint::attach_raw(program, name),
         AttachPoint::Tracepoint { category, name } => {
             tracepoint::attach_tracefs(program, category, name)
+        }
+        AttachPoint::Instruction { path, offset, semaphore, returns, multi, .. } => {
+            instruction::attach(program, path, *offset, *semaphore, *returns, *multi)
         }
         AttachPoint::Counted { event, rate, process, .. } => {
             perf::attach_counted(program, *event, *rate, *process)
