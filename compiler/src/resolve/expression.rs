@@ -52,6 +52,11 @@ impl Resolver<'_> {
         let kind = match &expression.kind {
             ExpressionKind::Literal(LiteralValue::Number(n)) => ExprKind::Number(*n),
             ExpressionKind::Literal(LiteralValue::String(s)) => ExprKind::Text(s.clone()),
+            ExpressionKind::Variable(name)
+                if let Some(argument) = scope.substitution.take(name) =>
+            {
+                return Some(argument);
+            }
             ExpressionKind::Variable(_) | ExpressionKind::Element { .. } => {
                 ExprKind::Read(self.target(scope, expression)?)
             }
@@ -344,7 +349,8 @@ impl Resolver<'_> {
         if self.is_function(&function.text, function.span) {
             return self.invoke(scope, function, arguments, span);
         }
-        let Some(builtin) = builtins::find(&function.text) else {
+        let with_arity = builtins::with_arity(&function.text, arguments.len());
+        let Some(builtin) = with_arity.or_else(|| builtins::find(&function.text)) else {
             let names = builtins::all()
                 .map(|b| b.name)
                 .chain(PRINTERS.iter().map(|p| p.name))

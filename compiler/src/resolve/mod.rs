@@ -14,6 +14,7 @@ mod entry;
 mod expression;
 mod function;
 mod global;
+mod inline;
 mod iteration;
 mod print;
 mod shared;
@@ -153,6 +154,8 @@ struct Scope<'p> {
     point: Option<&'p Point>,
     body: Body,
     locals: HashMap<String, LocalId>,
+    /// What the names of parameters stand for, where a call is replaced by what it returns.
+    substitution: inline::Substitution,
     /// How many loops surround the statement.
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
@@ -163,7 +166,15 @@ struct Scope<'p> {
 
 impl<'p> Scope<'p> {
     fn new(point: Option<&'p Point>, body: Body) -> Scope<'p> {
-        Scope { point, body, locals: HashMap::new(), loops: 0, iterated: vec![], entry: None }
+        Scope {
+            point,
+            body,
+            locals: HashMap::new(),
+            substitution: inline::Substitution::default(),
+            loops: 0,
+            iterated: vec![],
+            entry: None,
+        }
     }
 
     fn local(&mut self, name: &str, span: Span) -> LocalId {

@@ -32,7 +32,9 @@ pub use map::{
 pub use memory::Mapping;
 pub(crate) use memory::lift_locked_memory_limit;
 pub use perf_event::{CountedEvent, CountsOf, PerfEvent, Rate, open_perf_event, set_program};
-pub use process::{PollResult, kernel_release, membarrier_global, open_pidfd, poll_readable};
+pub use process::{
+    PollResult, kernel_release, membarrier_global, open_pidfd, poll_readable, run_shell,
+};
 pub use program::{
     LoadRefused, ProgramInfoRecords, ProgramSpec, TestRun, load_btf, load_program, test_run,
 };
