@@ -151,6 +151,7 @@ impl Parsed {
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
+        let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
         let asks_program = script.probes.values().any(|p| match &p.point.attach {
             Attach::Instruction(i) => matches!(i.only_in, OnlyIn::Program { .. }),
             _ => false,
@@ -165,7 +166,7 @@ impl Parsed {
             }
         };
         let architecture = options.facts.architecture();
-        let features = KernelFeatures { may_goto, architecture, program_path };
+        let features = KernelFeatures { may_goto, actions, architecture, program_path };
         Some(Analyzed { script, types, layout, features })
     }
 }
@@ -442,6 +443,13 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Function(points) => {
+            let kind = if points.returns { "kretprobe" } else { "kprobe" };
+            match &points.targets[..] {
+                [target] => format!("{kind}/{}", target.name),
+                _ => kind.to_string(),
+            }
+        }
         Attach::Syscall(point) => {
             let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
             format!("{kind}/{}", point.tracepoint())

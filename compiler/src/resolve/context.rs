@@ -67,6 +67,9 @@ impl Resolver<'_> {
         scope: &mut Scope<'_>,
         expression: &Expression,
     ) -> Option<Expr> {
+        if let Some(kept) = self.implicit_entry(scope, expression) {
+            return kept;
+        }
         if let ExpressionKind::Context(name) = &expression.kind
             && let Some(text) = self.all_variables(scope, name, expression.span)
         {
@@ -105,9 +108,11 @@ impl Resolver<'_> {
     fn all_variables(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Expr> {
         let point = scope.point?;
         if let Some((_, text)) = point.identity.texts.iter().find(|(of, _)| *of == name) {
+            self.uses.all = true;
             return Some(self.expr(span, ExprKind::Text(text.clone())));
         }
         let variables = self.variables_of(scope, name)?;
+        self.uses.all = true;
         let texts: Vec<String> =
             variables.iter().map(|&at| format!("{}=%#x", point.context[at].name)).collect();
         let format = Format::parse(&texts.join(" ")).ok()?;
@@ -127,6 +132,7 @@ impl Resolver<'_> {
         span: Span,
     ) -> Option<Expr> {
         let point = scope.point?;
+        self.uses.all = true;
         let mut texts = vec![];
         for &at in variables {
             let variable = &point.context[at];
@@ -239,6 +245,7 @@ impl Resolver<'_> {
                 .help("give it to the function as an argument");
             return None;
         };
+        self.uses.names.insert(plain.to_string());
         let Some(at) = point.context.iter().position(|v| v.name == plain) else {
             let no_btf = point.context.is_empty() && point.attach.in_kernel();
             let missing = if no_btf { self.facts.btf().err() } else { None };

@@ -146,8 +146,8 @@ impl Resolver<'_> {
             ExpressionKind::Constant(literal) => {
                 return self.enumerator(literal, span);
             }
+            ExpressionKind::Entry(inner) => return self.entry_value(scope, inner, span),
             ExpressionKind::ProbeWrite(_)
-            | ExpressionKind::Entry(_)
             | ExpressionKind::Perf(_)
             | ExpressionKind::Var { .. }
             | ExpressionKind::EnumName(_)
@@ -177,7 +177,9 @@ impl Resolver<'_> {
     /// `@defined(of)`: whether it would resolve.
     fn is_defined(&mut self, scope: &mut Scope<'_>, of: &Expression) -> bool {
         let kept = std::mem::take(self.diagnostics);
+        let entry = scope.entry.clone();
         let found = self.context_expression(scope, of).is_some();
+        scope.entry = entry;
         *self.diagnostics = kept;
         found
     }

@@ -10,6 +10,7 @@ mod alias;
 mod braces;
 mod constant;
 mod context;
+mod entry;
 mod expression;
 mod function;
 mod global;
@@ -18,6 +19,7 @@ mod iteration;
 mod pointer;
 mod pretty;
 mod print;
+mod shared;
 mod statement;
 
 use std::collections::HashMap;
@@ -25,10 +27,12 @@ use std::collections::HashMap;
 use cranelift_codegen::entity::SecondaryMap;
 
 use alias::Expanded;
+use entry::EntryState;
 use function::Functions;
 use global::Globals;
 use pointer::{Owner, Pointees};
 pub(crate) use print::is_printer;
+use shared::{ContextUse, Shared};
 
 use crate::btf::TypeId;
 use crate::diagnostic::{Diagnostics, codes};
@@ -64,6 +68,7 @@ pub fn resolve<'a>(
             aliases: vec![],
             pointees: std::mem::take(&mut pointees),
             pointees_of: SecondaryMap::new(),
+            uses: ContextUse::default(),
         };
         resolver.declarations(scripts);
         let Resolver { script, pointees: learned, .. } = resolver;
@@ -145,6 +150,8 @@ struct Resolver<'a> {
     pointees: Pointees,
     /// What the values of expressions point to.
     pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
+    /// The `$variables` that the handler being resolved has asked for.
+    uses: ContextUse,
 }
 
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
@@ -167,6 +174,8 @@ struct Scope<'p> {
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
     iterated: Vec<GlobalId>,
+    /// What a handler of a return wants from the entry.
+    entry: Option<EntryState>,
 }
 
 impl<'p> Scope<'p> {
@@ -182,6 +191,7 @@ impl<'p> Scope<'p> {
             substitution: inline::Substitution::default(),
             loops: 0,
             iterated: vec![],
+            entry: None,
         }
     }
 
@@ -264,12 +274,24 @@ impl<'a> Resolver<'a> {
                 self.report(tried, point.span);
             }
             matched |= !found.is_empty();
+            let mut shared = Shared::default();
             for resolved in found {
-                let body = {
-                    let conditions = [&point.condition, &expanded.point.condition];
-                    self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span)
-                };
-                self.script.probes.push(Probe { point: resolved, span: point.span, body });
+                if shared.take(&mut self.script, &resolved) {
+                    continue;
+                }
+                let conditions = [&point.condition, &expanded.point.condition];
+                self.uses = ContextUse::default();
+                let (body, at_entry) =
+                    self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
+                let hidden = at_entry.map(|probe| self.script.probes.push(probe));
+                let probe = Probe { point: resolved, span: point.span, body };
+                let mut probes = vec![self.script.probes.push(probe)];
+                probes.extend(hidden);
+                shared.note(probes, std::mem::take(&mut self.uses));
+                if self.diagnostics.has_errors() {
+                    // The other functions of a pattern would repeat them.
+                    break;
+                }
             }
             if expanded.point.sufficient && matched {
                 break;
@@ -278,6 +300,8 @@ impl<'a> Resolver<'a> {
         matched
     }
 
+    /// Resolves a handler, with the hidden one that keeps values for it at the entry of the function at
+    /// whose return it runs.
     fn handler(
         &mut self,
         point: &Point,
@@ -285,7 +309,7 @@ impl<'a> Resolver<'a> {
         conditions: &[&Option<Box<ast::Expression>>],
         handler: &ast::Statement,
         span: Span,
-    ) -> Body {
+    ) -> (Body, Option<Probe>) {
         let mut scope = Scope::new(Some(point), self.script.new_body(), span);
         let mut statements = vec![];
         let mut armed: Vec<&ast::Expression> = vec![];
@@ -303,7 +327,9 @@ impl<'a> Resolver<'a> {
             self.cite(reported, span, "for this probe point");
         }
         scope.body.statements = statements;
-        scope.body
+        let Scope { mut body, entry, .. } = scope;
+        let at_entry = entry.map(|state| self.finish_entry(state, span, &mut body));
+        (body, at_entry)
     }
 
     /// `if (condition)` behind a probe point: while it is false the handler does nothing.

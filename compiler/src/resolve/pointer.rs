@@ -144,6 +144,11 @@ impl Resolver<'_> {
         }
     }
 
+    /// Something is given a pointer.
+    pub(super) fn learn_pointee(&mut self, holder: Holder, pointee: TypeId) {
+        self.pointees.learn(holder, pointee);
+    }
+
     /// A local takes the values of something else: the loop variables of a `foreach`.
     pub(super) fn learn_local(&mut self, scope: &Scope<'_>, name: &str, from: &Holder) {
         if let Some(pointee) = self.known_pointee(from) {
