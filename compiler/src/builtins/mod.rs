@@ -8,6 +8,7 @@ mod context;
 mod control;
 mod memory;
 mod registers;
+mod stack;
 mod symbol;
 mod text;
 mod time;
@@ -90,6 +91,8 @@ pub enum User {
     WithSite(RuntimeFunction),
     /// A constant.
     Constant(i64),
+    /// Another builtin, with calls of these as further arguments: in both halves.
+    StandsFor(&'static str, &'static [&'static str]),
 }
 
 /// Every builtin.
@@ -101,6 +104,8 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         control::ROWS,
         memory::ROWS,
         symbol::ROWS,
+        stack::ROWS,
+        stack::USER_ROWS,
         text::ROWS,
     ]
     .into_iter()
