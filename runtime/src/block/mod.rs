@@ -10,6 +10,7 @@ mod histogram;
 mod kernel_array;
 mod order;
 mod regex;
+mod services;
 mod stack;
 mod stats;
 mod text;
@@ -62,6 +63,7 @@ pub struct State {
     texts: Vec<Rc<CStr>>,
     loops: Vec<Option<Loop>>,
     regexes: regex::Regexes,
+    services: services::Services,
     /// What `tokenize` goes on with; one for the whole script, as blocks run one at a time.
     tokens: text::Tokens,
     /// How many statements the running block may still run.
@@ -125,6 +127,7 @@ impl BlockContext {
                 texts: vec![],
                 loops: vec![],
                 regexes,
+                services: services::Services::default(),
                 tokens: text::Tokens::default(),
                 actions: 0,
                 limits,
