@@ -114,10 +114,10 @@ impl File {
 
 /// The name as the source has it.
 fn demangled(name: &str) -> String {
-    if name.starts_with("_R") || name.starts_with("_ZN") {
-        if let Ok(name) = rustc_demangle::try_demangle(name) {
-            return format!("{name:#}");
-        }
+    if (name.starts_with("_R") || name.starts_with("_ZN"))
+        && let Ok(name) = rustc_demangle::try_demangle(name)
+    {
+        return format!("{name:#}");
     }
     if name.starts_with("_Z")
         && let Ok(symbol) = cpp_demangle::Symbol::new(name)
