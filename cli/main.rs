@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ntap_compiler::diagnostic::{codes, suggest};
 use ntap_compiler::facts::Facts as _;
 use ntap_compiler::object;
 use ntap_runtime::kernel::LiveKernel;
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
 }
 
 fn act(options: &Options) -> Result<ExitCode, Failure> {
+    if let Action::Explain(code) = &options.action {
+        return explain(code);
+    }
     if let Some(listing) = options.listing {
         let library = library::library(&options.library_directories)?;
         let text = match listing {
@@ -54,7 +58,23 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
         Action::Emit(stage) => emit::emit(*stage, &mut compilation),
         Action::Build(output) => build(&mut compilation, output),
         Action::Run => run(options, compilation, kernel.clone()),
+        // Has been done: it needs no script.
+        Action::Explain(_) => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Prints the entry of a code.
+fn explain(code: &str) -> Result<ExitCode, Failure> {
+    let wanted = code.trim().trim_matches(['[', ']']).to_ascii_uppercase();
+    let Some(found) = codes::ALL.iter().find(|code| code.id == wanted) else {
+        let help = suggest::did_you_mean(&wanted, codes::ALL.iter().map(|code| code.id));
+        let text = format!("there is no message with the code `{code}`");
+        return Err(Failure::message(text, Some(&help.unwrap_or(
+            "codes are a letter and four digits, as in E0203; docs/reference/diagnostics.md lists them".to_string(),
+        ))));
+    };
+    println!("{}: {}\n\n{}", found.id, found.title, found.explanation);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn build(compilation: &mut Compilation<'_>, output: &std::path::Path) -> Result<ExitCode, Failure> {

@@ -54,6 +54,7 @@ pub(crate) enum Action {
     Run,
     Emit(Stage),
     Build(PathBuf),
+    Explain(String),
 }
 
 /// Lists of what scripts may use.
@@ -214,6 +215,11 @@ enum Sub {
         #[arg(short = 'u')]
         unoptimized: bool,
     },
+    /// Say more about a message, given its code
+    Explain {
+        /// The code, such as E0203
+        code: String,
+    },
     /// Write the kernel half of a script as an ELF object
     Build {
         /// The script file
@@ -348,6 +354,7 @@ impl Options {
                 options.unoptimized = unoptimized;
                 options.set_source(source);
             }
+            Some(Sub::Explain { code }) => options.action = Action::Explain(code),
             Some(Sub::Build { script, output, arguments }) => {
                 options.action = Action::Build(output);
                 options.script = Script::File(script);

@@ -397,3 +397,17 @@ fn a_library_of_ones_own() {
     let output = ntap(&["-I", "/no/such/folder", "-e", "probe begin { exit() }"]);
     assert!(status(&output) == Some(1) && stderr(&output).contains("/no/such/folder"));
 }
+
+#[test]
+fn codes_are_explained() {
+    let output = ntap(&["explain", "e0203"]);
+    assert_eq!(status(&output), Some(0));
+    assert!(
+        stdout(&output).starts_with("E0203: unknown context variable\n"),
+        "{}",
+        stdout(&output)
+    );
+    let output = ntap(&["explain", "E9203"]);
+    assert_eq!(status(&output), Some(1));
+    assert!(stderr(&output).contains("did you mean"), "{}", stderr(&output));
+}

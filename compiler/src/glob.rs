@@ -89,6 +89,27 @@ pub fn alternatives(name: &str) -> Option<Vec<String>> {
     None
 }
 
+/// Whether a dotted name matches a pattern in which `*` stays inside of a component and `**` does not.
+pub(crate) fn matches_path(pattern: &str, name: &str) -> bool {
+    if let Some(rest) = pattern.strip_prefix("**") {
+        return name.char_indices().any(|(at, _)| matches_path(rest, &name[at..]))
+            || matches_path(rest, "");
+    }
+    if let Some(rest) = pattern.strip_prefix('*') {
+        let end = name.find('.').unwrap_or(name.len());
+        return (0..=end)
+            .filter(|&at| name.is_char_boundary(at))
+            .any(|at| matches_path(rest, &name[at..]));
+    }
+    match (pattern.chars().next(), name.chars().next()) {
+        (None, None) => true,
+        (Some(p), Some(n)) if p == n || p == '?' => {
+            matches_path(&pattern[p.len_utf8()..], &name[n.len_utf8()..])
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

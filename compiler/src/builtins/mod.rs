@@ -8,12 +8,15 @@ mod context;
 mod control;
 mod indentation;
 mod memory;
+mod point;
 mod registers;
 mod speculation;
 mod stack;
 mod symbol;
 mod text;
 mod time;
+
+pub use point::{POINT_FUNCTIONS, PointFunction, point_function};
 
 use crate::lower::{KernelCode, Operand};
 use crate::runtime_functions::RuntimeFunction;

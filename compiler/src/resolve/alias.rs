@@ -14,6 +14,8 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Expanded<'a> {
     /// The point.
     pub(super) point: ProbePoint,
+    /// The name of the alias, with what follows it, that led here.
+    pub(super) written: Option<String>,
     /// Runs before the handler, in this order.
     pub(super) prologues: Vec<&'a Statement>,
     /// Runs after it, in this order.
@@ -30,10 +32,20 @@ impl<'a> Resolver<'a> {
             .aliases
             .iter()
             .copied()
-            .filter(|a| is_prefix(&a.alias.components, &point.components))
+            .filter(|a| {
+                let begin = point.components.get(..a.alias.components.len()).unwrap_or_default();
+                let crosses = begin.iter().any(|component| component.name.text.contains("**"));
+                !crosses && is_prefix(&a.alias.components, &point.components)
+                    || spans(&a.alias.components, &point.components)
+            })
             .collect();
         if aliases.is_empty() {
-            return vec![Expanded { point: point.clone(), prologues: vec![], epilogues: vec![] }];
+            return vec![Expanded {
+                point: point.clone(),
+                written: None,
+                prologues: vec![],
+                epilogues: vec![],
+            }];
         }
         if depth == MAX_DEPTH {
             self.diagnostics
@@ -43,14 +55,21 @@ impl<'a> Resolver<'a> {
         }
         let mut found = vec![];
         for alias in aliases {
-            let suffix = &point.components[alias.alias.components.len()..];
+            // `**` stands for all the components there are.
+            let suffix: &[Component] = match spans(&alias.alias.components, &point.components) {
+                true => &[],
+                false => &point.components[alias.alias.components.len()..],
+            };
             for target in &alias.points {
                 let mut target = target.clone();
                 target.components.extend(suffix.iter().cloned());
                 // Errors are about what the user wrote.
                 target.span = point.span;
                 target.optional |= point.optional;
+                let mut written = alias.alias.clone();
+                written.components.extend(suffix.iter().cloned());
                 for mut expanded in self.expand(&target, depth + 1) {
+                    expanded.written = Some(families::spell(&written));
                     // What is nearer to the probe point runs first before, and last after the handler.
                     expanded.prologues.extend(alias.prologue.as_ref());
                     expanded.epilogues.splice(0..0, alias.epilogue.as_ref());
@@ -112,6 +131,19 @@ impl Resolver<'_> {
 
 fn starts_with(alias: &[&str], begin: &[Component]) -> bool {
     alias.len() >= begin.len() && alias.iter().zip(begin).all(|(a, b)| *a == b.name.text)
+}
+
+/// Whether a point with `**`, which goes over dots, stands for an alias.
+fn spans(alias: &[Component], point: &[Component]) -> bool {
+    let is_plain = |component: &Component| component.argument.is_none();
+    let path = |components: &[Component]| {
+        let names: Vec<&str> = components.iter().map(|c| c.name.text.as_str()).collect();
+        names.join(".")
+    };
+    point.iter().any(|component| component.name.text.contains("**"))
+        && point.iter().chain(alias).all(is_plain)
+        && !alias.iter().any(|component| component.name.text.starts_with("__"))
+        && glob::matches_path(&path(point), &path(alias))
 }
 
 /// Whether an alias stands at the start of a point, whose components may hold wildcards.

@@ -108,7 +108,7 @@ impl Resolver<'_> {
     fn all_variables(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Expr> {
         let point = scope.point?;
         if let Some((_, text)) = point.identity.texts.iter().find(|(of, _)| *of == name) {
-            self.uses.all = true;
+            self.uses.identity = true;
             return Some(self.expr(span, ExprKind::Text(text.clone())));
         }
         let variables = self.variables_of(scope, name)?;
@@ -363,7 +363,7 @@ impl Resolver<'_> {
     ) -> Option<Reached> {
         let expr = self.expression(scope, value)?;
         if let Some(Literal { value: LiteralValue::String(module), span }) = module
-            && module != "kernel"
+            && !module.split(':').any(is_kernel)
         {
             self.diagnostics
                 .error(codes::UNSUPPORTED, *span, format!("no types of `{module}`"))
@@ -563,6 +563,11 @@ impl Resolver<'_> {
             },
         )
     }
+}
+
+/// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.
+fn is_kernel(module: &str) -> bool {
+    module == "kernel" || module.starts_with("kernel<")
 }
 
 fn suggest_members(diagnostic: &mut Diagnostic, name: &str, members: &[&str]) {

@@ -7,7 +7,8 @@ use super::{
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{
-    Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape, Unary,
+    Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Load, Place, PlaceKind, Scalar, Shape,
+    Unary,
 };
 use crate::source::Span;
 use crate::syntax::ast::{
@@ -147,8 +148,12 @@ impl Resolver<'_> {
                 return self.enumerator(literal, span);
             }
             ExpressionKind::Entry(inner) => return self.entry_value(scope, inner, span),
-            ExpressionKind::ProbeWrite(_)
-            | ExpressionKind::Perf(_)
+            // Nothing of the probe's context can be written.
+            ExpressionKind::ProbeWrite(_) => ExprKind::Number(0),
+            ExpressionKind::Raw { word, arguments } if word == "@kderef" => {
+                return self.raw_read(scope, arguments, span);
+            }
+            ExpressionKind::Perf(_)
             | ExpressionKind::Var { .. }
             | ExpressionKind::EnumName(_)
             | ExpressionKind::Raw { .. } => {
@@ -241,6 +246,29 @@ impl Resolver<'_> {
             return None;
         }
         Some(text.clone())
+    }
+
+    /// `@kderef(bytes, address)`: an unsigned number in the kernel's memory.
+    fn raw_read(
+        &mut self,
+        scope: &mut Scope<'_>,
+        arguments: &[Expression],
+        span: Span,
+    ) -> Option<Expr> {
+        let (size, address) = match arguments {
+            [size, address] => (constant::number(size), address),
+            _ => (None, arguments.first()?),
+        };
+        let Some(bytes @ (1 | 2 | 4 | 8)) = size else {
+            self.diagnostics
+                .error(codes::ARITY, span, "`@kderef` takes a size and an address")
+                .label("the size is 1, 2, 4 or 8");
+            return None;
+        };
+        let address = self.expression(scope, address)?;
+        let value = Scalar { bytes: bytes as u8, signed: false };
+        let load = Load { address, offset: 0, value, bits: None, trusted: false, or_zero: false };
+        Some(self.expr(span, ExprKind::Load(Box::new(load))))
     }
 
     /// What an extractor reads and `<<<` adds to: a global or an element of one.
@@ -362,6 +390,15 @@ impl Resolver<'_> {
             let print = self.print(scope, printer, function, arguments)?;
             return Some(self.expr(span, ExprKind::Sprint(print)));
         }
+        if let Some(about) = builtins::point_function(&function.text)
+            && arguments.is_empty()
+            && !self.is_function(&function.text, function.span)
+            && let Some((point, written)) = &self.current
+        {
+            let text = (about.text)(point, written);
+            self.uses.identity = true;
+            return Some(self.expr(span, ExprKind::Text(text)));
+        }
         if self.is_function(&function.text, function.span) {
             return self.invoke(scope, function, arguments, span);
         }
@@ -370,6 +407,7 @@ impl Resolver<'_> {
             let names = builtins::all()
                 .map(|b| b.name)
                 .chain(PRINTERS.iter().map(|p| p.name))
+                .chain(builtins::POINT_FUNCTIONS.iter().map(|f| f.name))
                 .chain(self.function_names(function.span))
                 .chain(self.library.function_names());
             self.diagnostics

@@ -37,6 +37,7 @@ use shared::{ContextUse, Shared};
 use crate::btf::TypeId;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
+use crate::families;
 use crate::hir::{
     Body, Constant, Expr, ExprId, ExprKind, GlobalId, Local, LocalId, Place, PlaceKind, Point,
     Probe, Script, Shape, Stmt, StmtKind,
@@ -69,6 +70,7 @@ pub fn resolve<'a>(
             pointees: std::mem::take(&mut pointees),
             pointees_of: SecondaryMap::new(),
             uses: ContextUse::default(),
+            current: None,
         };
         resolver.declarations(scripts);
         let Resolver { script, pointees: learned, .. } = resolver;
@@ -150,6 +152,8 @@ struct Resolver<'a> {
     pointees: Pointees,
     /// What the values of expressions point to.
     pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
+    /// The point whose handler is being resolved, and how the script names it.
+    current: Option<(Point, String)>,
     /// The `$variables` that the handler being resolved has asked for.
     uses: ContextUse,
 }
@@ -281,6 +285,15 @@ impl<'a> Resolver<'a> {
                 }
                 let conditions = [&point.condition, &expanded.point.condition];
                 self.uses = ContextUse::default();
+                let written = match &expanded.written {
+                    Some(alias) => alias.clone(),
+                    // What wildcards stand for, not they.
+                    None if families::spell(point).contains(['*', '?', '[', '{']) => {
+                        resolved.name.clone()
+                    }
+                    None => families::spell(point),
+                };
+                self.current = Some((resolved.clone(), written));
                 let (body, at_entry) =
                     self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));

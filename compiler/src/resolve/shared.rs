@@ -15,6 +15,8 @@ pub(super) struct ContextUse {
     pub(super) names: BTreeSet<String>,
     /// Whether it asked for all of them, as `$$parms` does.
     pub(super) all: bool,
+    /// Whether it asked what the point is called.
+    pub(super) identity: bool,
 }
 
 /// The probes made of one request so far that can take further points.
@@ -33,7 +35,7 @@ impl Shared {
     /// Adds the point to a probe whose handler would be the same; tells whether there was one.
     pub(super) fn take(&self, script: &mut Script, point: &Point) -> bool {
         let Attach::Function(new) = &point.attach else { return false };
-        let same = self.probes.iter().find(|shared| {
+        let same = self.probes.iter().filter(|shared| !shared.uses.identity).find(|shared| {
             let known = &script.probes[shared.probes[0]].point;
             looks(known, &shared.uses) == looks(point, &shared.uses)
         });
