@@ -132,6 +132,7 @@ fn children(count: u64) -> io::Result<()> {
         // SAFETY: the child makes system calls only and ends; the parent has one thread.
         match unsafe { libc::fork() } {
             -1 => return Err(io::Error::last_os_error()),
+            // SAFETY: as above; two calls of the kernel's, and the child is gone.
             0 => unsafe {
                 libc::syscall(libc::SYS_getuid);
                 libc::_exit(3);

@@ -136,17 +136,14 @@ fn moments(request: &Request<'_>, diagnostics: &mut Diagnostics, moments: &[Mome
             ],
             _ => vec![],
         };
-        points.push(Point {
-            name: request.spelling(),
-            attach: Attach::Lifetime(Lifetime {
-                moment,
-                only_in,
-                btf_typedef: tracepoint.typedef_id.0,
-                number_offset: number,
-                makers: makers.clone(),
-            }),
-            context,
+        let attach = Attach::Lifetime(Lifetime {
+            moment,
+            only_in,
+            btf_typedef: tracepoint.typedef_id.0,
+            number_offset: number,
+            makers: makers.clone(),
         });
+        points.push(Point { context, ..Point::new(request.spelling(), attach) });
     }
     points
 }
