@@ -16,6 +16,7 @@ mod function;
 mod global;
 mod inline;
 mod iteration;
+mod memory_print;
 mod print;
 mod shared;
 mod statement;
