@@ -123,6 +123,7 @@ impl Resolver<'_> {
             value: Scalar { bytes: bytes as u8, signed: false },
             bits: None,
             trusted: false,
+            or_zero: false,
         };
         self.expr(span, ExprKind::Load(Box::new(load)))
     }
