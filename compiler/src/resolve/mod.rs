@@ -427,10 +427,6 @@ impl<'a> Resolver<'a> {
             _ => {}
         }
     }
-
-    fn unsupported(&mut self, span: Span, message: &str, help: &str) {
-        self.diagnostics.error(codes::UNSUPPORTED, span, message).help(help);
-    }
 }
 
 /// A number with its noun: `1 key`, `2 keys`.
