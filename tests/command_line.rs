@@ -82,7 +82,7 @@ fn a_script_from_standard_input() {
 fn errors_go_to_standard_error_with_status_1() {
     let rows: &[(&[&str], &str)] = &[
         (&["-e", "probe begin { x = 1 + }"], "E0101"),
-        (&["-e", "probe begin { println(exename()) }"], "did you mean `execname`?"),
+        (&["-e", "probe begin { println(exename()) }"], "did you mean `execname`"),
         (&["-e", "probe begn { }"], "did you mean `begin`?"),
         (&["-e", "probe begin { println($1) }"], "E0104"),
         (&["/no/such/script.nt"], "/no/such/script.nt"),

@@ -62,5 +62,6 @@ fn probe_type(attach: &Attach) -> &'static str {
         Attach::Counted { .. } => "perf",
         Attach::Instruction(instruction) if instruction.returns => "uretprobe",
         Attach::Instruction(_) => "uprobe",
+        Attach::Lifetime(_) => "utrace",
     }
 }
