@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::btf::Btf;
+use crate::program_file::{NoProgram, ProgramFile, ProgramName};
 
 /// CPU architectures scripts can be compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +80,22 @@ pub trait Facts {
 
     /// The newest instruction set version the kernel accepts.
     fn cpu_version(&self) -> CpuVersion;
+
+    /// A program, as probes of processes need it.
+    fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
+        let _ = name;
+        Err(NoProgram { reason: "programs are not known here".to_string(), help: None })
+    }
+
+    /// The libraries of a program that a name (`libc.so.6`, a path, a pattern) stands for; at least one.
+    fn libraries(
+        &self,
+        program: ProgramName<'_>,
+        name: &str,
+    ) -> Result<Vec<Rc<ProgramFile>>, NoProgram> {
+        let _ = name;
+        self.program_file(program).map(|program| vec![program])
+    }
 
     /// Whether the kernel's verifier bounds loops by itself (`may_goto`, kernel 6.9). Without, it walks
     /// every round of a loop.

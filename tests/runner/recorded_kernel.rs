@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+use ntap_compiler::program_file::{FunctionSymbol, Mark, NoProgram, ProgramFile, ProgramName};
 
 /// A recorded kernel.
 pub(crate) struct RecordedKernel {
@@ -89,5 +91,34 @@ impl Facts for RecordedKernel {
 
     fn cpu_version(&self) -> CpuVersion {
         self.cpu
+    }
+
+    /// The only program is `/bin/program`.
+    fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
+        let ProgramName::File(path @ "/bin/program") = name else {
+            return Err(NoProgram { reason: "there is no such program".to_string(), help: None });
+        };
+        let function = |name: &str, address| FunctionSymbol {
+            name: name.to_string(),
+            address,
+            offset: address,
+            size: 16,
+            exported: true,
+        };
+        Ok(Rc::new(ProgramFile {
+            path: path.to_string(),
+            inode: 1,
+            functions: vec![function("main", 0x1000), function("read_line", 0x1010)],
+            marks: vec![Mark {
+                provider: "database".to_string(),
+                name: "query__start".to_string(),
+                address: 0x1004,
+                offset: 0x1004,
+                semaphore: 0,
+                arguments: "-4@%edi 8@-8(%rbp)".to_string(),
+            }],
+            variables: vec![],
+            stripped: true,
+        }))
     }
 }

@@ -4,7 +4,7 @@ use super::{Resolver, Scope, constant};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::format::Format;
-use crate::hir::{Arithmetic, Expr, ExprKind, Load, Print, Scalar};
+use crate::hir::{Arithmetic, Attach, Expr, ExprKind, Load, Print, Scalar};
 use crate::source::Span;
 use crate::syntax::ast::{Access, Expression, ExpressionKind, Literal, LiteralValue, Name};
 
@@ -59,6 +59,18 @@ impl Resolver<'_> {
 
     /// `$$parms` and `$$vars`: all context variables as text, `skb=0xffff888003a4c200 reason=0x3`.
     fn all_variables(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Expr> {
+        let mark = scope.point.and_then(|point| match &point.attach {
+            Attach::Instruction(instruction) => instruction.mark.as_ref(),
+            _ => None,
+        });
+        let constant = match (name, mark) {
+            ("$$name", Some(mark)) => Some(&mark.name),
+            ("$$provider", Some(mark)) => Some(&mark.provider),
+            _ => None,
+        };
+        if let Some(text) = constant {
+            return Some(self.expr(span, ExprKind::Text(text.clone())));
+        }
         let point = scope.point.filter(|_| matches!(name, "$$parms" | "$$vars"))?;
         let texts: Vec<String> = point.context.iter().map(|v| format!("{}=%#x", v.name)).collect();
         let format = Format::parse(&texts.join(" ")).ok()?;

@@ -3,6 +3,7 @@
 //! In: a program and an [`AttachPoint`]. Out: a [`Link`]; the program runs until it is dropped. One
 //! file per family of events; which of several ways is taken has been decided before.
 
+mod instruction;
 mod perf;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,22 @@ pub enum AttachPoint {
         /// Its name, such as `sched_switch`.
         name: String,
     },
+    /// An instruction of a program file (`ProgramKind::UprobeMulti`, or `ProgramKind::Kprobe` where that is not
+    /// known).
+    Instruction {
+        /// How scripts call it.
+        name: String,
+        /// The file.
+        path: String,
+        /// The place in the file.
+        offset: u64,
+        /// The place in the file of a counter that is raised while the program is attached; 0 without.
+        semaphore: u64,
+        /// When the function returns that begins there.
+        returns: bool,
+        /// Whether the program is of the kind that is attached by a link of its own.
+        multi: bool,
+    },
     /// Something that is counted (`ProgramKind::PerfEvent`).
     Counted {
         /// How scripts call it.
@@ -55,7 +72,9 @@ impl fmt::Display for AttachPoint {
                 write!(f, "tracepoint {name}")
             }
             AttachPoint::Tracepoint { category, name } => write!(f, "tracepoint {category}:{name}"),
-            AttachPoint::Counted { name, .. } => f.write_str(name),
+            AttachPoint::Counted { name, .. } | AttachPoint::Instruction { name, .. } => {
+                f.write_str(name)
+            }
         }
     }
 }
@@ -100,6 +119,12 @@ impl fmt::Display for AttachError {
             (AttachPoint::RawTracepoint { .. }, libc::ENOENT) => {
                 f.write_str("there is no such tracepoint")
             }
+            (AttachPoint::Instruction { path, .. }, libc::EINVAL) => {
+                write!(f, "the kernel cannot put a breakpoint into {path} here")
+            }
+            (AttachPoint::Instruction { path, .. }, libc::EIO) => {
+                write!(f, "{path} is on a file system whose programs cannot be probed")
+            }
             (AttachPoint::Counted { .. }, libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP) => {
                 f.write_str("this machine does not count such events")
             }
@@ -124,6 +149,9 @@ pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, Atta
         AttachPoint::RawTracepoint { name } => tracepoint::attach_raw(program, name),
         AttachPoint::Tracepoint { category, name } => {
             tracepoint::attach_tracefs(program, category, name)
+        }
+        AttachPoint::Instruction { path, offset, semaphore, returns, multi, .. } => {
+            instruction::attach(program, path, *offset, *semaphore, *returns, *multi)
         }
         AttachPoint::Counted { event, rate, process, .. } => {
             perf::attach_counted(program, *event, *rate, *process)

@@ -14,13 +14,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+use ntap_compiler::program_file::{NoProgram, ProgramFile, ProgramName};
 
+use crate::program_file::Programs;
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
+pub(crate) use isa::has_uprobe_multi;
 pub use kallsyms::{Kallsyms, Symbol};
 
 /// Where the kernel offers its type information.
@@ -39,6 +43,7 @@ pub struct LiveKernel {
     cpu_version: OnceLock<CpuVersion>,
     kallsyms: OnceLock<Kallsyms>,
     possible_cpus: OnceLock<usize>,
+    programs: Programs,
     tracepoint_systems: OnceLock<BTreeMap<String, String>>,
 }
 
@@ -51,6 +56,11 @@ impl LiveKernel {
     /// The kernel's symbols. The first call reads all of /proc/kallsyms.
     pub fn kallsyms(&self) -> &Kallsyms {
         self.kallsyms.get_or_init(Kallsyms::read)
+    }
+
+    /// The programs of this machine.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// How many CPUs there can ever be: how many values an element of a per-CPU map has.
@@ -121,6 +131,18 @@ impl Facts for LiveKernel {
 
     fn cpu_version(&self) -> CpuVersion {
         *self.cpu_version.get_or_init(isa::probe)
+    }
+
+    fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
+        self.programs.program(name)
+    }
+
+    fn libraries(
+        &self,
+        program: ProgramName<'_>,
+        name: &str,
+    ) -> Result<Vec<Rc<ProgramFile>>, NoProgram> {
+        self.programs.libraries(program, name)
     }
 
     fn has_may_goto(&self) -> bool {

@@ -18,6 +18,7 @@ use super::errors::SessionError;
 use super::events::monotonic_ns;
 use crate::attach::{self, AttachPoint, CountedEvent, Link, Rate};
 use crate::block::KernelArray;
+use crate::kernel;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
 use crate::sys;
 
@@ -30,6 +31,8 @@ pub(super) struct KernelHalf {
     links: BTreeMap<ProbeId, Link>,
     /// The process of `-c` or `-x`; 0 without.
     target: u32,
+    /// Whether instructions of programs are attached to by links of their own.
+    uprobe_multi: bool,
     /// The names of the maps by their index.
     map_names: Vec<String>,
 }
@@ -54,11 +57,15 @@ impl KernelHalf {
         options: &SessionOptions,
     ) -> Result<KernelHalf, SessionError> {
         let bytes = object::write(object).map_err(|e| SessionError::Object(e.to_string()))?;
+        let of_process = |attach: &Attach| matches!(attach, Attach::Instruction(_));
+        // Asked only where it matters: asking loads a program.
+        let uprobe_multi = script.probes.values().any(|p| of_process(&p.point.attach))
+            && kernel::has_uprobe_multi();
         let programs = script
             .probes
             .iter()
             .filter_map(|(id, probe)| {
-                let kind = program_kind(&probe.point.attach)?;
+                let kind = program_kind(&probe.point.attach, uprobe_multi)?;
                 Some(ProgramPlan { name: program_name(id), kind })
             })
             .collect();
@@ -72,6 +79,7 @@ impl KernelHalf {
             ring,
             links: BTreeMap::new(),
             target,
+            uprobe_multi,
             map_names: object.maps.iter().map(|m| m.name.clone()).collect(),
             loaded,
         };
@@ -178,7 +186,9 @@ impl KernelHalf {
 
     /// Attaches the program of one probe.
     pub(super) fn attach_probe(&mut self, id: ProbeId, point: &Point) -> Result<(), SessionError> {
-        let Some(attach_point) = attach_point(point, self.target) else { return Ok(()) };
+        let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
+            return Ok(());
+        };
         if let Some(program) = self.loaded.program(&program_name(id)) {
             self.links.insert(id, attach::attach(program.as_fd(), &attach_point)?);
         }
@@ -275,7 +285,7 @@ impl KernelHalf {
     }
 }
 
-fn program_kind(attach: &Attach) -> Option<ProgramKind> {
+fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
     match attach {
         Attach::Tracepoint { btf_typedef: Some(btf_id), .. } => {
             Some(ProgramKind::TpBtf { btf_id: *btf_id })
@@ -286,6 +296,8 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
             None => ProgramKind::RawTracepoint,
         }),
         Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
+        Attach::Instruction(_) if uprobe_multi => Some(ProgramKind::UprobeMulti),
+        Attach::Instruction(_) => Some(ProgramKind::Kprobe),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)
@@ -294,7 +306,7 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
     }
 }
 
-fn attach_point(point: &Point, target: u32) -> Option<AttachPoint> {
+fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<AttachPoint> {
     match &point.attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
@@ -302,6 +314,14 @@ fn attach_point(point: &Point, target: u32) -> Option<AttachPoint> {
         Attach::Tracepoint { name, btf_typedef: None } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
         }
+        Attach::Instruction(instruction) => Some(AttachPoint::Instruction {
+            name: point.name.clone(),
+            path: instruction.path.clone(),
+            offset: instruction.offset,
+            semaphore: instruction.semaphore,
+            returns: instruction.returns,
+            multi: uprobe_multi,
+        }),
         Attach::Syscall(point) => {
             let name = point.tracepoint().to_string();
             Some(match point.btf_typedef {
