@@ -53,6 +53,24 @@ impl fmt::Display for NoBtf {
 
 impl std::error::Error for NoBtf {}
 
+/// A kernel function that has code of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelFunction<'a> {
+    /// Its name; static functions of several files may share one.
+    pub name: &'a str,
+    /// Where its code begins.
+    pub address: u64,
+    /// The module it is in; `None` for the kernel proper.
+    pub module: Option<&'a str>,
+}
+
+/// Why there is no list of the kernel's functions: a clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoFunctions {
+    /// The reason: "kernel addresses are hidden from this user".
+    pub reason: String,
+}
+
 /// Facts about one machine.
 pub trait Facts {
     /// The kernel release as `uname -r` prints it, such as `6.12.1-amd64`.
@@ -70,6 +88,20 @@ pub trait Facts {
 
     /// The address of a kernel symbol; `None` when there is none or addresses are hidden.
     fn symbol_address(&self, name: &str) -> Option<u64>;
+
+    /// Calls `visit` with each function of the kernel and its modules, by ascending address.
+    fn each_function(&self, visit: &mut dyn FnMut(KernelFunction<'_>)) -> Result<(), NoFunctions> {
+        let _ = visit;
+        Err(NoFunctions { reason: "the symbols of this kernel are not known".to_string() })
+    }
+
+    /// The addresses of the functions in the source files whose path, or end of their path, matches the
+    /// pattern, ascending: as far as that can be told without debug information. `None` when no such file is
+    /// known.
+    fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
+        let _ = pattern;
+        None
+    }
 
     /// The tracepoints that belong to a system, as tracefs lists them: by name, the name of the system
     /// (`sched_switch`: `sched`). Empty where tracefs cannot be read; some tracepoints are in no system.

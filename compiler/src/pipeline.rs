@@ -442,6 +442,13 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Function(points) => {
+            let kind = if points.returns { "kretprobe" } else { "kprobe" };
+            match &points.targets[..] {
+                [target] => format!("{kind}/{}", target.name),
+                _ => kind.to_string(),
+            }
+        }
         Attach::Syscall(point) => {
             let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
             format!("{kind}/{}", point.tracepoint())

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use ntap_compiler::btf::Btf;
-use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
 use ntap_compiler::program_file::{FunctionSymbol, Mark, NoProgram, ProgramFile, ProgramName};
 
 /// A recorded kernel.
@@ -16,6 +16,8 @@ pub(crate) struct RecordedKernel {
     cpu: CpuVersion,
     config: HashMap<String, String>,
     btf: Result<Btf, NoBtf>,
+    /// Lines of address, name and, for those of modules, module.
+    functions: String,
     tracepoint_systems: BTreeMap<String, String>,
 }
 
@@ -32,6 +34,7 @@ impl RecordedKernel {
             config: HashMap::new(),
             tracepoint_systems: BTreeMap::new(),
             btf: Ok(Btf::parse(types).expect("recorded types are BTF")),
+            functions: fs::read_to_string(folder.join("functions.txt")).unwrap_or_default(),
         };
         for line in facts.lines() {
             match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
@@ -87,6 +90,18 @@ impl Facts for RecordedKernel {
 
     fn symbol_address(&self, _name: &str) -> Option<u64> {
         None
+    }
+
+    fn each_function(&self, visit: &mut dyn FnMut(KernelFunction<'_>)) -> Result<(), NoFunctions> {
+        for line in self.functions.lines() {
+            let mut words = line.split(' ');
+            let address = words.next().and_then(|word| u64::from_str_radix(word, 16).ok());
+            let (Some(address), Some(name)) = (address, words.next()) else {
+                panic!("`{line}` is not a function");
+            };
+            visit(KernelFunction { name, address, module: words.next() });
+        }
+        Ok(())
     }
 
     fn cpu_version(&self) -> CpuVersion {

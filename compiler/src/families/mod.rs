@@ -6,6 +6,7 @@
 
 mod begin_end;
 mod form;
+mod function;
 mod mark;
 mod perf;
 mod process;
@@ -95,7 +96,7 @@ impl Request<'_> {
 
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    let process = [process::FAMILIES, trace::FAMILIES, syscall::FAMILIES];
+    let process = [process::FAMILIES, trace::FAMILIES, syscall::FAMILIES, function::FAMILIES];
     [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES].into_iter().chain(process).flatten()
 }
 

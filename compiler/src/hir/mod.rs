@@ -5,12 +5,14 @@
 //! the surface syntax the script was written in. Types are beside the tree, in
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
+mod function;
 mod live;
 mod nesting;
 mod print;
 mod syscall;
 mod visit;
 
+pub use function::{FunctionPoints, FunctionTarget};
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use nesting::max_nesting;
 pub use print::{Annotations, print_body, print_expression};
@@ -238,6 +240,8 @@ pub enum Attach {
         /// verifier does not trust.
         btf_typedef: Option<u32>,
     },
+    /// Kernel functions that are entered or left; one program handles all of them.
+    Function(FunctionPoints),
     /// The begin or the end of system calls.
     Syscall(SyscallPoint),
     /// A perf event.
@@ -327,6 +331,7 @@ impl Attach {
             | Attach::Timer { .. } => false,
             Attach::Tracepoint { .. }
             | Attach::Counted { .. }
+            | Attach::Function(_)
             | Attach::Syscall(_)
             | Attach::Instruction(_) => true,
         }
@@ -347,7 +352,7 @@ impl Attach {
             | Attach::Timer { .. }
             | Attach::Tracepoint { .. }
             | Attach::Syscall(_) => false,
-            Attach::Counted { .. } | Attach::Instruction(_) => true,
+            Attach::Counted { .. } | Attach::Function(_) | Attach::Instruction(_) => true,
         }
     }
 }

@@ -12,7 +12,15 @@ macro_rules! files {
 }
 
 files! {
+    "ansi"
+    "clock"
+    "indent"
     "macros"
+    "memory"
+    "queue_stats"
+    "speculative"
+    "stopwatch"
+    "strings"
     "task"
 }
 

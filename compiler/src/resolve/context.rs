@@ -48,6 +48,9 @@ impl Resolver<'_> {
         scope: &mut Scope<'_>,
         expression: &Expression,
     ) -> Option<Expr> {
+        if let Some(kept) = self.implicit_entry(scope, expression) {
+            return kept;
+        }
         if let ExpressionKind::Context(name) = &expression.kind
             && let Some(text) = self.all_variables(scope, name, expression.span)
         {
@@ -57,7 +60,7 @@ impl Resolver<'_> {
         self.value_of(reached)
     }
 
-    /// `$$parms` and `$$vars`: all context variables as text, `skb=0xffff888003a4c200 reason=0x3`.
+    /// `$$parms`, `$$vars` and, where a function returns, `$$return`: all context variables as text, `skb=0xffff888003a4c200 reason=0x3`.
     fn all_variables(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Expr> {
         let mark = scope.point.and_then(|point| match &point.attach {
             Attach::Instruction(instruction) => instruction.mark.as_ref(),
@@ -71,7 +74,8 @@ impl Resolver<'_> {
         if let Some(text) = constant {
             return Some(self.expr(span, ExprKind::Text(text.clone())));
         }
-        let point = scope.point.filter(|_| matches!(name, "$$parms" | "$$vars"))?;
+        let point = scope.point.filter(|_| matches!(name, "$$parms" | "$$vars" | "$$return"))?;
+        self.uses.all = true;
         let texts: Vec<String> = point.context.iter().map(|v| format!("{}=%#x", v.name)).collect();
         let format = Format::parse(&texts.join(" ")).ok()?;
         let arguments =
@@ -154,6 +158,7 @@ impl Resolver<'_> {
                 .help("give it to the function as an argument");
             return None;
         };
+        self.uses.names.insert(plain.to_string());
         let Some(at) = point.context.iter().position(|v| v.name == plain) else {
             let no_btf = point.context.is_empty() && point.attach.in_kernel();
             let missing = if no_btf { self.facts.btf().err() } else { None };

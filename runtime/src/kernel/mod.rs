@@ -5,6 +5,7 @@
 
 mod config;
 mod cpus;
+mod function_files;
 mod isa;
 pub mod kallsyms;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
-use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
 use ntap_compiler::program_file::{NoProgram, ProgramFile, ProgramName};
 
 use crate::program_file::Programs;
@@ -119,6 +120,28 @@ impl Facts for LiveKernel {
 
     fn symbol_address(&self, name: &str) -> Option<u64> {
         self.kallsyms().address(name)
+    }
+
+    fn each_function(&self, visit: &mut dyn FnMut(KernelFunction<'_>)) -> Result<(), NoFunctions> {
+        let kallsyms = self.kallsyms();
+        if let Some(reason) = kallsyms.hidden() {
+            return Err(NoFunctions { reason: reason.to_string() });
+        }
+        for symbol in kallsyms.functions() {
+            // What programs are called there cannot be probed, and is not code of the kernel's own.
+            if symbol.module != Some("bpf") {
+                visit(KernelFunction {
+                    name: symbol.name,
+                    address: symbol.start,
+                    module: symbol.module,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
+        function_files::functions_of(self.kallsyms(), pattern)
     }
 
     fn tracepoint_systems(&self) -> &BTreeMap<String, String> {

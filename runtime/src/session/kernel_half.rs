@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
-use ntap_compiler::hir::{Attach, Point, ProbeId, SampleRate, Script};
+use ntap_compiler::hir::{Attach, FunctionPoints, Point, ProbeId, SampleRate, Script};
 use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
@@ -16,7 +16,7 @@ use ntap_compiler::syscalls::Routes;
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use crate::attach::{self, AttachPoint, CountedEvent, Link, Rate};
+use crate::attach::{self, AttachPoint, CountedEvent, Function, Link, Rate};
 use crate::block::KernelArray;
 use crate::kernel;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
@@ -190,7 +190,11 @@ impl KernelHalf {
             return Ok(());
         };
         if let Some(program) = self.loaded.program(&program_name(id)) {
-            self.links.insert(id, attach::attach(program.as_fd(), &attach_point)?);
+            let link = attach::attach(program.as_fd(), &attach_point)?;
+            if let Some(what) = link.incomplete() {
+                eprintln!("WARNING: {}: {what}", point.name);
+            }
+            self.links.insert(id, link);
         }
         Ok(())
     }
@@ -296,6 +300,8 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
             None => ProgramKind::RawTracepoint,
         }),
         Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
+        Attach::Function(points) if is_together(points) => Some(ProgramKind::KprobeMulti),
+        Attach::Function(_) => Some(ProgramKind::Kprobe),
         Attach::Instruction(_) if uprobe_multi => Some(ProgramKind::UprobeMulti),
         Attach::Instruction(_) => Some(ProgramKind::Kprobe),
         Attach::Begin(_)
@@ -306,6 +312,11 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
     }
 }
 
+/// Whether functions are attached to with one link: it takes long for one, and far less for many.
+fn is_together(points: &FunctionPoints) -> bool {
+    points.targets.len() > 1 && sys::can_link_functions()
+}
+
 fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<AttachPoint> {
     match &point.attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => {
@@ -314,6 +325,15 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         Attach::Tracepoint { name, btf_typedef: None } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
         }
+        Attach::Function(points) => Some(AttachPoint::Functions {
+            functions: points
+                .targets
+                .iter()
+                .map(|target| Function { name: target.name.clone(), address: target.address })
+                .collect(),
+            returns: points.returns,
+            together: is_together(points),
+        }),
         Attach::Instruction(instruction) => Some(AttachPoint::Instruction {
             name: point.name.clone(),
             path: instruction.path.clone(),

@@ -13,6 +13,13 @@ pub enum PerfEvent<'a> {
         /// The number in `events/<category>/<name>/id`.
         id: u64,
     },
+    /// A kernel function, entered or left, on all CPUs (4.17).
+    Function {
+        /// Where its code begins.
+        address: u64,
+        /// When it returns, not when it is entered.
+        returns: bool,
+    },
     /// An instruction of a program file, in every process (4.17).
     Instruction {
         /// The number of this kind of event, in /sys/bus/event_source/devices/uprobe/type.
@@ -114,6 +121,14 @@ pub fn open_perf_event(event: PerfEvent<'_>) -> Result<OwnedFd> {
             // A tracepoint's program runs wherever the tracepoint is hit; one event does.
             (ALL, 0, format!("tracepoint {id}"))
         }
+        PerfEvent::Function { address, returns } => {
+            attributes.event_type = function_event_type()?;
+            // Bit 0 of `config` says "return"; no name in `config1` makes `config2` an address.
+            attributes.config = u64::from(returns);
+            attributes.config2 = address;
+            attributes.period_or_frequency = 1;
+            (ALL, 0, format!("function at {address:#x}"))
+        }
         PerfEvent::Instruction { kind, path, offset, semaphore, returns } => {
             // PERF_UPROBE_REF_CTR_OFFSET_SHIFT, and the format `retprobe`.
             const SEMAPHORE_SHIFT: u32 = 32;
@@ -159,6 +174,16 @@ pub fn open_perf_event(event: PerfEvent<'_>) -> Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
+}
+
+/// The number under which the kernel offers functions as events.
+fn function_event_type() -> Result<u32> {
+    const PATH: &str = "/sys/bus/event_source/devices/kprobe/type";
+    let text = std::fs::read_to_string(PATH)
+        .map_err(|cause| SysError::new("find function events", PATH, cause))?;
+    text.trim().parse().map_err(|_| {
+        SysError::new("find function events", PATH, std::io::ErrorKind::InvalidData.into())
+    })
 }
 
 /// Gives an event its program and enables it: how it was done before there were links (5.15).
