@@ -6,8 +6,14 @@ use crate::hir::*;
 
 /// Sets the width of every string type. Widths only grow and are bounded, so this ends.
 pub(super) fn widen(script: &Script, types: &mut Types) {
-    let mut pass =
-        Widening { script, types, body: BodyId::from_u32(0), function: None, changed: true };
+    let mut pass = Widening {
+        script,
+        types,
+        body: BodyId::from_u32(0),
+        function: None,
+        caught_message: caught_message(script),
+        changed: true,
+    };
     for (id, global) in script.globals.iter() {
         if let Some(Constant::Text(text)) = &global.initial {
             let width = rounded(text.len() as u32 + 1);
@@ -30,14 +36,35 @@ pub(super) fn widen(script: &Script, types: &mut Types) {
     }
 }
 
-/// Bytes for the message of a caught error.
+/// Bytes for the message of a caught error that is not the script's own.
 const CAUGHT_MESSAGE: u32 = 64;
+
+/// Bytes for the message of a caught error, of all that the script can raise.
+fn caught_message(script: &Script) -> u32 {
+    let functions = script.functions.values().flat_map(|f| &f.overloads).map(|o| &o.body);
+    let mut width = CAUGHT_MESSAGE;
+    for body in script.probes.values().map(|p| &p.body).chain(functions) {
+        each_statement(&body.statements, &mut |s| {
+            if let StmtKind::Fail(text) = &s.kind {
+                width = width.max(rounded(text.len() as u32 + 1));
+            }
+        });
+        each_expression(&body.statements, &mut |e| {
+            if matches!(&e.kind, ExprKind::Call { builtin, .. } if builtin.raises()) {
+                width = MAX_STRING;
+            }
+        });
+    }
+    width
+}
 
 struct Widening<'a> {
     script: &'a Script,
     types: &'a mut Types,
     body: BodyId,
     function: Option<FunctionId>,
+    /// Bytes for the message of a caught error.
+    caught_message: u32,
     changed: bool,
 }
 
@@ -102,7 +129,7 @@ impl Widening<'_> {
                 StmtKind::Try { body, variable, handler } => {
                     self.statements(body);
                     if let Some(variable) = variable {
-                        self.grow_local(*variable, CAUGHT_MESSAGE);
+                        self.grow_local(*variable, self.caught_message);
                     }
                     self.statements(handler);
                 }

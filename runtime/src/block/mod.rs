@@ -154,10 +154,17 @@ impl BlockContext {
         self.state.raised.take()
     }
 
-    /// The error a kernel handler raised at a site of the error table.
-    pub fn error_of_site(&self, site: u64) -> Option<RaisedError> {
+    /// The error a kernel handler raised at a site of the error table, with the text it made, if any.
+    pub fn error_of_site(&self, site: u64, text: &[u8]) -> Option<RaisedError> {
         let site = self.state.tables.errors.get(usize::try_from(site).ok()?)?;
-        Some(RaisedError { message: site.kind.to_string(), site: site.clone() })
+        let text = text.split(|&b| b == 0).next().unwrap_or_default();
+        let message = match site.kind {
+            ntap_compiler::lower::ErrorKind::Script if !text.is_empty() => {
+                String::from_utf8_lossy(text).into_owned()
+            }
+            _ => site.kind.to_string(),
+        };
+        Some(RaisedError { message, site: site.clone() })
     }
 
     /// The value of a numeric global.
