@@ -2,6 +2,7 @@
 
 use super::{MAX_STRING, Type, Types, rounded};
 use crate::builtins::Kind;
+use crate::bytes;
 use crate::hir::*;
 
 /// Sets the width of every string type. Widths only grow and are bounded, so this ends.
@@ -16,7 +17,7 @@ pub(super) fn widen(script: &Script, types: &mut Types) {
     };
     for (id, global) in script.globals.iter() {
         if let Some(Constant::Text(text)) = &global.initial {
-            let width = rounded(text.len() as u32 + 1);
+            let width = rounded(bytes::length(text) + 1);
             grow(&mut pass.types.globals[id].value, width, &mut pass.changed);
         }
     }
@@ -197,7 +198,7 @@ impl Widening<'_> {
             | ExprKind::Wildcard
             | ExprKind::Context(_)
             | ExprKind::Captured { .. } => 8,
-            ExprKind::Text(text) => rounded(text.len() as u32 + 1),
+            ExprKind::Text(text) => rounded(bytes::length(text) + 1),
             ExprKind::Read(place) => self.place(place),
             ExprKind::Load(load) => self.expression(&load.address),
             ExprKind::Call { builtin, arguments } => {
