@@ -322,7 +322,7 @@ fn garbled_scripts() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let start = cpu_time();
     let mut count = 0;
-    while (cpu_time() - start) < Duration::from_secs(3) && count < 20_000 {
+    while cpu_time() - start < Duration::from_secs(3) && count < 20_000 {
         count += 1;
         let mut text: Vec<char> = texts[random.below(texts.len())].chars().collect();
         for _ in 0..1 + random.below(4) {
@@ -356,7 +356,7 @@ fn garbled_scripts() {
             assert!(again.errors.is_empty(), "{text}\n---\n{}\n{}", parsed.printed, again.errors);
             assert_eq!(without_places(&again.script), without_places(&parsed.script), "{text}");
         }
-        assert!((cpu_time() - one) < Duration::from_secs(2), "slow: {text}");
+        assert!(cpu_time() - one < Duration::from_secs(2), "slow: {text}");
     }
     assert!(count > 500, "only {count} scripts tried");
 }
@@ -381,7 +381,7 @@ fn speed() {
         };
         let start = cpu_time();
         let script = parse(file, &sources, &options, &mut diagnostics);
-        best = best.min((cpu_time() - start));
+        best = best.min(cpu_time() - start);
         assert!(!script.items.is_empty());
     }
     println!("{} lines parsed in {best:?}", text.lines().count());
