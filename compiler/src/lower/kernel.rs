@@ -7,6 +7,7 @@
 mod arrays;
 mod half;
 mod memory;
+mod process;
 mod records;
 mod registers;
 mod routine;
@@ -19,12 +20,13 @@ pub use routine::RoutineUse;
 pub use text::can_format;
 
 use cranelift_codegen::ir::{
-    Block, Function, InstBuilder, UserFuncName, Value, types::I32, types::I64,
+    Block, Function, InstBuilder, StackSlot, UserFuncName, Value, types::I32, types::I64,
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use super::{
-    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, Text,
+    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, TaskOffsets,
+    Text,
     emitter::trusted,
     user::{frontend_config, signature},
 };
@@ -60,14 +62,16 @@ pub struct KernelCode<'a, 'f> {
     layout: &'a Layout,
     point: &'a Point,
     architecture: Architecture,
-    /// Offsets on the way from a task to the inode of the program it runs.
-    program_path: [u32; 4],
+    /// Where things are in tasks.
+    tasks: TaskOffsets,
     probe: ProbeId,
     /// The program's context.
     context: Value,
     /// Context variables that are used more than once are loaded once, at the start: the optimizer
     /// takes every helper call for a change of the context.
     cached: Vec<Option<Value>>,
+    /// Where memory is read to that is loaded at once.
+    load_slot: Option<StackSlot>,
     exit: Block,
     /// Where the builtin that is being lowered is called.
     call_span: Span,
@@ -130,10 +134,11 @@ pub(super) fn function(
         layout,
         point: &probe.point,
         architecture: features.architecture,
-        program_path: features.program_path,
+        tasks: features.tasks,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],
+        load_slot: None,
         exit,
         call_span: probe.span,
         scratch: None,
