@@ -297,6 +297,12 @@ impl Analyzed {
             variable.constant = Some(tables);
             variables.push(variable);
         }
+        if lowered.tables.uses_identities {
+            let texts = lower::identity_table(&self.script);
+            let mut variable = variable("ntap_identities", texts.len() as u32);
+            variable.constant = Some(texts);
+            variables.push(variable);
+        }
         ObjectInput {
             maps: self.maps(lowered, options),
             variables,

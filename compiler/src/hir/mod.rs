@@ -6,6 +6,7 @@
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
 mod function;
+mod identity;
 mod live;
 mod nesting;
 mod print;
@@ -13,6 +14,7 @@ mod syscall;
 mod visit;
 
 pub use function::{FunctionPoints, FunctionTarget};
+pub use identity::Identity;
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use nesting::max_nesting;
 pub use print::{Annotations, print_body, print_expression};
@@ -177,6 +179,8 @@ pub enum Constant {
 pub struct Probe {
     /// Where it is attached and what it offers.
     pub point: Point,
+    /// The probe point as the script has it.
+    pub written: String,
     /// The probe point as the user wrote it.
     pub span: Span,
     /// The handler.

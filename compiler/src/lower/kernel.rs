@@ -6,6 +6,7 @@
 
 mod arrays;
 mod half;
+mod identity;
 mod memory;
 mod records;
 mod registers;
@@ -14,6 +15,7 @@ mod stats;
 mod syscall;
 mod text;
 
+pub use identity::identity_table;
 pub use routine::RoutineUse;
 pub use text::can_format;
 
@@ -46,6 +48,11 @@ pub mod variables {
     pub const ZEROS: u32 = 3;
     /// The tables of regular expressions, constant.
     pub const TABLES: u32 = 4;
+
+    /// The texts about probe points, constant; behind the tables where there are any.
+    pub fn identities(layout: &super::Layout) -> u32 {
+        if layout.automata.is_empty() { TABLES } else { TABLES + 1 }
+    }
 }
 
 /// The most rounds of loops in one hit of a probe: MAXACTION.
@@ -64,6 +71,7 @@ pub struct KernelCode<'a, 'f> {
     architecture: Architecture,
     /// Offsets on the way from a task to the inode of the program it runs.
     program_path: [u32; 4],
+    script: &'a Script,
     probe: ProbeId,
     /// The program's context.
     context: Value,
@@ -128,6 +136,7 @@ pub(super) fn function(
         point: &probe.point,
         architecture: features.architecture,
         program_path: features.program_path,
+        script,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],

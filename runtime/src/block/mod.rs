@@ -50,6 +50,8 @@ pub struct State {
     pub exiting: bool,
     /// What `target()` gives.
     pub target: i64,
+    /// What is said about the probe point of the running block, by the numbers of `hir::Identity`.
+    pub identities: Rc<[String]>,
     /// The arrays.
     pub arrays: Arrays,
     layout: Rc<Layout>,
@@ -115,6 +117,7 @@ impl BlockContext {
                 output: vec![],
                 exiting: false,
                 target: 0,
+                identities: Rc::new([]),
                 arrays,
                 layout,
                 tables,
