@@ -15,7 +15,8 @@
 //! 0   u32  event index, or record::ERROR, record::EXIT
 //! 4   u32  probe index
 //! 8   payload: captured numbers (8 bytes) and strings (their width, NUL-terminated);
-//!     for an error: u64 index in the error table
+//!     for an error: u64 index in the error table, and when the handler raises errors with texts made
+//!     at run time, such a text
 //! ```
 
 use std::collections::BTreeMap;
@@ -57,8 +58,10 @@ pub mod counters {
     pub const LOST_RECORDS: u32 = 0;
     /// u64: elements that did not fit into an array.
     pub const ARRAY_FULL: u32 = 8;
+    /// u64: stacks that the kernel could not give.
+    pub const LOST_STACKS: u32 = 16;
     /// Bytes of the block.
-    pub const SIZE: u32 = 16;
+    pub const SIZE: u32 = 24;
 }
 
 /// Records in the ring buffer.

@@ -11,6 +11,7 @@ mod memory;
 mod probe;
 mod registers;
 mod speculation;
+mod stack;
 mod symbol;
 mod text;
 mod time;
@@ -63,6 +64,9 @@ pub enum Kernel {
     Inline(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
     /// The same; what it gives depends on its arguments alone, so that userspace may as well compute it.
     Pure(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
+    /// By emitting code that raises an error. Where the error would end the handler, or an argument needs
+    /// userspace, the call is made by the continuation, and the kernel handler ends there.
+    Raise(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
     /// It cannot; the call is made by the handler's continuation in userspace.
     Deferred,
     /// The same, and the kernel handler ends there.
@@ -74,6 +78,7 @@ impl std::fmt::Debug for Kernel {
         f.write_str(match self {
             Kernel::Inline(_) => "Inline",
             Kernel::Pure(_) => "Pure",
+            Kernel::Raise(_) => "Raise",
             Kernel::Deferred => "Deferred",
             Kernel::DeferredLast => "DeferredLast",
         })
@@ -93,6 +98,15 @@ pub enum User {
     WithSite(RuntimeFunction),
     /// A constant.
     Constant(i64),
+    /// Another builtin, with calls of these as further arguments: in both halves.
+    StandsFor(&'static str, &'static [&'static str]),
+}
+
+impl Builtin {
+    /// Whether it raises an error with a text made at run time.
+    pub fn raises(&self) -> bool {
+        matches!(self.kernel, Kernel::Raise(_))
+    }
 }
 
 /// Every builtin.
@@ -107,6 +121,8 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         control::ROWS,
         memory::ROWS,
         symbol::ROWS,
+        stack::ROWS,
+        stack::USER_ROWS,
         text::ROWS,
     ]
     .into_iter()

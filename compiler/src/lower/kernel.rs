@@ -11,6 +11,7 @@ mod memory;
 mod records;
 mod registers;
 mod routine;
+mod stack;
 mod stats;
 mod syscall;
 mod text;
@@ -55,9 +56,6 @@ pub mod variables {
     }
 }
 
-/// The most rounds of loops in one hit of a probe: MAXACTION.
-const MAX_ROUNDS: i64 = 1000;
-
 /// The index of the ring buffer map.
 pub(crate) const RING_BUFFER: u32 = 0;
 
@@ -89,11 +87,16 @@ pub struct KernelCode<'a, 'f> {
     handlers: Vec<Handler>,
     /// The errors that can lead to the `try` that ended last.
     caught_sites: Vec<u32>,
-    /// Counts rounds of loops; made when there are any.
+    /// Where the text of an error is kept that was made at run time, when the handler raises one.
+    message: Option<Room>,
+    features: KernelFeatures,
+    /// Statements that were not counted yet.
+    uncounted: i64,
+    /// Counts statements; made when there are loops.
     rounds: Option<Rounds>,
 }
 
-/// Where the rounds of loops are counted.
+/// Where statements are counted: those of straight code need not be.
 #[derive(Clone, Copy)]
 enum Rounds {
     /// In a variable: the verifier follows the count, and so knows that loops end.
@@ -147,6 +150,9 @@ pub(super) fn function(
         handlers: vec![],
         caught_sites: vec![],
         rounds: None,
+        message: None,
+        features,
+        uncounted: 0,
     };
     code.prologue(probe.span, &probe.body, types, features);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
@@ -304,7 +310,11 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
     let mut found = used.into_iter().any(|id| long(types.locals[body.id][id]));
     crate::hir::each_expression(&body.statements, &mut |e| {
         found |= long(types.expressions[e.id])
-            || matches!(e.kind, ExprKind::Concatenate { .. } | ExprKind::Sprint(_));
+            || match &e.kind {
+                ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
+                ExprKind::Call { builtin, .. } => builtin.raises(),
+                _ => false,
+            };
     });
     found
 }
@@ -335,7 +345,9 @@ fn uses_routines(body: &Body, types: &Types) -> bool {
                 is_text(left) && (order || types.expressions[left.id].bytes() > 64)
             }
             ExprKind::Sprint(_) | ExprKind::Match { .. } => true,
-            ExprKind::Call { arguments, .. } => arguments.iter().any(is_text),
+            ExprKind::Call { arguments, .. } => {
+                arguments.iter().any(is_text) || types.expressions[e.id].bytes() > 64
+            }
             _ => false,
         }
     });

@@ -8,6 +8,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cranelift_codegen::entity::EntityRef;
+use ntap_compiler::bytes;
 use ntap_compiler::histogram::Histogram;
 use ntap_compiler::layout::{ArrayId, ArrayValue};
 use ntap_compiler::runtime_functions::{
@@ -76,6 +77,21 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TzCtime => tz_ctime as *const u8,
         F::SymbolName => symbol_name as *const u8,
         F::SymbolData => symbol_data as *const u8,
+        F::NoText => super::stack::no_text as *const u8,
+        F::Nothing => super::stack::nothing as *const u8,
+        F::AddressText => super::stack::address_text as *const u8,
+        F::Caller => super::stack::caller as *const u8,
+        F::ModuleName => super::stack::module_name as *const u8,
+        F::PrintStack => super::stack::print_stack as *const u8,
+        F::PrintSymbols => super::stack::print_symbols as *const u8,
+        F::StackText => super::stack::stack_text as *const u8,
+        F::PrintUserStack => super::stack::print_user_stack as *const u8,
+        F::PrintUserStackBrief => super::stack::print_user_stack_brief as *const u8,
+        F::PrintUserSymbols => super::stack::print_user_symbols as *const u8,
+        F::UserStackText => super::stack::user_stack_text as *const u8,
+        F::UserSymbolName => super::stack::user_symbol_name as *const u8,
+        F::UserSymbolData => super::stack::user_symbol_data as *const u8,
+        F::UserModuleName => super::stack::user_module_name as *const u8,
         F::RegexMatch => regex_match as *const u8,
         F::RegexMatched => regex_matched as *const u8,
         F::RegexGroups => regex_groups as *const u8,
@@ -112,7 +128,7 @@ extern "C" fn raise(context: Context<'_>, site: i64) -> i64 {
 extern "C" fn caught(context: Context<'_>) -> i64 {
     context.error = 0;
     let message = context.state.raised.take().map(|e| e.message).unwrap_or_default();
-    context.state.keep_bytes(message.as_bytes())
+    context.state.keep_bytes(&bytes::of(&message))
 }
 
 extern "C" fn enter(context: Context<'_>, site: i64) -> i64 {
@@ -152,21 +168,21 @@ extern "C" fn exit(context: Context<'_>) -> i64 {
 
 extern "C" fn error(context: Context<'_>, text: i64, site: i64) -> i64 {
     // SAFETY: strings of compiled code, see the module documentation.
-    let message = unsafe { text_at(text) }.to_string_lossy().into_owned();
+    let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
     context.raise(site, Some(message));
     0
 }
 
 extern "C" fn log(context: Context<'_>, text: i64) -> i64 {
     // SAFETY: as in `error`.
-    let message = unsafe { text_at(text) }.to_string_lossy();
+    let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
     crate::session::write_message(&mut context.state.output, &format!("{message}\n"));
     0
 }
 
 extern "C" fn warn(context: Context<'_>, text: i64) -> i64 {
     // SAFETY: as in `error`.
-    let message = unsafe { text_at(text) }.to_string_lossy();
+    let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
     crate::session::write_message(&mut context.state.output, &format!("WARNING: {message}\n"));
     0
 }
