@@ -1,19 +1,19 @@
 //! Which probe point was hit, as text.
 
 use super::{Builtin, Kernel, Kind, NONE, User};
-use crate::hir::Identity;
+use crate::hir::HitText;
 use crate::runtime_functions::RuntimeFunction;
 
 macro_rules! row {
-    ($name:literal, $identity:ident, $summary:literal, $example:literal) => {
+    ($name:literal, $what:ident, $summary:literal, $example:literal) => {
         Builtin {
             name: $name,
             parameters: NONE,
-            result: Kind::Text(Identity::$identity.width()),
+            result: Kind::Text(HitText::$what.width()),
             summary: $summary,
             example: $example,
-            kernel: Kernel::Inline(|k, _| k.identity(Identity::$identity)),
-            user: User::WithNumbers(RuntimeFunction::Identity, &[Identity::$identity as i64]),
+            kernel: Kernel::Inline(|k, _| k.hit_text(HitText::$what)),
+            user: User::WithNumbers(RuntimeFunction::HitText, &[HitText::$what as i64]),
         }
     };
 }

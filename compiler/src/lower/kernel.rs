@@ -6,7 +6,7 @@
 
 mod arrays;
 mod half;
-mod identity;
+mod hit;
 mod memory;
 mod records;
 mod registers;
@@ -16,12 +16,12 @@ mod stats;
 mod syscall;
 mod text;
 
-pub use identity::identity_table;
+pub use hit::hit_texts;
 pub use routine::RoutineUse;
 pub use text::can_format;
 
 use cranelift_codegen::ir::{
-    Block, Function, InstBuilder, UserFuncName, Value, types::I32, types::I64,
+    Block, Function, InstBuilder, StackSlot, UserFuncName, Value, types::I32, types::I64,
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
@@ -51,7 +51,7 @@ pub mod variables {
     pub const TABLES: u32 = 4;
 
     /// The texts about probe points, constant; behind the tables where there are any.
-    pub fn identities(layout: &super::Layout) -> u32 {
+    pub fn hit_texts(layout: &super::Layout) -> u32 {
         if layout.automata.is_empty() { TABLES } else { TABLES + 1 }
     }
 }
@@ -76,6 +76,8 @@ pub struct KernelCode<'a, 'f> {
     /// Context variables that are used more than once are loaded once, at the start: the optimizer
     /// takes every helper call for a change of the context.
     cached: Vec<Option<Value>>,
+    /// Where memory is read to that is loaded at once.
+    load_slot: Option<StackSlot>,
     exit: Block,
     /// Where the builtin that is being lowered is called.
     call_span: Span,
@@ -143,6 +145,7 @@ pub(super) fn function(
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],
+        load_slot: None,
         exit,
         call_span: probe.span,
         scratch: None,

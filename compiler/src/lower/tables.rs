@@ -24,7 +24,7 @@ pub struct Tables {
     /// The functions of ours that kernel code calls, by the index of `names::SUBPROGRAM`.
     pub routines: Vec<RoutineUse>,
     /// Whether kernel code looks up which of several probe points was hit.
-    pub uses_identities: bool,
+    pub uses_hit_texts: bool,
 }
 
 impl Default for Tables {
@@ -37,7 +37,7 @@ impl Default for Tables {
             errors: vec![],
             locations: Locations::default(),
             routines: vec![],
-            uses_identities: false,
+            uses_hit_texts: false,
         }
     }
 }

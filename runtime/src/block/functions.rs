@@ -20,7 +20,7 @@ use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
-use super::{BlockContext, date, histogram, services, text};
+use super::{BlockContext, date, histogram, memory, services, text};
 use crate::sys::SysError;
 
 /// Bytes of stack the calls of a block may take; the main thread has 8 MiB.
@@ -63,13 +63,18 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::Sprint => sprint as *const u8,
         F::Unreadable => unreadable as *const u8,
         F::Otherwise => otherwise as *const u8,
+        F::KernelNumber => memory::number as *const u8,
+        F::KernelInteger => memory::integer as *const u8,
+        F::KernelText => memory::text as *const u8,
+        F::KernelTextOtherwise => memory::text_otherwise as *const u8,
+        F::CurrentTask => memory::current_task as *const u8,
         F::Pid => pid as *const u8,
         F::Tid => tid as *const u8,
         F::Uid => uid as *const u8,
         F::Gid => gid as *const u8,
         F::Cpu => cpu as *const u8,
         F::Execname => execname as *const u8,
-        F::Identity => identity as *const u8,
+        F::HitText => hit_text as *const u8,
         F::Target => target as *const u8,
         F::RealTimeNs => real_time_ns as *const u8,
         F::MonotonicNs => monotonic_ns as *const u8,
@@ -659,8 +664,8 @@ extern "C" fn execname(context: Context<'_>) -> i64 {
     context.state.keep_bytes(name.trim_ascii_end())
 }
 
-extern "C" fn identity(context: Context<'_>, what: i64) -> i64 {
-    let text = context.state.identities.get(what as usize).cloned().unwrap_or_default();
+extern "C" fn hit_text(context: Context<'_>, what: i64) -> i64 {
+    let text = context.state.hit_texts.get(what as usize).cloned().unwrap_or_default();
     context.state.keep_bytes(text.as_bytes())
 }
 

@@ -8,6 +8,7 @@ mod format;
 pub mod functions;
 mod histogram;
 mod kernel_array;
+mod memory;
 mod order;
 mod regex;
 mod services;
@@ -53,8 +54,8 @@ pub struct State {
     pub exiting: bool,
     /// What `target()` gives.
     pub target: i64,
-    /// What is said about the probe point of the running block, by the numbers of `hir::Identity`.
-    pub identities: Rc<[String]>,
+    /// What is said about the probe point of the running block, by the numbers of `hir::HitText`.
+    pub hit_texts: Rc<[String]>,
     /// The arrays.
     pub arrays: Arrays,
     layout: Rc<Layout>,
@@ -121,7 +122,7 @@ impl BlockContext {
                 output: vec![],
                 exiting: false,
                 target: 0,
-                identities: Rc::new([]),
+                hit_texts: Rc::new([]),
                 arrays,
                 layout,
                 tables,

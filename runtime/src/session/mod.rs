@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use cranelift_codegen::entity::EntityRef;
-use ntap_compiler::hir::{Attach, EventId, Identity, Probe, ProbeId, max_nesting};
+use ntap_compiler::hir::{Attach, EventId, HitText, Probe, ProbeId, max_nesting};
 use ntap_compiler::layout::Storage;
 use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::Role;
@@ -115,7 +115,7 @@ pub fn run(
     context.state.target = i64::from(target_pid);
     let mut session = Session {
         points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
-        identities: script.probes.iter().map(|(id, p)| (id, identities(p))).collect(),
+        hit_texts: script.probes.iter().map(|(id, p)| (id, hit_texts(p))).collect(),
         layout,
         native,
         context,
@@ -145,15 +145,15 @@ pub fn run(
 }
 
 /// What blocks can ask about a probe point.
-fn identities(probe: &Probe) -> Rc<[String]> {
-    Identity::ALL.iter().map(|&what| probe.identity(what, 0).to_string()).collect()
+fn hit_texts(probe: &Probe) -> Rc<[String]> {
+    HitText::ALL.iter().map(|&what| probe.hit_text(what, 0).to_string()).collect()
 }
 
 /// A running session.
 struct Session<'a> {
     points: HashMap<ProbeId, ntap_compiler::hir::Point>,
     /// What blocks can ask about each probe point.
-    identities: HashMap<ProbeId, Rc<[String]>>,
+    hit_texts: HashMap<ProbeId, Rc<[String]>>,
     layout: Rc<ntap_compiler::layout::Layout>,
     native: NativeCode,
     context: Box<BlockContext>,
@@ -435,8 +435,8 @@ impl Session<'_> {
             Role::Event(event) => Some(self.layout.events[event].probe),
             Role::Function(_) => None,
         };
-        if let Some(identities) = probe.and_then(|probe| self.identities.get(&probe)) {
-            self.context.state.identities = identities.clone();
+        if let Some(hit_texts) = probe.and_then(|probe| self.hit_texts.get(&probe)) {
+            self.context.state.hit_texts = hit_texts.clone();
         }
         let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);

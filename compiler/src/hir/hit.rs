@@ -4,7 +4,7 @@ use super::{Attach, Probe};
 
 /// A text about the probe point that was hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Identity {
+pub enum HitText {
     /// The point, without wildcards and aliases.
     Point = 0,
     /// The point as it is written in the script.
@@ -13,15 +13,15 @@ pub enum Identity {
     Function = 2,
 }
 
-impl Identity {
+impl HitText {
     /// All of them, by their numbers.
-    pub const ALL: [Identity; 3] = [Identity::Point, Identity::Written, Identity::Function];
+    pub const ALL: [HitText; 3] = [HitText::Point, HitText::Written, HitText::Function];
 
     /// Bytes of the text, its terminator included: longer ones are cut.
     pub const fn width(self) -> u32 {
         match self {
-            Identity::Point | Identity::Written => 256,
-            Identity::Function => 64,
+            HitText::Point | HitText::Written => 256,
+            HitText::Function => 64,
         }
     }
 }
@@ -36,17 +36,17 @@ impl Probe {
     }
 
     /// A text about the place with this number.
-    pub fn identity(&self, what: Identity, place: usize) -> &str {
+    pub fn hit_text(&self, what: HitText, place: usize) -> &str {
         let target = match &self.point.attach {
             Attach::Function(functions) => functions.targets.get(place),
             _ => None,
         };
         match (what, target) {
-            (Identity::Written, _) => &self.written,
-            (Identity::Point, Some(target)) => &target.point,
-            (Identity::Point, None) => &self.point.name,
-            (Identity::Function, Some(target)) => &target.name,
-            (Identity::Function, None) => "",
+            (HitText::Written, _) => &self.written,
+            (HitText::Point, Some(target)) => &target.point,
+            (HitText::Point, None) => &self.point.name,
+            (HitText::Function, Some(target)) => &target.name,
+            (HitText::Function, None) => &self.point.identity.function,
         }
     }
 }
