@@ -8,6 +8,7 @@ mod arrays;
 mod half;
 mod hit;
 mod memory;
+mod process;
 mod records;
 mod registers;
 mod routine;
@@ -26,7 +27,8 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use super::{
-    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, Text,
+    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, TaskOffsets,
+    Text,
     emitter::trusted,
     user::{frontend_config, signature},
 };
@@ -67,8 +69,8 @@ pub struct KernelCode<'a, 'f> {
     layout: &'a Layout,
     point: &'a Point,
     architecture: Architecture,
-    /// Offsets on the way from a task to the inode of the program it runs.
-    program_path: [u32; 4],
+    /// Where things are in tasks.
+    tasks: TaskOffsets,
     script: &'a Script,
     probe: ProbeId,
     /// The program's context.
@@ -140,7 +142,7 @@ pub(super) fn function(
         layout,
         point: &probe.point,
         architecture: features.architecture,
-        program_path: features.program_path,
+        tasks: features.tasks,
         script,
         probe: id,
         context,
