@@ -16,6 +16,7 @@ mod function;
 mod global;
 mod inline;
 mod iteration;
+mod memory_print;
 mod pointer;
 mod pretty;
 mod print;
@@ -425,10 +426,6 @@ impl<'a> Resolver<'a> {
             }
             _ => {}
         }
-    }
-
-    fn unsupported(&mut self, span: Span, message: &str, help: &str) {
-        self.diagnostics.error(codes::UNSUPPORTED, span, message).help(help);
     }
 }
 
