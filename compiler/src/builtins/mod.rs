@@ -8,6 +8,7 @@ mod context;
 mod control;
 mod indentation;
 mod memory;
+mod probe;
 mod registers;
 mod speculation;
 mod stack;
@@ -116,6 +117,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         indentation::ROWS,
         speculation::ROWS,
         context::ROWS,
+        probe::ROWS,
         registers::ROWS,
         time::ROWS,
         control::ROWS,

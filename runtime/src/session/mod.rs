@@ -19,8 +19,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use cranelift_codegen::entity::EntityRef;
-use ntap_compiler::hir::{Attach, EventId, ProbeId, max_nesting};
-use ntap_compiler::layout::Storage;
+use ntap_compiler::builtins::User;
+use ntap_compiler::hir::{
+    Attach, EventId, ExprKind, HitText, Probe, ProbeId, Script, each_expression, max_nesting,
+};
+use ntap_compiler::layout::{Layout, Storage};
 use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::Role;
 use ntap_compiler::pipeline::{Analyzed, Compiled};
@@ -118,8 +121,12 @@ pub fn run(
     let mut context =
         BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
     context.state.target = i64::from(target_pid);
+    if asks_user_addresses(&script, &layout) {
+        context.state.symbols.follow();
+    }
     let mut session = Session {
         points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
+        hit_texts: script.probes.iter().map(|(id, p)| (id, hit_texts(p))).collect(),
         layout,
         native,
         context,
@@ -149,9 +156,34 @@ pub fn run(
     Ok(session.outcome)
 }
 
+/// What blocks can ask about a probe point.
+fn hit_texts(probe: &Probe) -> Rc<[String]> {
+    HitText::ALL.iter().map(|&what| probe.hit_text(what, 0).to_string()).collect()
+}
+
+/// Whether a block asks for names of addresses of processes.
+fn asks_user_addresses(script: &Script, layout: &Layout) -> bool {
+    let mut asks = false;
+    let events = layout.events.values().map(|event| &event.body);
+    let probes = script.probes.values().map(|probe| &probe.body);
+    let overloads = script.functions.values().flat_map(|f| &f.overloads).map(|o| &o.body);
+    for body in events.chain(probes).chain(overloads) {
+        each_expression(&body.statements, &mut |e| {
+            if let ExprKind::Call { builtin, .. } = &e.kind
+                && let User::Runtime(function) = builtin.user
+            {
+                asks |= function.names_user_addresses();
+            }
+        });
+    }
+    asks
+}
+
 /// A running session.
 struct Session<'a> {
     points: HashMap<ProbeId, ntap_compiler::hir::Point>,
+    /// What blocks can ask about each probe point.
+    hit_texts: HashMap<ProbeId, Rc<[String]>>,
     layout: Rc<ntap_compiler::layout::Layout>,
     native: NativeCode,
     context: Box<BlockContext>,
@@ -401,6 +433,7 @@ impl Session<'_> {
 
     /// Handles all records that are in the ring buffer.
     fn handle_records(&mut self) {
+        self.context.state.symbols.update();
         let Some(mut half) = self.kernel_half.take() else { return };
         let mut handled = 0u32;
         while let Some(record) = half.next_record() {
@@ -474,6 +507,14 @@ impl Session<'_> {
             Role::Probe(_) | Role::Function(_) => self.limits.actions_interruptible,
         };
         self.context.begin(payload, actions);
+        let probe = match role {
+            Role::Probe(probe) => Some(probe),
+            Role::Event(event) => Some(self.layout.events[event].probe),
+            Role::Function(_) => None,
+        };
+        if let Some(hit_texts) = probe.and_then(|probe| self.hit_texts.get(&probe)) {
+            self.context.state.hit_texts = hit_texts.clone();
+        }
         let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
         if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
