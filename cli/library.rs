@@ -57,8 +57,7 @@ pub(crate) fn functions(library: &Library) -> String {
             row.parameters.iter().map(|p| format!("{}:{}", p.name, type_name(p.kind))).collect();
         format!("{}:{} ({})", row.name, type_name(row.result), parameters.join(", "))
     });
-    let points = builtins::POINT_FUNCTIONS.iter().map(|row| format!("{}:string ()", row.name));
-    listed(builtins.chain(points).chain(heads(library, EntryKind::Function)))
+    listed(builtins.chain(heads(library, EntryKind::Function)))
 }
 
 /// Every alias, one to a line: `name = points`.

@@ -53,13 +53,7 @@ fn examples() -> Vec<(String, String)> {
     let points = families::all().map(|row| (families::form_text(row), row.example.to_string()));
     let library = documentation(Library::embedded()).into_iter();
     let library = library.map(|entry| (entry.name, entry.example));
-    let about = builtins::POINT_FUNCTIONS.iter();
-    let about = about.map(|row| (row.name.to_string(), row.example.to_string()));
-    functions
-        .chain(points)
-        .chain(about)
-        .chain(library.filter(|(_, example)| !example.is_empty()))
-        .collect()
+    functions.chain(points).chain(library.filter(|(_, example)| !example.is_empty())).collect()
 }
 
 #[test]

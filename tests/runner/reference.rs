@@ -23,12 +23,6 @@ fn functions() -> String {
         "Functions every script may call. `print` and its family, which take any number of values, are in [the language](../language.md).",
     );
     let mut rows: Vec<(String, String)> = library(EntryKind::Function);
-    for row in builtins::POINT_FUNCTIONS {
-        let mut text = String::new();
-        let head = format!("{}():string", row.name);
-        section(&mut text, &head, &sentence(row.summary), None, row.example);
-        rows.push((row.name.to_string(), text));
-    }
     for row in builtins::all().filter(|row| !row.is_internal()) {
         let mut text = String::new();
         builtin(&mut text, row);

@@ -8,15 +8,13 @@ mod context;
 mod control;
 mod indentation;
 mod memory;
-mod point;
+mod probe;
 mod registers;
 mod speculation;
 mod stack;
 mod symbol;
 mod text;
 mod time;
-
-pub use point::{POINT_FUNCTIONS, PointFunction, point_function};
 
 use crate::lower::{KernelCode, Operand};
 use crate::runtime_functions::RuntimeFunction;
@@ -119,6 +117,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         indentation::ROWS,
         speculation::ROWS,
         context::ROWS,
+        probe::ROWS,
         registers::ROWS,
         time::ROWS,
         control::ROWS,

@@ -96,7 +96,6 @@ impl Gatherer<'_> {
         }
         let is_known = self.functions.contains(name)
             || is_printer(name)
-            || builtins::point_function(name).is_some()
             || self.library.is_plain() && builtins::find(name).is_some();
         if !is_known {
             self.take(self.library.functions(name));

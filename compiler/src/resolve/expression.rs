@@ -390,15 +390,6 @@ impl Resolver<'_> {
             let print = self.print(scope, printer, function, arguments)?;
             return Some(self.expr(span, ExprKind::Sprint(print)));
         }
-        if let Some(about) = builtins::point_function(&function.text)
-            && arguments.is_empty()
-            && !self.is_function(&function.text, function.span)
-            && let Some((point, written)) = &self.current
-        {
-            let text = (about.text)(point, written);
-            self.uses.identity = true;
-            return Some(self.expr(span, ExprKind::Text(text)));
-        }
         if self.is_function(&function.text, function.span) {
             return self.invoke(scope, function, arguments, span);
         }
@@ -407,7 +398,6 @@ impl Resolver<'_> {
             let names = builtins::all()
                 .map(|b| b.name)
                 .chain(PRINTERS.iter().map(|p| p.name))
-                .chain(builtins::POINT_FUNCTIONS.iter().map(|f| f.name))
                 .chain(self.function_names(function.span))
                 .chain(self.library.function_names());
             self.diagnostics

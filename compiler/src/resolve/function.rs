@@ -16,8 +16,8 @@ use crate::syntax::ast::{self, Expression, FunctionDeclaration, Name};
 #[derive(Default)]
 pub(super) struct Functions<'a> {
     declared: HashMap<(Option<FileId>, &'a str), Vec<&'a FunctionDeclaration>>,
-    /// By the place of the first overload; those that ask what the probe point is called also by it.
-    called: HashMap<(Span, Option<String>), FunctionId>,
+    /// By the place of the first overload.
+    called: HashMap<Span, FunctionId>,
 }
 
 impl<'a> Functions<'a> {
@@ -127,15 +127,9 @@ impl<'a> Resolver<'a> {
         span: Span,
     ) -> FunctionId {
         let first = overloads[0].name.span;
-        if let Some(&id) = self.functions.called.get(&(first, None)) {
+        if let Some(&id) = self.functions.called.get(&first) {
             return id;
         }
-        let point = self.current.as_ref().map(|(point, _)| point.name.clone());
-        if let Some(&id) = self.functions.called.get(&(first, point.clone())) {
-            self.uses.identity = true;
-            return id;
-        }
-        let asked_before = std::mem::take(&mut self.uses.identity);
         let id = self.script.functions.push(Function {
             name: name.text.clone(),
             span: first,
@@ -144,7 +138,7 @@ impl<'a> Resolver<'a> {
             has_result: false,
         });
         // Known before its body is resolved: it may call itself.
-        self.functions.called.insert((first, None), id);
+        self.functions.called.insert(first, id);
         for declaration in overloads {
             let reported = self.diagnostics.len();
             let overload = self.overload(declaration, first);
@@ -157,12 +151,6 @@ impl<'a> Resolver<'a> {
             function.has_result |= has_result;
             function.overloads.push(overload);
         }
-        if self.uses.identity {
-            // It is another function at another point.
-            self.functions.called.remove(&(first, None));
-            self.functions.called.insert((first, point), id);
-        }
-        self.uses.identity |= asked_before;
         id
     }
 

@@ -71,7 +71,6 @@ pub fn resolve<'a>(
             pointees: std::mem::take(&mut pointees),
             pointees_of: SecondaryMap::new(),
             uses: ContextUse::default(),
-            current: None,
         };
         resolver.declarations(scripts);
         let Resolver { script, pointees: learned, .. } = resolver;
@@ -153,8 +152,6 @@ struct Resolver<'a> {
     pointees: Pointees,
     /// What the values of expressions point to.
     pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
-    /// The point whose handler is being resolved, and how the script names it.
-    current: Option<(Point, String)>,
     /// The `$variables` that the handler being resolved has asked for.
     uses: ContextUse,
 }
@@ -294,11 +291,10 @@ impl<'a> Resolver<'a> {
                     }
                     None => families::spell(point),
                 };
-                self.current = Some((resolved.clone(), written));
                 let (body, at_entry) =
                     self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
-                let probe = Probe { point: resolved, span: point.span, body };
+                let probe = Probe { point: resolved, written, span: point.span, body };
                 let mut probes = vec![self.script.probes.push(probe)];
                 probes.extend(hidden);
                 shared.note(probes, std::mem::take(&mut self.uses));

@@ -54,12 +54,15 @@ pub struct State {
     pub exiting: bool,
     /// What `target()` gives.
     pub target: i64,
+    /// What is said about the probe point of the running block, by the numbers of `hir::HitText`.
+    pub hit_texts: Rc<[String]>,
     /// The arrays.
     pub arrays: Arrays,
     layout: Rc<Layout>,
     tables: Rc<Tables>,
     kernel: Rc<LiveKernel>,
-    symbols: UserSymbols,
+    /// Names of addresses of processes.
+    pub symbols: UserSymbols,
     raised: Option<RaisedError>,
     /// Strings that live until the block ends.
     texts: Vec<Rc<CStr>>,
@@ -120,6 +123,7 @@ impl BlockContext {
                 output: vec![],
                 exiting: false,
                 target: 0,
+                hit_texts: Rc::new([]),
                 arrays,
                 layout,
                 tables,
