@@ -283,14 +283,7 @@ impl<'a> Resolver<'a> {
                 }
                 let conditions = [&point.condition, &expanded.point.condition];
                 self.uses = ContextUse::default();
-                let written = match &expanded.written {
-                    Some(alias) => alias.clone(),
-                    // What wildcards stand for, not they.
-                    None if families::spell(point).contains(['*', '?', '[', '{']) => {
-                        resolved.name.clone()
-                    }
-                    None => families::spell(point),
-                };
+                let written = expanded.written.clone().unwrap_or_else(|| families::spell(point));
                 let (body, at_entry) =
                     self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
