@@ -181,6 +181,24 @@ runtime_functions! {
     TextToken(text, delimiters);
     /// `strlen(text)`.
     TextLength(text);
+    /// An empty text in place of one that cannot be read.
+    NoText(address);
+    /// `__name_of(value, names, otherwise)`.
+    NameOf(value, names, otherwise);
+    /// `__flags_of(value, names, none)`.
+    FlagsOf(value, names, none);
+    /// `__quoted(can_read, text, address)`.
+    Quoted(can_read, text, address);
+    /// `__buffer_quoted(address, length, shown, can_read, words)`.
+    BufferQuoted(address, length, shown, can_read, a, b, c, d, e, f);
+    /// `__result(format, result, error)`.
+    ResultText(format, result, error);
+    /// `__address_of_socket(address, words, path)`.
+    SocketAddress(address, a, b, c, d, path);
+    /// `__ip_of(words)`.
+    SocketIp(a, b, c);
+    /// `__signal_set(mask, names)`.
+    SignalSet(mask, names);
 }
 
 /// The limit of a `foreach` that states none.

@@ -6,6 +6,7 @@
 
 mod context;
 mod control;
+mod decode;
 mod memory;
 mod registers;
 mod symbol;
@@ -96,12 +97,31 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         registers::ROWS,
         time::ROWS,
         control::ROWS,
+        decode::ROWS,
+        decode::ROWS,
         memory::ROWS,
         symbol::ROWS,
         text::ROWS,
     ]
     .into_iter()
     .flatten()
+}
+
+/// The builtins that scripts may call.
+pub fn public() -> impl Iterator<Item = &'static Builtin> {
+    all().filter(|builtin| !is_internal(builtin))
+}
+
+/// Whether a builtin is for the library: not documented, and without any effect but its result.
+pub fn is_internal(builtin: &Builtin) -> bool {
+    builtin.name.starts_with("__")
+}
+
+impl Builtin {
+    /// Whether a call can raise an error.
+    pub fn can_fail(&self) -> bool {
+        matches!(self.user, User::WithSite(_))
+    }
 }
 
 /// The builtin of a name.

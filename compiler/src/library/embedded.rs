@@ -12,6 +12,12 @@ macro_rules! files {
 }
 
 files! {
+    "constants"
+    "errno"
+    "signal"
+    "syscall_any"
+    "syscall_text"
+    "syscalls"
     "macros"
     "task"
 }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::backend::names;
 use crate::facts::Architecture;
-use crate::hir::{Body, ExprKind, Point, ProbeId, Script, StmtKind};
+use crate::hir::{Body, ExprKind, GlobalId, Place, PlaceKind, Point, ProbeId, Script, StmtKind};
 use crate::layout::{Layout, control};
 use crate::source::Span;
 use crate::types::{Type, Types};
@@ -272,9 +272,25 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
     let long = |ty: Type| matches!(ty, Type::Text(width) if width > 16);
     let used = crate::hir::used_locals(&body.statements);
     let mut found = used.into_iter().any(|id| long(types.locals[body.id][id]));
+    // A short key takes as much room as the longest.
+    let keyed = |id: GlobalId| types.globals[id].keys.iter().any(|&key| long(key));
+    let place = |place: &Place| matches!(place.kind, PlaceKind::Element(id, _) if keyed(id));
     crate::hir::each_expression(&body.statements, &mut |e| {
         found |= long(types.expressions[e.id])
-            || matches!(e.kind, ExprKind::Concatenate { .. } | ExprKind::Sprint(_));
+            || match &e.kind {
+                ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
+                ExprKind::Read(target) => place(target),
+                ExprKind::Assign { target, .. } | ExprKind::Increment { target, .. } => {
+                    place(target)
+                }
+                ExprKind::In { array, .. } => keyed(*array),
+                _ => false,
+            };
+    });
+    crate::hir::each_statement(&body.statements, &mut |s| {
+        if let StmtKind::Record { target, .. } | StmtKind::Delete(target) = &s.kind {
+            found |= place(target);
+        }
     });
     found
 }

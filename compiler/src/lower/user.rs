@@ -15,7 +15,7 @@ use super::{
     expression::condition_code,
 };
 use crate::backend::names;
-use crate::builtins::{Builtin, Kind, User};
+use crate::builtins::{Builtin, Kind, User, is_internal};
 use crate::hir::{
     Aggregate, Body, Comparison, EventId, ExprKind, FunctionId, Load, Print, Script, Sort, Stmt,
     StmtKind, each_expression, each_statement,
@@ -421,6 +421,14 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     }
 
     fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], span: Span) -> Operand {
+        if is_internal(builtin) {
+            for argument in arguments {
+                if let Operand::Text(Text::Literal(table)) = argument {
+                    let index = self.tables.literal(table);
+                    self.tables.whole.insert(index);
+                }
+            }
+        }
         let mut words: Vec<Value> = arguments.iter().map(|a| self.word(a)).collect();
         let result = match builtin.user {
             User::Runtime(function) => self.call(function, &words),

@@ -49,6 +49,11 @@ impl Resolver<'_> {
         expression: &Expression,
     ) -> Option<Expr> {
         let span = expression.span;
+        if let ExpressionKind::Variable(name) = &expression.kind
+            && let Some(given) = self.given(scope, name)
+        {
+            return given;
+        }
         let kind = match &expression.kind {
             ExpressionKind::Literal(LiteralValue::Number(n)) => ExprKind::Number(*n),
             ExpressionKind::Literal(LiteralValue::String(s)) => ExprKind::Text(s.clone()),
@@ -343,7 +348,7 @@ impl Resolver<'_> {
             return self.invoke(scope, function, arguments, span);
         }
         let Some(builtin) = builtins::find(&function.text) else {
-            let names = builtins::all()
+            let names = builtins::public()
                 .map(|b| b.name)
                 .chain(PRINTERS.iter().map(|p| p.name))
                 .chain(self.function_names(function.span))

@@ -57,9 +57,21 @@ impl<'a> Resolver<'a> {
         arguments: &[Expression],
         span: Span,
     ) -> Option<Expr> {
+        let known = self.functions.known(&name.text, name.span);
+        let mut fitting = known.into_iter().filter(|f| f.parameters.len() == arguments.len());
+        let only = fitting.next().filter(|_| fitting.next().is_none());
+        let resolved: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
+        let mut resolved = resolved.into_iter().collect::<Option<Vec<_>>>();
+        if let Some(only) = only
+            && let Some(arguments) = resolved
+        {
+            match self.in_place(scope, only, arguments) {
+                Ok(value) => return Some(value),
+                Err(arguments) => resolved = Some(arguments),
+            }
+        }
         let function = self.function(name, arguments.len(), span)?;
-        let arguments: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
-        let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        let arguments = resolved?;
         Some(self.expr(span, ExprKind::Invoke { function, arguments }))
     }
 

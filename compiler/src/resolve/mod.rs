@@ -12,6 +12,7 @@ mod constant;
 mod context;
 mod expression;
 mod function;
+mod given;
 mod global;
 mod iteration;
 mod print;
@@ -21,6 +22,7 @@ use std::collections::HashMap;
 
 use alias::Expanded;
 use function::Functions;
+use given::Given;
 use global::Globals;
 pub(crate) use print::is_printer;
 
@@ -150,11 +152,20 @@ struct Scope<'p> {
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
     iterated: Vec<GlobalId>,
+    /// What names stand for that are no variables.
+    given: Given<'p>,
 }
 
 impl<'p> Scope<'p> {
     fn new(point: Option<&'p Point>, body: Body) -> Scope<'p> {
-        Scope { point, body, locals: HashMap::new(), loops: 0, iterated: vec![] }
+        Scope {
+            point,
+            body,
+            locals: HashMap::new(),
+            loops: 0,
+            iterated: vec![],
+            given: Given::default(),
+        }
     }
 
     fn local(&mut self, name: &str, span: Span) -> LocalId {
@@ -250,7 +261,17 @@ impl<'a> Resolver<'a> {
         }
         let before = expanded.prologues.iter().copied();
         let after = expanded.epilogues.iter().copied();
-        for statement in before.chain([handler]).chain(after) {
+        let statements_after: Vec<&ast::Statement> =
+            [handler].into_iter().chain(after.clone()).collect();
+        let mut bodies = vec![];
+        for prologue in before {
+            if self.is_of_library(prologue.span) {
+                bodies.extend(scope.given.define(prologue, &statements_after));
+            } else {
+                bodies.push(prologue);
+            }
+        }
+        for statement in bodies.into_iter().chain(statements_after) {
             let reported = self.diagnostics.len();
             self.statement(&mut scope, statement, &mut statements);
             self.cite(reported, span, "for this probe point");
