@@ -188,7 +188,7 @@ impl Body {
             // Strings.
             "path" => {
                 self.shown(name, format!("user_string_quoted({value})"), "%s");
-                self.define(&format!("{name}_unquoted"), format!("__user_text({value})"));
+                self.define(&format!("{name}_unquoted"), format!("user_string2({value}, \"\")"));
             }
             "dfd" => {
                 self.define(name, value.clone());

@@ -15,7 +15,8 @@
 //! 0   u32  event index, or record::ERROR, record::EXIT
 //! 4   u32  probe index
 //! 8   payload: captured numbers (8 bytes) and strings (their width, NUL-terminated);
-//!     for an error: u64 index in the error table
+//!     for an error: u64 index in the error table, and when the handler raises errors with texts made
+//!     at run time, such a text
 //! ```
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
 use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId};
 use crate::histogram::Histogram;
+use crate::regex::Automaton;
 use crate::source::Span;
 use crate::syscalls::Routes;
 use crate::types::Type;
@@ -56,8 +58,10 @@ pub mod counters {
     pub const LOST_RECORDS: u32 = 0;
     /// u64: elements that did not fit into an array.
     pub const ARRAY_FULL: u32 = 8;
+    /// u64: stacks that the kernel could not give.
+    pub const LOST_STACKS: u32 = 16;
     /// Bytes of the block.
-    pub const SIZE: u32 = 16;
+    pub const SIZE: u32 = 24;
 }
 
 /// Records in the ring buffer.
@@ -105,6 +109,9 @@ pub struct Layout {
     pub taken: BTreeMap<ProbeId, Vec<ArrayId>>,
     /// The bodies of functions as kernel code runs them, one for each overload.
     pub kernel_functions: BTreeMap<FunctionId, Vec<Body>>,
+    /// The regular expressions that kernel code matches, with their tables. These follow each other in a
+    /// constant of the object.
+    pub automata: Vec<(String, Automaton)>,
 }
 
 /// Where a global lives.
@@ -298,6 +305,12 @@ impl Layout {
     /// Bytes of `.bss`.
     pub fn shared_bytes(&self) -> u32 {
         self.shared_offset(self.shared.len() as u32)
+    }
+
+    /// The table of a regular expression, its offset among them.
+    pub fn automaton(&self, index: usize) -> (&Automaton, u32) {
+        let before = self.automata[..index].iter().map(|(_, a)| a.bytes().len() as u32);
+        (&self.automata[index].1, before.sum())
     }
 
     /// The element of the scratch map that is a probe's. Handlers of which one calls the other run one

@@ -3,18 +3,21 @@
 //! [`Parsed`] → [`Analyzed`] (resolved, typed, split) → [`Compiled`] (CLIF, eBPF, object). A stage
 //! is not entered when the one before reported an error.
 
-use crate::backend::bpf::{self, BackendError, BpfCode, BpfOptions, RelocationKind};
+use crate::backend::bpf::{
+    self, BackendError, BpfCode, BpfOptions, CallChainError, RelocationKind,
+};
 use crate::backend::names;
+use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
-use crate::hir::{Attach, EventId, ProbeId, Script};
+use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
 use crate::layout::{Layout, control, counters};
 use crate::library::{self, Library};
 use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, Lowered};
-use crate::object::{Location, MapDefinition, ObjectInput, Program, Variable};
+use crate::object::{Location, MapDefinition, ObjectInput, Program, Subprogram, Variable};
 use crate::runtime_functions::RuntimeFunction;
-use crate::source::{FileId, SourceMap};
+use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ParseOptions, ast};
 use crate::syscalls::{self, Routes};
 use crate::types::{MAX_STRING, Types};
@@ -146,9 +149,24 @@ impl Parsed {
             return None;
         }
         // Asked only where it matters: asking loads a program.
-        let has_loops = lower::has_kernel_loops(&script, &layout);
+        let has_loops = lower::has_kernel_loops(&script, &types, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
-        let features = KernelFeatures { may_goto, architecture: options.facts.architecture() };
+        let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
+        let asks_program = script.probes.values().any(|p| match &p.point.attach {
+            Attach::Instruction(i) => matches!(i.only_in, OnlyIn::Program { .. }),
+            _ => false,
+        });
+        let program_path = match asks_program.then(|| program_path(options.facts)) {
+            None => [0; 4],
+            Some(Some(path)) => path,
+            Some(None) => {
+                let span = script.probes.values().next()?.span;
+                diagnostics.error(codes::NO_BTF, span, "probing a library takes kernel types");
+                return None;
+            }
+        };
+        let architecture = options.facts.architecture();
+        let features = KernelFeatures { may_goto, actions, architecture, program_path };
         Some(Analyzed { script, types, layout, features })
     }
 }
@@ -174,7 +192,9 @@ impl Analyzed {
         let mut lowered = self.lower();
         let object = if self.has_kernel_half() {
             let programs = self.programs(&mut lowered, options, diagnostics)?;
-            Some(self.object_input(programs, &lowered, sources, options))
+            let subprograms = self.subprograms(&mut lowered, options, diagnostics)?;
+            self.test_stack(&lowered, &programs, &subprograms, diagnostics)?;
+            Some(self.object_input(programs, subprograms, &lowered, sources, options))
         } else {
             None
         };
@@ -199,46 +219,90 @@ impl Analyzed {
                     code,
                 }),
                 Err(BackendError::FrameTooLarge { bytes }) => {
-                    diagnostics
-                        .error(codes::STACK, span, "this handler needs too much stack")
-                        .label(format!(
-                            "needs {bytes} bytes; the kernel gives {}",
-                            bpf::STACK_BYTES
-                        ))
-                        .help("use fewer or shorter strings at a time");
+                    report_stack(span, bytes, diagnostics);
                 }
-                Err(error) => {
-                    diagnostics
-                        .error(codes::INTERNAL, span, format!("ntap cannot compile this: {error}"))
-                        .note("this is a bug in ntap; please report it with the script");
-                }
+                Err(error) => report_backend(span, &error, diagnostics),
             }
         }
         (!diagnostics.has_errors()).then_some(programs)
     }
 
+    /// The functions of ours that handlers call.
+    fn subprograms(
+        &self,
+        lowered: &mut Lowered,
+        options: &Options<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Vec<Subprogram>> {
+        let cpu = options.facts.cpu_version();
+        let mut subprograms = vec![];
+        for (function, routine) in lowered.routines.iter_mut().zip(&lowered.tables.routines) {
+            let (name, global) = (routine.name(), Some(routine.parameters.clone()));
+            match compile_kernel_function(function, cpu, options.unoptimized) {
+                Ok(code) => subprograms.push(Subprogram { name, code, global }),
+                Err(error) => {
+                    let span = self.script.probes[lowered.kernel[0].probe].span;
+                    report_backend(span, &error, diagnostics);
+                    return None;
+                }
+            }
+        }
+        Some(subprograms)
+    }
+
+    /// Whether the stack is enough for each handler with the functions it calls.
+    fn test_stack(
+        &self,
+        lowered: &Lowered,
+        programs: &[Program],
+        subprograms: &[Subprogram],
+        diagnostics: &mut Diagnostics,
+    ) -> Option<()> {
+        let called: Vec<&BpfCode> = subprograms.iter().map(|s| &s.code).collect();
+        for (kernel, program) in lowered.kernel.iter().zip(programs) {
+            let span = self.script.probes[kernel.probe].span;
+            match bpf::call_chain_bytes(&program.code, &called) {
+                Ok(_) => {}
+                Err(CallChainError::TooLarge { bytes }) => report_stack(span, bytes, diagnostics),
+                Err(error @ CallChainError::TooDeep) => {
+                    let error = BackendError::Unsupported(error.to_string());
+                    report_backend(span, &error, diagnostics);
+                }
+            }
+        }
+        (!diagnostics.has_errors()).then_some(())
+    }
+
     fn object_input(
         &self,
         programs: Vec<Program>,
+        subprograms: Vec<Subprogram>,
         lowered: &Lowered,
         sources: &SourceMap,
         options: &Options<'_>,
     ) -> ObjectInput {
-        let variable = |name: &str, size: u32| Variable { name: name.to_string(), size };
+        let variable =
+            |name: &str, size: u32| Variable { name: name.to_string(), size, constant: None };
         let cells = (self.layout.shared.len() as u32 * 8).max(8);
         let maps = self.layout.arrays.values().filter_map(|a| a.map);
         let largest = maps.map(|m| m.value_bytes).max().unwrap_or(0);
-        let variables = vec![
+        let mut variables = vec![
             variable("ntap_control", control::SIZE),
             variable("ntap_counters", self.layout.probes * counters::SIZE),
             variable("ntap_globals", cells),
             variable("ntap_zeros", largest.max(MAX_STRING)),
         ];
+        let tables: Vec<u8> = self.layout.automata.iter().flat_map(|(_, a)| a.bytes()).collect();
+        if !tables.is_empty() {
+            let mut variable = variable("ntap_tables", tables.len() as u32);
+            variable.constant = Some(tables);
+            variables.push(variable);
+        }
         ObjectInput {
             maps: self.maps(lowered, options),
             variables,
             programs,
-            subprograms: vec![],
+            subprograms,
             core_fields: vec![],
             locations: locations(lowered, sources),
         }
@@ -317,6 +381,19 @@ fn compile_kernel_function(
     bpf::compile(function, &BpfOptions { cpu, check: cfg!(debug_assertions) })
 }
 
+fn report_stack(span: Span, bytes: u32, diagnostics: &mut Diagnostics) {
+    diagnostics
+        .error(codes::STACK, span, "this handler needs too much stack")
+        .label(format!("needs {bytes} bytes; the kernel gives {}", bpf::STACK_BYTES))
+        .help("use fewer or shorter strings at a time");
+}
+
+fn report_backend(span: Span, error: &BackendError, diagnostics: &mut Diagnostics) {
+    diagnostics
+        .error(codes::INTERNAL, span, format!("ntap cannot compile this: {error}"))
+        .note("this is a bug in ntap; please report it with the script");
+}
+
 /// The name of the ring buffer map.
 pub const RING_BUFFER: &str = "ntap_records";
 
@@ -336,6 +413,21 @@ mod map_kind {
     pub(super) const RINGBUF: u32 = 27;
 }
 
+/// Offsets on the way from a task to the inode of the program it runs.
+fn program_path(facts: &dyn Facts) -> Option<[u32; 4]> {
+    let btf = facts.btf().ok()?;
+    let offset = |structure: &str, member: &str| {
+        let structure = btf.find(structure, Kind::Struct)?;
+        Some(btf.field(structure, member)?.bit_offset / 8)
+    };
+    Some([
+        offset("task_struct", "mm")?,
+        offset("mm_struct", "exe_file")?,
+        offset("file", "f_inode")?,
+        offset("inode", "i_ino")?,
+    ])
+}
+
 /// The name of a probe's program.
 pub fn program_name(probe: ProbeId) -> String {
     probe.to_string()
@@ -351,11 +443,19 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Function(points) => {
+            let kind = if points.returns { "kretprobe" } else { "kprobe" };
+            match &points.targets[..] {
+                [target] => format!("{kind}/{}", target.name),
+                _ => kind.to_string(),
+            }
+        }
         Attach::Syscall(point) => {
             let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
             format!("{kind}/{}", point.tracepoint())
         }
         Attach::Counted { .. } => "perf_event".to_string(),
+        Attach::Instruction(_) => "uprobe".to_string(),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)
@@ -395,23 +495,32 @@ pub fn disassemble(object: &ObjectInput) -> String {
         Some(format!("{}:{}: {}", location.file, location.line, location.text))
     };
     for program in &object.programs {
-        out.push_str(&format!(
-            "{} ({}), {} instructions, {} bytes of stack\n",
-            program.name,
-            program.section,
-            program.code.instructions.len(),
-            program.code.frame_bytes
-        ));
+        let title = format!("{} ({})", program.name, program.section);
+        out.push_str(&listing(&title, &program.code));
         out.push_str(&bpf::disassemble(&program.code, &names, &source));
         out.push('\n');
     }
+    for subprogram in &object.subprograms {
+        out.push_str(&listing(&subprogram.name, &subprogram.code));
+        out.push_str(&bpf::disassemble(&subprogram.code, &names, &source));
+        out.push('\n');
+    }
     out
+}
+
+/// The first line of the listing of some code.
+fn listing(title: &str, code: &BpfCode) -> String {
+    let (instructions, stack) = (code.instructions.len(), code.frame_bytes);
+    format!("{title}, {instructions} instructions, {stack} bytes of stack\n")
 }
 
 /// Every function of both halves as CLIF, the runtime functions by their names.
 pub fn clif(lowered: &Lowered) -> String {
     let kernel =
         lowered.kernel.iter().map(|k| format!("; kernel {}\n{}", k.probe, k.function.display()));
+    let routines = lowered.routines.iter().zip(&lowered.tables.routines);
+    let routines = routines.map(|(f, r)| format!("; {}\n{}", r.name(), f.display()));
+    let kernel = kernel.chain(routines);
     let user = lowered.user.iter().map(|u| {
         let what = match u.role {
             lower::Role::Probe(id) => id.to_string(),

@@ -5,7 +5,13 @@
 //! ends of the text), groups, `|`, `*`, `+`, `?`, `{n}`, `{n,}`, `{n,m}`; a backslash takes the special
 //! meaning from a character. There are no back-references, and no classes like `\d`.
 
+use std::collections::HashMap;
+
+use regex_automata::Anchored;
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson::{self, NFA};
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, Look, Repetition};
 
 /// The most repetitions `{n,m}` can ask for: RE_DUP_MAX.
@@ -41,6 +47,114 @@ pub fn compile(text: &str) -> Result<NFA, RegexError> {
             help: Some("use smaller repetition counts".to_string()),
         }
     })
+}
+
+/// The state of an [`Automaton`] in which a match was found.
+pub const MATCHED: u16 = 0;
+/// The state in which none can be found any more.
+const DEAD: u16 = 1;
+/// The state at the start of a text. From this one on the answer is open.
+pub const START: u16 = 2;
+/// Bytes of the table that says which class a byte is in.
+pub const CLASSES_BYTES: u32 = 256;
+/// Bytes that a table may take, and the work to make it.
+const MAX_TABLE_BYTES: usize = 1 << 16;
+
+/// A table by which kernel code tells whether a text contains a match, one byte after another.
+///
+/// ```text
+/// 0    u8 class[256]                  byte 0, the end of the text, is in the last class
+/// 256  u16 next[states][classes]      little-endian
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Automaton {
+    classes: [u8; CLASSES_BYTES as usize],
+    next: Vec<Vec<u16>>,
+}
+
+impl Automaton {
+    /// The automaton of a regular expression; `None` when it is wrong, or its table too large.
+    pub fn new(text: &str) -> Option<Automaton> {
+        let config = dense::Config::new()
+            .start_kind(StartKind::Unanchored)
+            .dfa_size_limit(Some(4 * MAX_TABLE_BYTES))
+            .determinize_size_limit(Some(4 * MAX_TABLE_BYTES));
+        let nfa = compile(text).ok()?;
+        let dfa = dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()?;
+        let start = dfa.start_state(&start::Config::new().anchored(Anchored::No)).ok()?;
+        let mut ids = HashMap::from([(start, START)]);
+        let mut states = vec![start];
+        let mut rows: Vec<Vec<u16>> = vec![];
+        while let Some(&state) = states.get(rows.len()) {
+            let mut number = |id: StateID| {
+                if dfa.is_match_state(id) {
+                    MATCHED
+                } else if dfa.is_dead_state(id) || dfa.is_quit_state(id) {
+                    DEAD
+                } else {
+                    *ids.entry(id).or_insert_with(|| {
+                        states.push(id);
+                        START + states.len() as u16 - 1
+                    })
+                }
+            };
+            // The automaton tells a match one byte late: at the latest at the end.
+            let at_end = dfa.is_match_state(dfa.next_eoi_state(state));
+            let end = if at_end { MATCHED } else { DEAD };
+            let others = (1..=255).map(|byte| number(dfa.next_state(state, byte)));
+            rows.push([end].into_iter().chain(others).collect());
+        }
+        // Bytes that lead to the same states everywhere are one class.
+        let mut columns: Vec<Vec<u16>> = vec![];
+        let mut classes = [0; CLASSES_BYTES as usize];
+        let class_of = |byte: usize, columns: &mut Vec<Vec<u16>>| {
+            let column: Vec<u16> = rows.iter().map(|row| row[byte]).collect();
+            let known = columns.iter().position(|c| *c == column);
+            known.unwrap_or_else(|| {
+                columns.push(column);
+                columns.len() - 1
+            })
+        };
+        for (byte, class) in classes.iter_mut().enumerate().skip(1) {
+            *class = class_of(byte, &mut columns) as u8;
+        }
+        classes[0] = columns.len() as u8;
+        columns.push(rows.iter().map(|row| row[0]).collect());
+        let settled = [MATCHED, DEAD].map(|state| vec![state; columns.len()]);
+        let open = (0..rows.len()).map(|at| columns.iter().map(|c| c[at]).collect());
+        let automaton = Automaton { classes, next: settled.into_iter().chain(open).collect() };
+        (automaton.bytes().len() <= MAX_TABLE_BYTES).then_some(automaton)
+    }
+
+    /// How many states there are.
+    pub fn states(&self) -> u32 {
+        self.next.len() as u32
+    }
+
+    /// How many classes of bytes there are.
+    pub fn classes(&self) -> u32 {
+        self.next[0].len() as u32
+    }
+
+    /// The table, its size a multiple of 8.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.classes.to_vec();
+        bytes.extend(self.next.iter().flatten().flat_map(|state| state.to_le_bytes()));
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    /// Whether a text contains a match.
+    pub fn matches(&self, text: &[u8]) -> bool {
+        let mut state = START;
+        for &byte in text.iter().chain(&[0]) {
+            state = self.next[usize::from(state)][usize::from(self.classes[usize::from(byte)])];
+            if state < START {
+                break;
+            }
+        }
+        state == MATCHED
+    }
 }
 
 struct Parser<'a> {
@@ -324,6 +438,29 @@ mod tests {
         }
         let deep = "(".repeat(10_000);
         assert!(compile(&deep).unwrap_err().what.contains("too deeply"));
+    }
+
+    #[test]
+    fn tables_find_matches() {
+        for (regex, text, found) in [
+            ("abc", "xxabcxx", true),
+            ("abc", "xxabxc", false),
+            ("^abc", "abcd", true),
+            ("^abc", "xabc", false),
+            ("abc$", "xabc", true),
+            ("abc$", "abcx", false),
+            ("^$", "", true),
+            ("^$", "x", false),
+            ("", "", true),
+            ("a|^b", "cb", false),
+            ("[[:digit:]]{3}", "12a345", true),
+            ("(foo|bar)+$", "xfoobarfoo", true),
+            (".", "\u{e9}", true),
+        ] {
+            let automaton = Automaton::new(regex).expect("small");
+            assert_eq!(automaton.matches(text.as_bytes()), found, "{regex} {text}");
+        }
+        assert_eq!(Automaton::new("(a|b)*a(a|b){12}"), None);
     }
 
     #[test]

@@ -157,6 +157,36 @@ runtime_functions! {
     SymbolName(address);
     /// `symdata(address)`.
     SymbolData(address);
+    /// An empty text.
+    NoText();
+    /// The same, of one argument.
+    Nothing(number);
+    /// An address in hexadecimal.
+    AddressText(address);
+    /// `symname(address)` and the address.
+    Caller(address);
+    /// `modname(address)`.
+    ModuleName(address, site) fallible true;
+    /// `print_stack(stack)`.
+    PrintStack(stack);
+    /// `print_syms(addresses)`.
+    PrintSymbols(addresses);
+    /// `sprint_stack(stack)`.
+    StackText(stack);
+    /// `print_ustack(stack)` of a process.
+    PrintUserStack(stack, process);
+    /// The same, shorter.
+    PrintUserStackBrief(stack, process);
+    /// `print_usyms(addresses)` of a process.
+    PrintUserSymbols(addresses, process);
+    /// `sprint_ustack(stack)` of a process.
+    UserStackText(stack, process);
+    /// `usymname(address)` of a process.
+    UserSymbolName(address, process);
+    /// `usymdata(address)` of a process.
+    UserSymbolData(address, process);
+    /// `umodname(address)` of a process.
+    UserModuleName(address, process);
     /// Whether a text contains a match of an entry of the regex table.
     RegexMatch(regex, text);
     /// `matched(n)`.
@@ -181,14 +211,10 @@ runtime_functions! {
     TextToken(text, delimiters);
     /// `strlen(text)`.
     TextLength(text);
-    /// An empty text in place of one that cannot be read.
-    NoText(address);
     /// `__name_of(value, names, otherwise)`.
     NameOf(value, names, otherwise);
     /// `__flags_of(value, names, none)`.
     FlagsOf(value, names, none);
-    /// `__quoted(can_read, text, address)`.
-    Quoted(can_read, text, address);
     /// `__buffer_quoted(address, length, shown, can_read, words)`.
     BufferQuoted(address, length, shown, can_read, a, b, c, d, e, f);
     /// `__result(format, result, error)`.
@@ -199,7 +225,36 @@ runtime_functions! {
     SocketIp(a, b, c);
     /// `__signal_set(mask, names)`.
     SignalSet(mask, names);
+    /// `tokenize(delimiters)`.
+    TextNextToken(delimiters);
+    /// The start of a text, or another when the text is the mark of one that cannot be read.
+    TextPartOr(text, length, otherwise);
+    /// A text in quotes, or an address when the text is the mark of one that cannot be read.
+    TextQuotedOr(text, address);
+    /// `abort()`.
+    Abort() fallible true;
+    /// `system(command)`.
+    System(command);
+    /// `ftrace(text)`.
+    TraceMarker(text);
+    /// `speculate(id, text)`.
+    Speculate(id, text);
+    /// `commit(id)` and `discard(id)`.
+    EndSpeculation(id, print);
+    /// `__indent(index, description, now, delta)`.
+    Indent(index, description, now, delta);
+    /// `__indent_depth(index, delta)`.
+    IndentDepth(index, delta);
+    /// A random number of 32 bits.
+    Random();
+    /// `tz_gmtoff()`.
+    ZoneOffset();
+    /// `tz_name()`.
+    ZoneName();
 }
+
+/// What the library puts in place of a string that cannot be read.
+pub const UNREADABLE_TEXT: &str = "\x7f\x01unreadable";
 
 /// The limit of a `foreach` that states none.
 pub const NO_LIMIT: i64 = i64::MAX;

@@ -51,9 +51,9 @@ fn example() -> ObjectInput {
             mmapable,
         ],
         variables: vec![
-            Variable { name: "exiting".to_string(), size: 8 },
-            Variable { name: "total".to_string(), size: 20 },
-            Variable { name: "last".to_string(), size: 8 },
+            Variable { name: "exiting".to_string(), size: 8, constant: None },
+            Variable { name: "total".to_string(), size: 20, constant: None },
+            Variable { name: "last".to_string(), size: 8, constant: None },
         ],
         programs: vec![
             program("count", SYS_ENTER, counting()),
@@ -61,8 +61,8 @@ fn example() -> ObjectInput {
             program("typed", "tp_btf/sys_enter", reading_core_field()),
         ],
         subprograms: vec![
-            Subprogram { name: "square".to_string(), code: compile(square()) },
-            Subprogram { name: "add_square".to_string(), code: compile(callback()) },
+            Subprogram { name: "square".to_string(), code: compile(square()), global: None },
+            Subprogram { name: "add_square".to_string(), code: compile(callback()), global: None },
         ],
         core_fields: vec![CoreField {
             structure: "task_struct".to_string(),

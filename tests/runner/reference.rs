@@ -23,7 +23,7 @@ fn functions() -> String {
         "Functions every script may call. `print` and its family, which take any number of values, are in [the language](../language.md).",
     );
     let mut rows: Vec<(String, String)> = library(EntryKind::Function);
-    for row in builtins::public() {
+    for row in builtins::all().filter(|row| !row.is_internal()) {
         let mut text = String::new();
         builtin(&mut text, row);
         rows.push((row.name.to_string(), text));
@@ -35,20 +35,24 @@ fn functions() -> String {
 
 fn builtin(page: &mut String, row: &Builtin) {
     let place = match row.kernel {
-        Kernel::Inline(_) => "In kernel probes it is computed in the handler.",
+        Kernel::Inline(_) | Kernel::Pure(_) => "In kernel probes it is computed in the handler.",
         Kernel::Deferred => {
             "In kernel probes it is computed in userspace, after the event; what follows from it is, too."
         }
         Kernel::DeferredLast => {
             "In kernel probes it is done in userspace, and the handler ends there."
         }
+        Kernel::Raise(_) => "In kernel probes it ends the handler, or the `try` around it.",
     };
     section(page, &signature(row), &sentence(row.summary), Some(place), row.example);
 }
 
 /// What the library has of a kind: names with their sections.
 fn library(kind: EntryKind) -> Vec<(String, String)> {
-    let entries = documentation(Library::embedded()).into_iter().filter(|e| e.kind == kind);
+    let entries = documentation(Library::embedded()).into_iter().filter(|e| {
+        // Second names would be most of the page.
+        e.kind == kind && !e.summary.starts_with("As `")
+    });
     let with_section = entries.map(|entry| {
         let mut text = String::new();
         let head = entry.head.replacen(" (", "(", 1);

@@ -87,20 +87,6 @@ pub(super) const ROWS: &[Builtin] = &[
         }),
         user: User::Constant(0),
     },
-    Builtin {
-        name: "__user_text",
-        parameters: &[long("address")],
-        result: TEXT,
-        summary: "The string at an address of the current process; empty when it cannot be read.",
-        example: "",
-        kernel: Kernel::Inline(|k, operands| {
-            let otherwise = crate::lower::Text::Literal(String::new());
-            let address = operands[0].long();
-            let helper = Helper::ProbeReadUserStr;
-            k.read_text(helper, address, MAX_STRING, Some(&otherwise), "__user_text")
-        }),
-        user: User::Runtime(RuntimeFunction::NoText),
-    },
     made_of!(
         "__name_of",
         &[long("value"), text("names"), text("otherwise")],
@@ -112,12 +98,6 @@ pub(super) const ROWS: &[Builtin] = &[
         &[long("value"), text("names"), text("none")],
         FlagsOf,
         "The names of the bits of a number, between bars. `NAME=VALUE/MASK` is one of several values."
-    ),
-    made_of!(
-        "__quoted",
-        &[long("can_read"), text("text"), long("address")],
-        Quoted,
-        "A text in quotes, or the address of one that could not be read."
     ),
     made_of!(
         "__buffer_quoted",

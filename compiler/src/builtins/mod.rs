@@ -7,8 +7,11 @@
 mod context;
 mod control;
 mod decode;
+mod indentation;
 mod memory;
 mod registers;
+mod speculation;
+mod stack;
 mod symbol;
 mod text;
 mod time;
@@ -59,6 +62,11 @@ pub enum Kind {
 pub enum Kernel {
     /// By emitting code.
     Inline(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
+    /// The same; what it gives depends on its arguments alone, so that userspace may as well compute it.
+    Pure(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
+    /// By emitting code that raises an error. Where the error would end the handler, or an argument needs
+    /// userspace, the call is made by the continuation, and the kernel handler ends there.
+    Raise(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
     /// It cannot; the call is made by the handler's continuation in userspace.
     Deferred,
     /// The same, and the kernel handler ends there.
@@ -69,6 +77,8 @@ impl std::fmt::Debug for Kernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Kernel::Inline(_) => "Inline",
+            Kernel::Pure(_) => "Pure",
+            Kernel::Raise(_) => "Raise",
             Kernel::Deferred => "Deferred",
             Kernel::DeferredLast => "DeferredLast",
         })
@@ -88,40 +98,57 @@ pub enum User {
     WithSite(RuntimeFunction),
     /// A constant.
     Constant(i64),
+    /// Another builtin, with calls of these as further arguments: in both halves.
+    StandsFor(&'static str, &'static [&'static str]),
+}
+
+impl Builtin {
+    /// Whether it raises an error with a text made at run time.
+    pub fn raises(&self) -> bool {
+        matches!(self.kernel, Kernel::Raise(_))
+    }
 }
 
 /// Every builtin.
 pub fn all() -> impl Iterator<Item = &'static Builtin> {
     [
+        indentation::ROWS,
+        speculation::ROWS,
         context::ROWS,
         registers::ROWS,
         time::ROWS,
         control::ROWS,
         decode::ROWS,
-        decode::ROWS,
         memory::ROWS,
         symbol::ROWS,
+        stack::ROWS,
+        stack::USER_ROWS,
         text::ROWS,
     ]
     .into_iter()
     .flatten()
 }
 
-/// The builtins that scripts may call.
-pub fn public() -> impl Iterator<Item = &'static Builtin> {
-    all().filter(|builtin| !is_internal(builtin))
-}
-
-/// Whether a builtin is for the library: not documented, and without any effect but its result.
-pub fn is_internal(builtin: &Builtin) -> bool {
-    builtin.name.starts_with("__")
-}
-
 impl Builtin {
+    /// Whether it is there for the library only.
+    pub fn is_internal(&self) -> bool {
+        self.name.starts_with("__")
+    }
+
     /// Whether a call can raise an error.
     pub fn can_fail(&self) -> bool {
-        matches!(self.user, User::WithSite(_))
+        self.raises() || matches!(self.user, User::WithSite(_))
     }
+
+    /// Whether a call only reads something, which is the same each time, and never fails.
+    pub fn is_reading(&self) -> bool {
+        matches!(self.kernel, Kernel::Inline(_)) && !self.can_fail() && self.result == Kind::Long
+    }
+}
+
+/// The builtin of a name with this many parameters.
+pub fn with_arity(name: &str, arity: usize) -> Option<&'static Builtin> {
+    all().find(|b| b.name == name && b.parameters.len() == arity)
 }
 
 /// The builtin of a name.

@@ -4,6 +4,7 @@
 //! script, for user blocks run one at a time.
 
 use super::{Builtin, Kernel, Kind, NONE, Parameter, User};
+use crate::lower::Operand;
 use crate::runtime_functions::RuntimeFunction;
 use crate::types::MAX_STRING;
 
@@ -24,7 +25,7 @@ pub(super) const ROWS: &[Builtin] = &[
         result: Kind::Long,
         summary: "The length of a string in bytes.",
         example: "probe begin { println(strlen(\"four\")); exit() }",
-        kernel: Kernel::Deferred,
+        kernel: Kernel::Pure(|k, a| Operand::Long(k.text_length(a[0].text()))),
         user: User::Runtime(RuntimeFunction::TextLength),
     },
     Builtin {
@@ -33,7 +34,7 @@ pub(super) const ROWS: &[Builtin] = &[
         result: TEXT,
         summary: "So many bytes of a string from a position, the first being 0.",
         example: "probe begin { println(substr(\"kernel\", 1, 3)); exit() }",
-        kernel: Kernel::Deferred,
+        kernel: Kernel::Pure(|k, a| k.text_part(a)),
         user: User::Runtime(RuntimeFunction::TextPart),
     },
     Builtin {
@@ -42,7 +43,7 @@ pub(super) const ROWS: &[Builtin] = &[
         result: Kind::Long,
         summary: "1 when a string contains another, else 0.",
         example: "probe begin { println(isinstr(\"kernel\", \"ern\")); exit() }",
-        kernel: Kernel::Deferred,
+        kernel: Kernel::Pure(|k, a| k.text_contains(a)),
         user: User::Runtime(RuntimeFunction::TextContains),
     },
     Builtin {
@@ -51,7 +52,7 @@ pub(super) const ROWS: &[Builtin] = &[
         result: Kind::Long,
         summary: "Where a string first contains another, -1 when it does not.",
         example: "probe begin { println(strpos(\"kernel\", \"ern\")); exit() }",
-        kernel: Kernel::Deferred,
+        kernel: Kernel::Pure(|k, a| k.text_position(a)),
         user: User::Runtime(RuntimeFunction::TextPosition),
     },
     Builtin {
@@ -60,7 +61,7 @@ pub(super) const ROWS: &[Builtin] = &[
         result: Kind::Long,
         summary: "The number a string starts with, 0 when it starts with none; base 0 takes `0x` and `0` as prefixes.",
         example: "probe begin { println(strtol(\"0x1f\", 16)); exit() }",
-        kernel: Kernel::Deferred,
+        kernel: Kernel::Pure(|k, a| k.text_to_long(a)),
         user: User::Runtime(RuntimeFunction::TextToLong),
     },
     Builtin {
@@ -69,7 +70,7 @@ pub(super) const ROWS: &[Builtin] = &[
         result: Kind::Long,
         summary: "The byte at a position of a string, 0 outside of it.",
         example: "probe begin { println(stringat(\"A\", 0)); exit() }",
-        kernel: Kernel::Deferred,
+        kernel: Kernel::Pure(|k, a| k.text_byte(a)),
         user: User::Runtime(RuntimeFunction::TextByte),
     },
     Builtin {
@@ -78,7 +79,7 @@ pub(super) const ROWS: &[Builtin] = &[
         result: TEXT,
         summary: "A string with every occurrence of another replaced.",
         example: "probe begin { println(str_replace(\"a-b\", \"-\", \"+\")); exit() }",
-        kernel: Kernel::Deferred,
+        kernel: Kernel::Pure(|k, a| k.text_replace(a)),
         user: User::Runtime(RuntimeFunction::TextReplace),
     },
     Builtin {
@@ -118,6 +119,33 @@ pub(super) const ROWS: &[Builtin] = &[
         user: User::Runtime(RuntimeFunction::TextToken),
     },
     Builtin {
+        name: "tokenize",
+        parameters: &[text("delimiters")],
+        result: TEXT,
+        summary: "The next part of the string that an earlier call with two arguments began.",
+        example: "probe begin { println(tokenize(\"a b\", \" \")); println(tokenize(\" \")); exit() }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::TextNextToken),
+    },
+    Builtin {
+        name: "__part_or",
+        parameters: &[text("text"), long("length"), text("otherwise")],
+        result: TEXT,
+        summary: "The start of a text, or another in place of one that cannot be read.",
+        example: "probe begin { println(__part_or(\"abc\", 2, \"\")); exit() }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::TextPartOr),
+    },
+    Builtin {
+        name: "__quoted_or",
+        parameters: &[text("text"), long("address")],
+        result: TEXT,
+        summary: "A text in quotes, or an address in place of one that cannot be read.",
+        example: "probe begin { println(__quoted_or(\"a\", 0)); exit() }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::TextQuotedOr),
+    },
+    Builtin {
         name: "matched",
         parameters: &[long("group")],
         result: TEXT,
@@ -136,3 +164,12 @@ pub(super) const ROWS: &[Builtin] = &[
         user: User::WithSite(RuntimeFunction::RegexGroups),
     },
 ];
+
+impl Builtin {
+    /// Whether it tells about the last match of a regular expression, which is then to be made by
+    /// userspace.
+    pub fn tells_about_match(&self) -> bool {
+        use RuntimeFunction::{RegexGroups, RegexMatched};
+        matches!(self.user, User::WithSite(RegexMatched | RegexGroups))
+    }
+}

@@ -3,24 +3,29 @@
 use super::{Argument::*, Family, Request};
 use crate::btf::{self, Btf, Tracepoint};
 use crate::diagnostic::{Diagnostics, codes, suggest};
+use crate::facts::Facts;
 use crate::glob;
 use crate::hir::{Attach, ContextSource, ContextVariable, Point, Scalar};
+use crate::source::Span;
 
 pub(super) const FAMILIES: &[Family] = &[Family {
     form: &[("kernel", None), ("trace", Text)],
     summary: "At a kernel tracepoint; its arguments are `$variables` with the kernel's types. The \
-              name may hold wildcards, and a system before a colon.",
+              name may hold wildcards, and a system before a colon: `kernel.trace(\"tcp:*\")`.",
     example: "probe kernel.trace(\"sched_switch\") { exit() }",
     resolve,
 }];
 
 fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let Some((text, span)) = request.text(1) else { return vec![] };
-    // The system (`skb:` of `skb:kfree_skb`) is not needed: names are unique.
-    let name = text.rsplit(':').next().unwrap_or(text);
+    let (system, name) = match text.split_once(':') {
+        Some((system, name)) => (Some(system), name),
+        Option::None => (Option::None, text),
+    };
+    let is_pattern = glob::is_pattern(name) || system.is_some_and(glob::is_pattern);
     let btf = match request.facts.btf() {
         Ok(btf) => btf,
-        Err(_) if !glob::is_pattern(name) => {
+        Err(_) if !is_pattern => {
             // The verifier-typed form needs BTF; the raw one only the name.
             return vec![Point {
                 name: request.spelling(),
@@ -36,45 +41,90 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
             return vec![];
         }
     };
-    if glob::is_pattern(name) {
-        let mut names: Vec<&str> =
-            btf::tracepoint_names(btf).filter(|n| glob::matches(name, n)).collect();
-        names.sort();
-        names.dedup();
-        if names.is_empty() {
-            diagnostics
-                .error(codes::UNKNOWN_TRACEPOINT, span, format!("no tracepoint matches `{text}`"))
-                .label("no match in this kernel");
-        }
-        return names
-            .into_iter()
-            .filter_map(|n| Some(point(btf, n, &btf::tracepoint(btf, n)?)))
-            .collect();
+    let is_wanted = |n: &&str| glob::matches(name, n) && is_in_system(request.facts, n, system);
+    let mut names: Vec<&str> = if glob::is_pattern(name) {
+        btf::tracepoint_names(btf).filter(is_wanted).collect()
+    } else {
+        // Found without a walk over all names.
+        btf::tracepoint(btf, name).map(|_| name).into_iter().filter(is_wanted).collect()
+    };
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        report_unknown(request.facts, btf, (system, name), span, diagnostics);
     }
-    match btf::tracepoint(btf, name) {
-        Some(tracepoint) => vec![point(btf, name, &tracepoint)],
-        Option::None => {
-            let names: Vec<&str> = btf::tracepoint_names(btf).collect();
-            let diagnostic = diagnostics
-                .error(codes::UNKNOWN_TRACEPOINT, span, format!("unknown tracepoint `{text}`"))
-                .label("not in this kernel")
-                .suggest(name, names.iter().copied());
-            if suggest::nearest(name, names.iter().copied(), 1).is_empty() {
-                let containing: Vec<&str> =
-                    names.into_iter().filter(|n| n.contains(name)).take(5).collect();
-                if !containing.is_empty() {
-                    diagnostic.help(format!(
-                        "tracepoints with that in their name: {}",
-                        containing.join(", ")
-                    ));
-                }
-            }
-            vec![]
+    let with_system = |name: &str| match request.facts.tracepoint_systems().get(name) {
+        Some(system) => format!("{system}:{name}"),
+        Option::None => name.to_string(),
+    };
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let full = if system.is_some() { with_system(name) } else { name.to_string() };
+            Some(point(btf, name, &full, &btf::tracepoint(btf, name)?))
+        })
+        .collect()
+}
+
+/// Whether a tracepoint belongs to a system, which may be a pattern. Where the systems are not known, a
+/// name is believed, and no pattern but `*` matches.
+fn is_in_system(facts: &dyn Facts, name: &str, system: Option<&str>) -> bool {
+    let Some(wanted) = system else { return true };
+    let systems = facts.tracepoint_systems();
+    match systems.get(name) {
+        Some(system) => glob::matches(wanted, system),
+        Option::None => wanted == "*" || (systems.is_empty() && !glob::is_pattern(wanted)),
+    }
+}
+
+fn report_unknown(
+    facts: &dyn Facts,
+    btf: &Btf,
+    (system, name): (Option<&str>, &str),
+    span: Span,
+    diagnostics: &mut Diagnostics,
+) {
+    let text = system.map_or(name.to_string(), |system| format!("{system}:{name}"));
+    let systems = facts.tracepoint_systems();
+    if let Some(system) = system
+        && !systems.is_empty()
+        && !systems.values().any(|s| glob::matches(system, s))
+    {
+        let mut known: Vec<&str> = systems.values().map(String::as_str).collect();
+        known.sort_unstable();
+        known.dedup();
+        diagnostics
+            .error(codes::UNKNOWN_TRACEPOINT, span, format!("unknown tracepoint `{text}`"))
+            .label(format!("no tracepoint system `{system}` in this kernel"))
+            .suggest(system, known);
+        return;
+    }
+    if glob::is_pattern(name) {
+        diagnostics
+            .error(codes::UNKNOWN_TRACEPOINT, span, format!("no tracepoint matches `{text}`"))
+            .label("no match in this kernel");
+        return;
+    }
+    let names: Vec<&str> = btf::tracepoint_names(btf).collect();
+    let diagnostic = diagnostics
+        .error(codes::UNKNOWN_TRACEPOINT, span, format!("unknown tracepoint `{text}`"))
+        .label("not in this kernel");
+    if let Some(other) = system.and_then(|_| systems.get(name)) {
+        diagnostic.help(format!("did you mean `{other}:{name}`?"));
+        return;
+    }
+    diagnostic.suggest(name, names.iter().copied());
+    if suggest::nearest(name, names.iter().copied(), 1).is_empty() {
+        let containing: Vec<&str> =
+            names.into_iter().filter(|n| n.contains(name)).take(5).collect();
+        if !containing.is_empty() {
+            let list = containing.join(", ");
+            diagnostic.help(format!("tracepoints with that in their name: {list}"));
         }
     }
 }
 
-fn point(btf: &Btf, name: &str, tracepoint: &Tracepoint) -> Point {
+fn point(btf: &Btf, name: &str, full: &str, tracepoint: &Tracepoint) -> Point {
     let context = tracepoint
         .arguments
         .iter()
@@ -94,7 +144,7 @@ fn point(btf: &Btf, name: &str, tracepoint: &Tracepoint) -> Point {
         })
         .collect();
     Point {
-        name: format!("kernel.trace(\"{name}\")"),
+        name: format!("kernel.trace(\"{full}\")"),
         attach: Attach::Tracepoint {
             name: name.to_string(),
             btf_typedef: Some(tracepoint.typedef_id.0),

@@ -9,10 +9,13 @@ mod half;
 mod memory;
 mod records;
 mod registers;
+mod routine;
+mod stack;
 mod stats;
 mod syscall;
 mod text;
 
+pub use routine::RoutineUse;
 pub use text::can_format;
 
 use cranelift_codegen::ir::{
@@ -27,7 +30,9 @@ use super::{
 };
 use crate::backend::names;
 use crate::facts::Architecture;
-use crate::hir::{Body, ExprKind, GlobalId, Place, PlaceKind, Point, ProbeId, Script, StmtKind};
+use crate::hir::{
+    Body, Comparison, Expr, ExprKind, GlobalId, Place, PlaceKind, Point, ProbeId, Script, StmtKind,
+};
 use crate::layout::{Layout, control};
 use crate::source::Span;
 use crate::types::{Type, Types};
@@ -42,10 +47,9 @@ pub mod variables {
     pub const CELLS: u32 = 2;
     /// Zeros, to fill memory from.
     pub const ZEROS: u32 = 3;
+    /// The tables of regular expressions, constant.
+    pub const TABLES: u32 = 4;
 }
-
-/// The most rounds of loops in one hit of a probe: MAXACTION.
-const MAX_ROUNDS: i64 = 1000;
 
 /// The index of the ring buffer map.
 pub(crate) const RING_BUFFER: u32 = 0;
@@ -58,6 +62,8 @@ pub struct KernelCode<'a, 'f> {
     layout: &'a Layout,
     point: &'a Point,
     architecture: Architecture,
+    /// Offsets on the way from a task to the inode of the program it runs.
+    program_path: [u32; 4],
     probe: ProbeId,
     /// The program's context.
     context: Value,
@@ -75,11 +81,16 @@ pub struct KernelCode<'a, 'f> {
     handlers: Vec<Handler>,
     /// The errors that can lead to the `try` that ended last.
     caught_sites: Vec<u32>,
-    /// Counts rounds of loops; made when there are any.
+    /// Where the text of an error is kept that was made at run time, when the handler raises one.
+    message: Option<Room>,
+    features: KernelFeatures,
+    /// Statements that were not counted yet.
+    uncounted: i64,
+    /// Counts statements; made when there are loops.
     rounds: Option<Rounds>,
 }
 
-/// Where the rounds of loops are counted.
+/// Where statements are counted: those of straight code need not be.
 #[derive(Clone, Copy)]
 enum Rounds {
     /// In a variable: the verifier follows the count, and so knows that loops end.
@@ -121,6 +132,7 @@ pub(super) fn function(
         layout,
         point: &probe.point,
         architecture: features.architecture,
+        program_path: features.program_path,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],
@@ -131,6 +143,9 @@ pub(super) fn function(
         handlers: vec![],
         caught_sites: vec![],
         rounds: None,
+        message: None,
+        features,
+        uncounted: 0,
     };
     code.prologue(probe.span, &probe.body, types, features);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
@@ -141,6 +156,19 @@ pub(super) fn function(
     builder.seal_all_blocks();
     builder.finalize(frontend_config());
     KernelFunction { probe: id, function, scratch_bytes }
+}
+
+/// Makes the functions of ours that handlers call, and that those call.
+pub(super) fn routines(
+    layout: &Layout,
+    features: KernelFeatures,
+    tables: &mut Tables,
+) -> Vec<Function> {
+    let mut functions = vec![];
+    while functions.len() < tables.routines.len() {
+        functions.push(routine::function(functions.len() as u32, layout, tables, features));
+    }
+    functions
 }
 
 impl KernelCode<'_, '_> {
@@ -154,6 +182,7 @@ impl KernelCode<'_, '_> {
         let run = self.emitter.block();
         self.emitter.builder.ins().brif(stopped, self.exit, &[], run, &[]);
         self.emitter.switch_to(run);
+        self.test_process();
         let layout = self.layout;
         let functions = || layout.kernel_functions.values().flatten();
         let loops = uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements));
@@ -284,6 +313,7 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
                     place(target)
                 }
                 ExprKind::In { array, .. } => keyed(*array),
+                ExprKind::Call { builtin, .. } => builtin.raises(),
                 _ => false,
             };
     });
@@ -295,17 +325,37 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
     found
 }
 
-/// Whether kernel handlers have loops.
-pub fn has_kernel_loops(script: &Script, layout: &Layout) -> bool {
-    let handlers = script.probes.values().filter(|p| p.point.attach.in_kernel());
-    handlers.into_iter().any(|p| uses_loops(&p.body.statements))
-        || layout.kernel_functions.values().flatten().any(|b| uses_loops(&b.statements))
+/// Whether kernel handlers have loops, in their own code or in functions of ours that they call.
+pub fn has_kernel_loops(script: &Script, types: &Types, layout: &Layout) -> bool {
+    let handlers = script.probes.values().filter(|p| p.point.attach.in_kernel()).map(|p| &p.body);
+    let mut bodies = handlers.chain(layout.kernel_functions.values().flatten());
+    bodies.any(|b| uses_loops(&b.statements) || uses_routines(b, types))
 }
 
 fn uses_loops(statements: &[crate::hir::Stmt]) -> bool {
     let mut found = false;
     crate::hir::each_statement(statements, &mut |s| {
         found |= matches!(s.kind, StmtKind::Loop { .. });
+    });
+    found
+}
+
+/// Whether code does with strings what may need a function of ours.
+fn uses_routines(body: &Body, types: &Types) -> bool {
+    let is_text = |e: &Expr| matches!(types.expressions[e.id], Type::Text(_));
+    let mut found = false;
+    crate::hir::each_expression(&body.statements, &mut |e| {
+        found |= match &e.kind {
+            ExprKind::Compare { left, operator, .. } => {
+                let order = !matches!(operator, Comparison::Equal | Comparison::NotEqual);
+                is_text(left) && (order || types.expressions[left.id].bytes() > 64)
+            }
+            ExprKind::Sprint(_) | ExprKind::Match { .. } => true,
+            ExprKind::Call { arguments, .. } => {
+                arguments.iter().any(is_text) || types.expressions[e.id].bytes() > 64
+            }
+            _ => false,
+        }
     });
     found
 }

@@ -17,7 +17,7 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
-pub use kernel::{KernelCode, can_format, has_kernel_loops, variables};
+pub use kernel::{KernelCode, RoutineUse, can_format, has_kernel_loops, variables};
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
 
@@ -37,6 +37,8 @@ use crate::types::{Type, Types};
 pub struct Lowered {
     /// The kernel handlers.
     pub kernel: Vec<KernelFunction>,
+    /// The functions of ours that they call, as `tables.routines` lists them.
+    pub routines: Vec<Function>,
     /// The user blocks.
     pub user: Vec<UserFunction>,
     /// What the code refers to by index.
@@ -48,8 +50,13 @@ pub struct Lowered {
 pub struct KernelFeatures {
     /// Which registers there are.
     pub architecture: Architecture,
+    /// Offsets on the way from a task to the inode of the program it runs: `mm`, `exe_file`, `f_inode`,
+    /// `i_ino`. Zeros when no probe asks.
+    pub program_path: [u32; 4],
     /// Loops bounded by the kernel (`may_goto`).
     pub may_goto: bool,
+    /// MAXACTION: the most statements in one hit of a probe.
+    pub actions: i64,
 }
 
 /// A kernel handler in CLIF.
@@ -109,7 +116,8 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout, features: KernelFe
         let function = user::function(script, types, layout, &mut tables, id);
         user_functions.push(UserFunction { role: Role::Function(id), function });
     }
-    Lowered { kernel: kernel_functions, user: user_functions, tables }
+    let routines = kernel::routines(layout, features, &mut tables);
+    Lowered { kernel: kernel_functions, routines, user: user_functions, tables }
 }
 
 /// The lowering of code for one half.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::Locations;
+use super::{Locations, RoutineUse};
 use crate::format::Format;
 use crate::source::Span;
 
@@ -23,6 +23,8 @@ pub struct Tables {
     pub errors: Vec<ErrorSite>,
     /// The lines of kernel code.
     pub locations: Locations,
+    /// The functions of ours that kernel code calls, by the index of `names::SUBPROGRAM`.
+    pub routines: Vec<RoutineUse>,
 }
 
 impl Default for Tables {
@@ -35,6 +37,7 @@ impl Default for Tables {
             regexes: vec![],
             errors: vec![],
             locations: Locations::default(),
+            routines: vec![],
         }
     }
 }
@@ -58,6 +61,17 @@ impl Tables {
             None => {
                 self.regexes.push(text.to_string());
                 self.regexes.len() as u32 - 1
+            }
+        }
+    }
+
+    /// The index of a function of ours.
+    pub fn routine(&mut self, routine: RoutineUse) -> u32 {
+        match self.routines.iter().position(|r| *r == routine) {
+            Some(at) => at as u32,
+            None => {
+                self.routines.push(routine);
+                self.routines.len() as u32 - 1
             }
         }
     }

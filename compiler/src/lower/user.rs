@@ -15,7 +15,7 @@ use super::{
     expression::condition_code,
 };
 use crate::backend::names;
-use crate::builtins::{Builtin, Kind, User, is_internal};
+use crate::builtins::{Builtin, Kind, User};
 use crate::hir::{
     Aggregate, Body, Comparison, EventId, ExprKind, FunctionId, Load, Print, Script, Sort, Stmt,
     StmtKind, each_expression, each_statement,
@@ -421,7 +421,7 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     }
 
     fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], span: Span) -> Operand {
-        if is_internal(builtin) {
+        if builtin.is_internal() {
             for argument in arguments {
                 if let Operand::Text(Text::Literal(table)) = argument {
                     let index = self.tables.literal(table);
@@ -448,6 +448,7 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
                 self.call(function, &words)
             }
             User::Constant(value) => self.emitter.constant(value),
+            User::StandsFor(..) => unreachable!("`resolve` leaves no `{}`", builtin.name),
         };
         match builtin.result {
             Kind::Long => Operand::Long(result),

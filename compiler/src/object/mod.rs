@@ -9,6 +9,7 @@
 //! | `.text` | our own functions called by programs |
 //! | `.maps` | room for the maps; their definitions are BTF types |
 //! | `.bss` | the variables, which a loader turns into one array map |
+//! | `.rodata` | the constants, likewise, in a map that cannot be written |
 //! | `license` | `GPL`, without which most tracing helpers are refused |
 //! | `.BTF`, `.BTF.ext` | types; function and line information; CO-RE relocations |
 
@@ -31,7 +32,7 @@ pub use describe::describe;
 pub struct ObjectInput {
     /// Maps, by the index of `names::MAP`.
     pub maps: Vec<MapDefinition>,
-    /// Variables in `.bss`, by the index of `names::DATA`.
+    /// Variables and constants, by the index of `names::DATA`.
     pub variables: Vec<Variable>,
     /// Programs; those of one section are in the order given here.
     pub programs: Vec<Program>,
@@ -60,13 +61,15 @@ pub struct MapDefinition {
     pub flags: u32,
 }
 
-/// A variable in `.bss`, 8-byte aligned and initially zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A variable, 8-byte aligned: in `.bss` and initially zero, or a constant in `.rodata`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variable {
     /// Name.
     pub name: String,
     /// Size in bytes.
     pub size: u32,
+    /// The bytes of a constant.
+    pub constant: Option<Vec<u8>>,
 }
 
 /// A program.
@@ -87,6 +90,18 @@ pub struct Subprogram {
     pub name: String,
     /// The code.
     pub code: BpfCode,
+    /// The parameters of a global function, which the kernel verifies once and on its own (5.12). One
+    /// without is verified anew at each call, with what is known of its arguments there.
+    pub global: Option<Vec<SubprogramParameter>>,
+}
+
+/// A parameter of a global function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubprogramParameter {
+    /// A 64-bit number.
+    Number,
+    /// The address of so many bytes that may be read and written, or 0.
+    Memory(u32),
 }
 
 /// A value of a kernel type that the loader fills in for the running kernel.

@@ -12,7 +12,7 @@ use object::{
 
 use super::btf::{Btf, Linkage, Placed, TypeId};
 use super::btf_ext::BtfExt;
-use super::{Location, MapDefinition, ObjectError, ObjectInput};
+use super::{Location, MapDefinition, ObjectError, ObjectInput, Subprogram, SubprogramParameter};
 use crate::backend::bpf::instruction::PSEUDO_FUNC;
 use crate::backend::bpf::{BpfCode, Relocation as CodeRelocation, RelocationKind};
 
@@ -104,25 +104,33 @@ impl<'a> Writer<'a> {
     }
 
     fn variables(&mut self) {
-        if self.input.variables.is_empty() {
-            return;
-        }
-        let section = self.object.section_id(StandardSection::UninitializedData);
-        let mut placed = Vec::new();
+        let mut placed = [Vec::new(), Vec::new()];
         for variable in &self.input.variables {
             let size = u64::from(variable.size);
-            let offset = self.object.append_section_bss(section, size, 8);
+            let (section, offset) = match &variable.constant {
+                None => {
+                    let section = self.object.section_id(StandardSection::UninitializedData);
+                    (section, self.object.append_section_bss(section, size, 8))
+                }
+                Some(bytes) => {
+                    let section = self.object.section_id(StandardSection::ReadOnlyData);
+                    (section, self.object.append_section_data(section, bytes, 8))
+                }
+            };
             let symbol = self.symbol(&variable.name, SymbolKind::Data, section, offset, size);
             self.variables.push(symbol);
             let variable_type = self.btf.opaque(variable.size);
-            placed.push(Placed {
+            placed[usize::from(variable.constant.is_some())].push(Placed {
                 variable: self.btf.variable(&variable.name, variable_type),
                 offset: offset as u32,
                 size: variable.size,
             });
         }
-        let bytes = placed.last().map_or(0, |last| last.offset + last.size);
-        self.btf.section(".bss", bytes, &placed);
+        for (name, placed) in [".bss", ".rodata"].into_iter().zip(&placed) {
+            if let Some(last) = placed.last() {
+                self.btf.section(name, last.offset + last.size, placed);
+            }
+        }
     }
 
     /// Writes all code: subprograms into `.text`, programs into their sections.
@@ -155,7 +163,7 @@ impl<'a> Writer<'a> {
                 let symbol =
                     self.local_symbol(&subprogram.name, SymbolKind::Text, section, offset, size);
                 self.subprograms.push((symbol, offset));
-                let function = self.subprogram_type(&subprogram.name, code.parameters);
+                let function = self.subprogram_type(subprogram);
                 self.info(TEXT, offset, function, code);
                 placed.push(PlacedFunction { name: &subprogram.name, code, section, offset });
             }
@@ -205,13 +213,30 @@ impl<'a> Writer<'a> {
         self.btf.function(name, prototype, Linkage::Global)
     }
 
-    fn subprogram_type(&mut self, name: &str, parameters: usize) -> TypeId {
+    fn subprogram_type(&mut self, subprogram: &Subprogram) -> TypeId {
         let word = self.btf.u64();
+        let (types, linkage) = match &subprogram.global {
+            None => (vec![word; subprogram.code.parameters], Linkage::Static),
+            Some(parameters) => {
+                let types = parameters.iter().map(|p| match p {
+                    SubprogramParameter::Number => word,
+                    SubprogramParameter::Memory(bytes) => self.memory_pointer(*bytes),
+                });
+                (types.collect(), Linkage::Global)
+            }
+        };
         let names = ["a", "b", "c", "d", "e"];
-        let parameters: Vec<(&str, TypeId)> =
-            names.iter().take(parameters).map(|&name| (name, word)).collect();
+        let parameters: Vec<(&str, TypeId)> = names.into_iter().zip(types).collect();
         let prototype = self.btf.prototype(word, &parameters);
-        self.btf.function(name, prototype, Linkage::Static)
+        self.btf.function(&subprogram.name, prototype, linkage)
+    }
+
+    /// A pointer to a structure of so many bytes.
+    fn memory_pointer(&mut self, bytes: u32) -> TypeId {
+        let content = self.btf.opaque(bytes);
+        let name = format!("ntap_memory_{bytes}");
+        let memory = self.btf.shared_structure(&name, bytes, &[("bytes", content, 0)]);
+        self.btf.pointer(memory)
     }
 
     /// Function, line and CO-RE records. The kernel wants a line record at the first instruction of

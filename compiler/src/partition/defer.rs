@@ -2,7 +2,7 @@
 
 use cranelift_codegen::entity::PrimaryMap;
 
-use crate::builtins::Kernel;
+use crate::builtins::{Kernel, Kind};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::hir::*;
 use crate::layout::{Event, Field, Layout, record};
@@ -90,10 +90,10 @@ impl Deferring<'_> {
             StmtKind::Print(print) => print.arguments.iter().any(|a| !self.can_capture(a)),
             StmtKind::Expr(e) => match &e.kind {
                 ExprKind::Call { builtin, arguments } => match builtin.kernel {
-                    Kernel::Deferred | Kernel::DeferredLast => {
+                    Kernel::Deferred | Kernel::DeferredLast | Kernel::Raise(_) => {
                         arguments.iter().any(|a| !self.can_capture(a))
                     }
-                    Kernel::Inline(_) => cannot(e),
+                    Kernel::Inline(_) | Kernel::Pure(_) => cannot(e),
                 },
                 _ => cannot(e),
             },
@@ -139,6 +139,7 @@ impl Deferring<'_> {
             ExprKind::Call { arguments, .. } => arguments.iter().all(|a| self.can_capture(a)),
             ExprKind::Sprint(print) => print.arguments.iter().all(|a| self.can_capture(a)),
             ExprKind::Unary { operand, .. } => self.can_capture(operand),
+            ExprKind::Match { text, .. } => self.can_capture(text),
             ExprKind::Arithmetic { left, right, .. }
             | ExprKind::Compare { left, right, .. }
             | ExprKind::Logical { left, right, .. }
@@ -175,8 +176,12 @@ impl Deferring<'_> {
                 let last = match &expr.kind {
                     ExprKind::Call { builtin, .. } => match builtin.kernel {
                         Kernel::Deferred => Some(false),
-                        Kernel::DeferredLast => Some(true),
-                        Kernel::Inline(_) => None,
+                        // Within a `try` or a function the kernel has to raise it.
+                        Kernel::Raise(_) if self.uncut > 0 && self.obstacle(&expr).is_none() => {
+                            None
+                        }
+                        Kernel::DeferredLast | Kernel::Raise(_) => Some(true),
+                        Kernel::Inline(_) | Kernel::Pure(_) => None,
                     },
                     _ => None,
                 };
@@ -303,7 +308,13 @@ impl Deferring<'_> {
             return e;
         }
         // Text that is only printed is made where it is printed: its parts are shorter.
-        let made_of_parts = matches!(e.kind, ExprKind::Concatenate { .. } | ExprKind::Sprint(_));
+        let made_of_parts = match &e.kind {
+            ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
+            ExprKind::Call { builtin, .. } => {
+                matches!((&builtin.kernel, builtin.result), (Kernel::Pure(_), Kind::Text(_)))
+            }
+            _ => false,
+        };
         let obstacle = self.obstacle(&e);
         if obstacle.is_none() && !made_of_parts {
             let ty = self.types.expressions[e.id];
@@ -431,7 +442,9 @@ impl Deferring<'_> {
             ExprKind::Read(place) => self.place_obstacle(place),
             ExprKind::Load(load) => self.obstacle(&load.address),
             ExprKind::Call { builtin, arguments } => match builtin.kernel {
-                Kernel::Inline(_) => arguments.iter().find_map(|a| self.obstacle(a)),
+                Kernel::Inline(_) | Kernel::Pure(_) | Kernel::Raise(_) => {
+                    arguments.iter().find_map(|a| self.obstacle(a))
+                }
                 Kernel::Deferred | Kernel::DeferredLast => Some(Obstacle {
                     span: e.span,
                     what: format!("`{}`", builtin.name),
@@ -459,11 +472,16 @@ impl Deferring<'_> {
             ExprKind::Histogram(_) | ExprKind::Bucket { .. } => {
                 Some(Obstacle { span: e.span, what: "a histogram".to_string(), deferrable: false })
             }
-            ExprKind::Match { .. } => Some(Obstacle {
-                span: e.span,
-                what: "a match of a regular expression".to_string(),
-                deferrable: true,
-            }),
+            ExprKind::Match { text, regex, .. } => {
+                if self.layout.automata.iter().any(|(known, _)| known == regex) {
+                    return self.obstacle(text);
+                }
+                Some(Obstacle {
+                    span: e.span,
+                    what: "a match of a regular expression".to_string(),
+                    deferrable: true,
+                })
+            }
             ExprKind::Unary { operand, .. } => self.obstacle(operand),
             ExprKind::Arithmetic { left, right, .. }
             | ExprKind::Compare { left, right, .. }

@@ -18,8 +18,9 @@ pub use print::print;
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostics, codes};
-use crate::hir::{ExprKind, FunctionId, ProbeId, Script, Stmt, each_expression};
+use crate::hir::{Body, ExprKind, FunctionId, ProbeId, Script, Stmt, each_expression};
 use crate::layout::Layout;
+use crate::regex::Automaton;
 use crate::syscalls;
 use crate::types::Types;
 
@@ -33,6 +34,7 @@ pub fn partition(
     let probes = script.probes.len() as u32;
     let mut layout = Layout { probes, routes: syscalls::routes(script), ..Layout::default() };
     let kernel = kernel_code(script);
+    layout.automata = automata(script, &kernel);
     for (probe, function) in kernel {
         let mut bodies = match function {
             // User blocks may call the function as well: kernel code has a copy of its own.
@@ -95,6 +97,31 @@ fn kernel_code(script: &Script) -> Vec<(ProbeId, Option<FunctionId>)> {
         }
     }
     code
+}
+
+/// The regular expressions that kernel code can match by tables. It leaves all to userspace when anything asks
+/// what was matched.
+fn automata(script: &Script, kernel: &[(ProbeId, Option<FunctionId>)]) -> Vec<(String, Automaton)> {
+    let (mut texts, mut asks) = (BTreeSet::new(), false);
+    for (probe, function) in kernel {
+        let bodies: Vec<&Body> = match function {
+            Some(id) => script.functions[*id].overloads.iter().map(|o| &o.body).collect(),
+            None => vec![&script.probes[*probe].body],
+        };
+        for body in bodies {
+            each_expression(&body.statements, &mut |e| match &e.kind {
+                ExprKind::Match { regex, .. } => {
+                    texts.insert(regex.clone());
+                }
+                ExprKind::Call { builtin, .. } => asks |= builtin.tells_about_match(),
+                _ => {}
+            });
+        }
+    }
+    if asks {
+        return vec![];
+    }
+    texts.into_iter().filter_map(|text| Automaton::new(&text).map(|a| (text, a))).collect()
 }
 
 /// The functions that are called in the statements.

@@ -233,7 +233,7 @@ impl Tail<'_, '_> {
             // May fail: only where the rest would fail as well.
             ExprKind::Load(load) => !conditional && self.can_hoist(&load.address, conditional),
             ExprKind::Call { builtin, arguments } => {
-                matches!(builtin.kernel, Kernel::Inline(_))
+                matches!(builtin.kernel, Kernel::Inline(_) | Kernel::Pure(_))
                     && arguments.iter().all(|a| self.can_hoist(a, conditional))
                     && (arguments.is_empty() || !conditional || !builtin.can_fail())
             }

@@ -77,7 +77,7 @@ impl<'a> Resolver<'a> {
         let longest = aliases.iter().map(|a| a.alias.components.len()).max().unwrap_or(0);
         let has_wildcards = point.components.iter().any(|c| glob::is_pattern(&c.name.text));
         let is_second = |a: &AliasDeclaration| {
-            self.is_of_library(a.span)
+            self.is_library(a.span)
                 && a.points.iter().all(|p| is_prefix(&p.components, &point.components))
         };
         let near = aliases.into_iter().filter(|a| a.alias.components.len() == longest);

@@ -57,6 +57,11 @@ impl Resolver<'_> {
         let kind = match &expression.kind {
             ExpressionKind::Literal(LiteralValue::Number(n)) => ExprKind::Number(*n),
             ExpressionKind::Literal(LiteralValue::String(s)) => ExprKind::Text(s.clone()),
+            ExpressionKind::Variable(name)
+                if let Some(argument) = scope.substitution.take(name) =>
+            {
+                return Some(argument);
+            }
             ExpressionKind::Variable(_) | ExpressionKind::Element { .. } => {
                 ExprKind::Read(self.target(scope, expression)?)
             }
@@ -143,8 +148,8 @@ impl Resolver<'_> {
             ExpressionKind::Constant(literal) => {
                 return self.enumerator(literal, span);
             }
+            ExpressionKind::Entry(inner) => return self.entry_value(scope, inner, span),
             ExpressionKind::ProbeWrite(_)
-            | ExpressionKind::Entry(_)
             | ExpressionKind::Perf(_)
             | ExpressionKind::Var { .. }
             | ExpressionKind::EnumName(_)
@@ -172,7 +177,9 @@ impl Resolver<'_> {
     /// `@defined(of)`: whether it would resolve.
     fn is_defined(&mut self, scope: &mut Scope<'_>, of: &Expression) -> bool {
         let kept = std::mem::take(self.diagnostics);
+        let entry = scope.entry.clone();
         let found = self.context_expression(scope, of).is_some();
+        scope.entry = entry;
         *self.diagnostics = kept;
         found
     }
@@ -347,8 +354,9 @@ impl Resolver<'_> {
         if self.is_function(&function.text, function.span) {
             return self.invoke(scope, function, arguments, span);
         }
-        let Some(builtin) = builtins::find(&function.text) else {
-            let names = builtins::public()
+        let with_arity = builtins::with_arity(&function.text, arguments.len());
+        let Some(builtin) = with_arity.or_else(|| builtins::find(&function.text)) else {
+            let names = builtins::all()
                 .map(|b| b.name)
                 .chain(PRINTERS.iter().map(|p| p.name))
                 .chain(self.function_names(function.span))
@@ -380,7 +388,15 @@ impl Resolver<'_> {
             return None;
         }
         let arguments: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
-        let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        let mut arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        let mut builtin = builtin;
+        if let builtins::User::StandsFor(name, further) = builtin.user {
+            builtin = builtins::find(name)?;
+            for name in further {
+                let call = ExprKind::Call { builtin: builtins::find(name)?, arguments: Vec::new() };
+                arguments.push(self.expr(span, call));
+            }
+        }
         Some(self.expr(span, ExprKind::Call { builtin, arguments }))
     }
 }

@@ -57,21 +57,18 @@ impl<'a> Resolver<'a> {
         arguments: &[Expression],
         span: Span,
     ) -> Option<Expr> {
-        let known = self.functions.known(&name.text, name.span);
-        let mut fitting = known.into_iter().filter(|f| f.parameters.len() == arguments.len());
-        let only = fitting.next().filter(|_| fitting.next().is_none());
         let resolved: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
-        let mut resolved = resolved.into_iter().collect::<Option<Vec<_>>>();
-        if let Some(only) = only
-            && let Some(arguments) = resolved
-        {
-            match self.in_place(scope, only, arguments) {
-                Ok(value) => return Some(value),
-                Err(arguments) => resolved = Some(arguments),
+        let arity = arguments.len();
+        let mut declared = self.functions.known(&name.text, name.span);
+        declared.retain(|f| f.parameters.len() == arity);
+        if resolved.iter().all(Option::is_some) {
+            let arguments: Vec<Expr> = resolved.iter().flatten().cloned().collect();
+            if let Some(replaced) = self.inline(&declared, &arguments) {
+                return Some(replaced);
             }
         }
-        let function = self.function(name, arguments.len(), span)?;
-        let arguments = resolved?;
+        let function = self.function(name, arity, span)?;
+        let arguments = resolved.into_iter().collect::<Option<Vec<_>>>()?;
         Some(self.expr(span, ExprKind::Invoke { function, arguments }))
     }
 

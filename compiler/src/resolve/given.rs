@@ -1,21 +1,15 @@
-//! Names that stand for expressions: what the library's aliases define, and the parameters of its
-//! functions that are no more than an expression.
+//! Names that stand for expressions: what the library's aliases define.
 //!
 //! An alias of the library sets variables before the handler: `name = "open"`, `argstr = ...`. They say
 //! what a name means, and have no other effect; so a name that the handler only reads is replaced by
 //! its expression where it is read. What is not read costs nothing, and text that is only printed is
-//! made where it is printed. The same holds for the library's functions that only return an
-//! expression.
+//! made where it is printed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::{Resolver, Scope};
-use crate::builtins;
-use crate::hir::{Expr, ExprKind};
-use crate::source::Span;
-use crate::syntax::ast::{
-    AssignOperator, Expression, ExpressionKind, FunctionDeclaration, Statement, StatementKind,
-};
+use crate::hir::Expr;
+use crate::syntax::ast::{AssignOperator, Expression, ExpressionKind, Statement, StatementKind};
 use crate::syntax::mentions::{Mention, each_mention_of};
 
 /// What names stand for in a body.
@@ -27,14 +21,7 @@ pub(super) struct Given<'p> {
     changed: HashSet<&'p str>,
     /// The definitions that are being resolved.
     under_way: Vec<&'p str>,
-    /// The arguments of the function that is put in place, and how often each was used.
-    arguments: BTreeMap<String, (Expr, usize)>,
-    /// How deep functions are put in place.
-    depth: usize,
 }
-
-/// How deep functions are put in place.
-const MAX_DEPTH: usize = 16;
 
 impl<'p> Given<'p> {
     /// Takes the definitions of a prologue that the statements after it do not change; gives the
@@ -83,17 +70,8 @@ fn definition(statement: &Statement) -> Option<(&str, &Expression)> {
 }
 
 impl Resolver<'_> {
-    /// Whether a place is in the library.
-    pub(super) fn is_of_library(&self, span: Span) -> bool {
-        span.file.0 as usize >= self.user_files
-    }
-
     /// What a name stands for; `None` when it is a variable.
     pub(super) fn given(&mut self, scope: &mut Scope<'_>, name: &str) -> Option<Option<Expr>> {
-        if let Some((argument, uses)) = scope.given.arguments.get_mut(name) {
-            *uses += 1;
-            return Some(Some(argument.clone()));
-        }
         let (&name, &value) = scope.given.definitions.get_key_value(name)?;
         let is_outside = scope.given.under_way.is_empty();
         if scope.given.under_way.contains(&name) || is_outside && scope.given.changed.contains(name)
@@ -104,60 +82,5 @@ impl Resolver<'_> {
         let expr = self.expression(scope, value);
         scope.given.under_way.pop();
         Some(expr)
-    }
-
-    /// The value of a call of one of the library's functions that only return an expression, in place;
-    /// gives the arguments back where that cannot be.
-    pub(super) fn in_place(
-        &mut self,
-        scope: &Scope<'_>,
-        function: &FunctionDeclaration,
-        arguments: Vec<Expr>,
-    ) -> Result<Expr, Vec<Expr>> {
-        let value = match &function.body.kind {
-            StatementKind::Block(statements) => match &statements[..] {
-                [Statement { kind: StatementKind::Return(Some(value)), .. }] => value,
-                _ => return Err(arguments),
-            },
-            _ => return Err(arguments),
-        };
-        if !self.is_of_library(function.name.span) || scope.given.depth == MAX_DEPTH {
-            return Err(arguments);
-        }
-        let mut inner = Scope::new(None, self.script.new_body());
-        inner.given.depth = scope.given.depth + 1;
-        let names = function.parameters.iter().map(|(name, _)| name.text.clone());
-        inner.given.arguments = names.zip(arguments.iter().map(|a| (a.clone(), 0))).collect();
-        let resolved = self.expression(&mut inner, value);
-        let once = |a: &Expr| {
-            let uses = inner.given.arguments.values().find(|(e, _)| e.id == a.id);
-            uses.is_some_and(|(_, uses)| *uses == 1)
-        };
-        match resolved {
-            Some(resolved)
-                if inner.locals.is_empty()
-                    && arguments.iter().all(|a| is_repeatable(a) || once(a)) =>
-            {
-                Ok(resolved)
-            }
-            _ => Err(arguments),
-        }
-    }
-}
-
-/// Whether an expression can be computed any number of times, with the same result each time and no
-/// other effect.
-fn is_repeatable(e: &Expr) -> bool {
-    match &e.kind {
-        ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Context(_) => true,
-        ExprKind::Load(load) => is_repeatable(&load.address),
-        ExprKind::Unary { operand, .. } => is_repeatable(operand),
-        ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
-            is_repeatable(left) && is_repeatable(right)
-        }
-        ExprKind::Call { builtin, arguments } => {
-            builtins::is_internal(builtin) && arguments.iter().all(is_repeatable)
-        }
-        _ => false,
     }
 }

@@ -10,21 +10,26 @@ mod alias;
 mod braces;
 mod constant;
 mod context;
+mod entry;
 mod expression;
 mod function;
 mod given;
 mod global;
+mod inline;
 mod iteration;
 mod print;
+mod shared;
 mod statement;
 
 use std::collections::HashMap;
 
 use alias::Expanded;
+use entry::EntryState;
 use function::Functions;
 use given::Given;
 use global::Globals;
 pub(crate) use print::is_printer;
+use shared::{ContextUse, Shared};
 
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
@@ -54,6 +59,7 @@ pub fn resolve<'a>(
         globals: Globals::default(),
         functions: Functions::default(),
         aliases: vec![],
+        uses: ContextUse::default(),
     };
     let items = || scripts.iter().flat_map(|s| &s.items);
     for item in items() {
@@ -140,6 +146,8 @@ struct Resolver<'a> {
     globals: Globals<'a>,
     functions: Functions<'a>,
     aliases: Vec<&'a ast::AliasDeclaration>,
+    /// The `$variables` that the handler being resolved has asked for.
+    uses: ContextUse,
 }
 
 /// What names mean inside one body.
@@ -148,12 +156,16 @@ struct Scope<'p> {
     point: Option<&'p Point>,
     body: Body,
     locals: HashMap<String, LocalId>,
+    /// What the names of parameters stand for, where a call is replaced by what it returns.
+    substitution: inline::Substitution,
     /// How many loops surround the statement.
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
     iterated: Vec<GlobalId>,
     /// What names stand for that are no variables.
     given: Given<'p>,
+    /// What a handler of a return wants from the entry.
+    entry: Option<EntryState>,
 }
 
 impl<'p> Scope<'p> {
@@ -162,9 +174,11 @@ impl<'p> Scope<'p> {
             point,
             body,
             locals: HashMap::new(),
+            substitution: inline::Substitution::default(),
             loops: 0,
             iterated: vec![],
             given: Given::default(),
+            entry: None,
         }
     }
 
@@ -228,12 +242,24 @@ impl<'a> Resolver<'a> {
                 self.report(tried, point.span);
             }
             matched |= !found.is_empty();
+            let mut shared = Shared::default();
             for resolved in found {
-                let body = {
-                    let conditions = [&point.condition, &expanded.point.condition];
-                    self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span)
-                };
-                self.script.probes.push(Probe { point: resolved, span: point.span, body });
+                if shared.take(&mut self.script, &resolved) {
+                    continue;
+                }
+                let conditions = [&point.condition, &expanded.point.condition];
+                self.uses = ContextUse::default();
+                let (body, at_entry) =
+                    self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
+                let hidden = at_entry.map(|probe| self.script.probes.push(probe));
+                let probe = Probe { point: resolved, span: point.span, body };
+                let mut probes = vec![self.script.probes.push(probe)];
+                probes.extend(hidden);
+                shared.note(probes, std::mem::take(&mut self.uses));
+                if self.diagnostics.has_errors() {
+                    // The other functions of a pattern would repeat them.
+                    break;
+                }
             }
             if expanded.point.sufficient && matched {
                 break;
@@ -242,6 +268,8 @@ impl<'a> Resolver<'a> {
         matched
     }
 
+    /// Resolves a handler, with the hidden one that keeps values for it at the entry of the function at
+    /// whose return it runs.
     fn handler(
         &mut self,
         point: &Point,
@@ -249,7 +277,7 @@ impl<'a> Resolver<'a> {
         conditions: &[&Option<Box<ast::Expression>>],
         handler: &ast::Statement,
         span: Span,
-    ) -> Body {
+    ) -> (Body, Option<Probe>) {
         let mut scope = Scope::new(Some(point), self.script.new_body());
         let mut statements = vec![];
         let mut armed: Vec<&ast::Expression> = vec![];
@@ -265,7 +293,7 @@ impl<'a> Resolver<'a> {
             [handler].into_iter().chain(after.clone()).collect();
         let mut bodies = vec![];
         for prologue in before {
-            if self.is_of_library(prologue.span) {
+            if self.is_library(prologue.span) {
                 bodies.extend(scope.given.define(prologue, &statements_after));
             } else {
                 bodies.push(prologue);
@@ -277,7 +305,9 @@ impl<'a> Resolver<'a> {
             self.cite(reported, span, "for this probe point");
         }
         scope.body.statements = statements;
-        scope.body
+        let Scope { mut body, entry, .. } = scope;
+        let at_entry = entry.map(|state| self.finish_entry(state, span, &mut body));
+        (body, at_entry)
     }
 
     /// `if (condition)` behind a probe point: while it is false the handler does nothing.

@@ -8,22 +8,25 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cranelift_codegen::entity::EntityRef;
+use ntap_compiler::bytes;
 use ntap_compiler::histogram::Histogram;
 use ntap_compiler::layout::{ArrayId, ArrayValue};
-use ntap_compiler::runtime_functions::{RuntimeFunction, context, decode_aggregate, decode_sort};
+use ntap_compiler::runtime_functions::{
+    RuntimeFunction, UNREADABLE_TEXT, context, decode_aggregate, decode_sort,
+};
 use ntap_compiler::types::Type;
 
 use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
-use super::{BlockContext, date, decode, histogram, text};
+use super::{BlockContext, date, decode, histogram, services, text};
 use crate::sys::SysError;
 
 /// Bytes of stack the calls of a block may take; the main thread has 8 MiB.
 const MAX_STACK_BYTES: usize = 4 << 20;
 
-type Context<'a> = &'a mut BlockContext;
+pub(super) type Context<'a> = &'a mut BlockContext;
 
 /// The address of a runtime function.
 pub fn address(function: RuntimeFunction) -> *const u8 {
@@ -73,6 +76,21 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TzCtime => tz_ctime as *const u8,
         F::SymbolName => symbol_name as *const u8,
         F::SymbolData => symbol_data as *const u8,
+        F::NoText => super::stack::no_text as *const u8,
+        F::Nothing => super::stack::nothing as *const u8,
+        F::AddressText => super::stack::address_text as *const u8,
+        F::Caller => super::stack::caller as *const u8,
+        F::ModuleName => super::stack::module_name as *const u8,
+        F::PrintStack => super::stack::print_stack as *const u8,
+        F::PrintSymbols => super::stack::print_symbols as *const u8,
+        F::StackText => super::stack::stack_text as *const u8,
+        F::PrintUserStack => super::stack::print_user_stack as *const u8,
+        F::PrintUserStackBrief => super::stack::print_user_stack_brief as *const u8,
+        F::PrintUserSymbols => super::stack::print_user_symbols as *const u8,
+        F::UserStackText => super::stack::user_stack_text as *const u8,
+        F::UserSymbolName => super::stack::user_symbol_name as *const u8,
+        F::UserSymbolData => super::stack::user_symbol_data as *const u8,
+        F::UserModuleName => super::stack::user_module_name as *const u8,
         F::RegexMatch => regex_match as *const u8,
         F::RegexMatched => regex_matched as *const u8,
         F::RegexGroups => regex_groups as *const u8,
@@ -85,15 +103,26 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TextEscape => text_escape as *const u8,
         F::TextToken => text_token as *const u8,
         F::TextLength => text_length as *const u8,
-        F::NoText => decode::entry::no_text as *const u8,
         F::NameOf => decode::entry::name_of as *const u8,
         F::FlagsOf => decode::entry::flags_of as *const u8,
-        F::Quoted => decode::entry::quoted as *const u8,
         F::BufferQuoted => decode::entry::buffer_quoted as *const u8,
         F::ResultText => decode::entry::result_text as *const u8,
         F::SocketAddress => decode::entry::socket_address as *const u8,
         F::SocketIp => decode::entry::socket_ip as *const u8,
         F::SignalSet => decode::entry::signal_set as *const u8,
+        F::TextNextToken => text_next_token as *const u8,
+        F::TextPartOr => text_part_or as *const u8,
+        F::TextQuotedOr => text_quoted_or as *const u8,
+        F::Abort => services::abort as *const u8,
+        F::System => services::system as *const u8,
+        F::TraceMarker => services::trace_marker as *const u8,
+        F::Speculate => services::speculate as *const u8,
+        F::EndSpeculation => services::end_speculation as *const u8,
+        F::Indent => services::indent as *const u8,
+        F::IndentDepth => services::indent_depth as *const u8,
+        F::Random => services::random as *const u8,
+        F::ZoneOffset => zone_offset as *const u8,
+        F::ZoneName => zone_name as *const u8,
     }
 }
 
@@ -105,7 +134,7 @@ extern "C" fn raise(context: Context<'_>, site: i64) -> i64 {
 extern "C" fn caught(context: Context<'_>) -> i64 {
     context.error = 0;
     let message = context.state.raised.take().map(|e| e.message).unwrap_or_default();
-    context.state.keep_bytes(message.as_bytes())
+    context.state.keep_bytes(&bytes::of(&message))
 }
 
 extern "C" fn enter(context: Context<'_>, site: i64) -> i64 {
@@ -145,21 +174,21 @@ extern "C" fn exit(context: Context<'_>) -> i64 {
 
 extern "C" fn error(context: Context<'_>, text: i64, site: i64) -> i64 {
     // SAFETY: strings of compiled code, see the module documentation.
-    let message = unsafe { text_at(text) }.to_string_lossy().into_owned();
+    let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
     context.raise(site, Some(message));
     0
 }
 
 extern "C" fn log(context: Context<'_>, text: i64) -> i64 {
     // SAFETY: as in `error`.
-    let message = unsafe { text_at(text) }.to_string_lossy();
+    let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
     crate::session::write_message(&mut context.state.output, &format!("{message}\n"));
     0
 }
 
 extern "C" fn warn(context: Context<'_>, text: i64) -> i64 {
     // SAFETY: as in `error`.
-    let message = unsafe { text_at(text) }.to_string_lossy();
+    let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
     crate::session::write_message(&mut context.state.output, &format!("WARNING: {message}\n"));
     0
 }
@@ -650,6 +679,40 @@ extern "C" fn monotonic_ns(_: Context<'_>) -> i64 {
 
 extern "C" fn ctime(context: Context<'_>, seconds: i64) -> i64 {
     context.state.keep_bytes(date::ctime(seconds).as_bytes())
+}
+
+extern "C" fn zone_offset(_: Context<'_>) -> i64 {
+    date::zone().0
+}
+
+extern "C" fn zone_name(context: Context<'_>) -> i64 {
+    context.state.keep_bytes(date::zone().1.as_bytes())
+}
+
+extern "C" fn text_next_token(context: Context<'_>, delimiters: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let delimiters = unsafe { text_at(delimiters) };
+    let token = context.state.tokens.next(b"", delimiters.to_bytes());
+    context.state.keep_bytes(&token)
+}
+
+extern "C" fn text_part_or(context: Context<'_>, bytes: i64, length: i64, other: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let bytes = unsafe { text_at(bytes) }.to_bytes();
+    if bytes == UNREADABLE_TEXT.as_bytes() {
+        return other;
+    }
+    context.state.keep_bytes(text::part(bytes, 0, length))
+}
+
+extern "C" fn text_quoted_or(context: Context<'_>, text: i64, address: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let text = unsafe { text_at(text) }.to_bytes();
+    if text == UNREADABLE_TEXT.as_bytes() {
+        return context.state.keep_bytes(format!("{address:#x}").as_bytes());
+    }
+    let most = context.state.limits.string_bytes as usize - 1;
+    context.state.keep_bytes(&text::escape(text, most, true))
 }
 
 extern "C" fn tz_ctime(context: Context<'_>, seconds: i64) -> i64 {

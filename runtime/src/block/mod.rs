@@ -11,6 +11,8 @@ mod histogram;
 mod kernel_array;
 mod order;
 mod regex;
+mod services;
+mod stack;
 mod stats;
 mod text;
 mod values;
@@ -18,6 +20,7 @@ mod values;
 use std::ffi::CStr;
 use std::rc::Rc;
 
+use ntap_compiler::bytes;
 use ntap_compiler::layout::{ArrayId, Layout, Storage};
 use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::{ErrorSite, Tables};
@@ -27,6 +30,7 @@ pub use arrays::Arrays;
 pub use kernel_array::KernelArray;
 
 use crate::kernel::LiveKernel;
+use crate::symbols::UserSymbols;
 use foreach::Loop;
 
 /// The context of a user block. The first words are read by compiled code, by the offsets in
@@ -55,11 +59,13 @@ pub struct State {
     layout: Rc<Layout>,
     tables: Rc<Tables>,
     kernel: Rc<LiveKernel>,
+    symbols: UserSymbols,
     raised: Option<RaisedError>,
     /// Strings that live until the block ends.
     texts: Vec<Rc<CStr>>,
     loops: Vec<Option<Loop>>,
     regexes: regex::Regexes,
+    services: services::Services,
     /// What `tokenize` goes on with; one for the whole script, as blocks run one at a time.
     tokens: text::Tokens,
     /// How many statements the running block may still run.
@@ -76,7 +82,7 @@ pub struct State {
 
 /// A string literal, cut to the longest string there may be.
 fn literal(text: &str, limits: &Limits) -> std::ffi::CString {
-    let bytes = text.as_bytes();
+    let bytes = bytes::of(text);
     values::c_string(&bytes[..bytes.len().min(limits.string_bytes as usize - 1)])
 }
 
@@ -122,10 +128,12 @@ impl BlockContext {
                 layout,
                 tables,
                 kernel,
+                symbols: UserSymbols::default(),
                 raised: None,
                 texts: vec![],
                 loops: vec![],
                 regexes,
+                services: services::Services::default(),
                 tokens: text::Tokens::default(),
                 actions: 0,
                 limits,
@@ -156,10 +164,17 @@ impl BlockContext {
         self.state.raised.take()
     }
 
-    /// The error a kernel handler raised at a site of the error table.
-    pub fn error_of_site(&self, site: u64) -> Option<RaisedError> {
+    /// The error a kernel handler raised at a site of the error table, with the text it made, if any.
+    pub fn error_of_site(&self, site: u64, text: &[u8]) -> Option<RaisedError> {
         let site = self.state.tables.errors.get(usize::try_from(site).ok()?)?;
-        Some(RaisedError { message: site.kind.to_string(), site: site.clone() })
+        let text = text.split(|&b| b == 0).next().unwrap_or_default();
+        let message = match site.kind {
+            ntap_compiler::lower::ErrorKind::Script if !text.is_empty() => {
+                String::from_utf8_lossy(text).into_owned()
+            }
+            _ => site.kind.to_string(),
+        };
+        Some(RaisedError { message, site: site.clone() })
     }
 
     /// The value of a numeric global.

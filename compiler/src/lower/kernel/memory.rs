@@ -4,21 +4,22 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
-use super::{KernelCode, variables};
+use super::{KernelCode, routine, variables};
 use crate::backend::names;
+use crate::bytes;
 use crate::hir::Comparison;
 use crate::lower::{Helper, Operand, Text, expression::condition_code};
 use crate::types::{MAX_STRING, Type};
 
-/// More words than this are compared without branches where that can be done.
-const BRANCHES: u32 = 4;
+/// Strings of more words than this are compared by a function.
+const IN_PLACE: u32 = 8;
 
 /// More bytes than this are copied by a helper.
 const MANY: u32 = 64;
 
 /// The 64-bit words of a literal padded with zeros to `width`; truncated so that it stays terminated.
 fn literal_words(text: &str, width: u32) -> Vec<i64> {
-    let mut bytes = text.as_bytes().to_vec();
+    let mut bytes = bytes::of(text).into_owned();
     bytes.truncate(width as usize - 1);
     bytes.resize(width as usize, 0);
     bytes
@@ -32,7 +33,7 @@ impl KernelCode<'_, '_> {
     pub(super) fn copy_text(&mut self, text: &Text, to: Value, offset: u32, width: u32) {
         match text {
             Text::Literal(text) => {
-                let bytes = (text.len() as u32 + 1).next_multiple_of(8).min(width);
+                let bytes = (bytes::length(text) + 1).next_multiple_of(8).min(width);
                 for (at, word) in literal_words(text, bytes).into_iter().enumerate() {
                     let word = self.emitter.constant(word);
                     self.emitter.store(word, to, offset + 8 * at as u32);
@@ -131,7 +132,7 @@ impl KernelCode<'_, '_> {
     fn word(&mut self, text: &Text, at: u32) -> Value {
         match text {
             Text::Literal(text) => {
-                let width = (text.len() as u32 + 1).next_multiple_of(8);
+                let width = (bytes::length(text) + 1).next_multiple_of(8);
                 let word = literal_words(text, width).get(at as usize).copied().unwrap_or(0);
                 self.emitter.constant(word)
             }
@@ -167,7 +168,7 @@ impl KernelCode<'_, '_> {
         self.emitter.builder.ins().uextend(I64, is)
     }
 
-    /// Compares two zero-padded strings word by word; 0 or 1.
+    /// Compares two zero-padded strings; 0 or 1.
     pub(super) fn compare_padded(
         &mut self,
         operator: Comparison,
@@ -175,51 +176,16 @@ impl KernelCode<'_, '_> {
         right: &Text,
     ) -> Value {
         let words = |t: &Text| match t {
-            Text::Literal(text) => (text.len() as u32 + 1).div_ceil(8),
+            Text::Literal(text) => (bytes::length(text) + 1).div_ceil(8),
             Text::Memory { width, .. } => width / 8,
         };
         let count = words(left).max(words(right));
-        if count > BRANCHES && matches!(operator, Comparison::Equal | Comparison::NotEqual) {
+        if count <= IN_PLACE && matches!(operator, Comparison::Equal | Comparison::NotEqual) {
             return self.compare_without_branches(operator, left, right, count);
         }
-        let join = self.emitter.block();
-        let result = self.emitter.builder.append_block_param(join, I64);
-        let differ = self.emitter.block();
-        let (a, b) = (
-            self.emitter.builder.append_block_param(differ, I64),
-            self.emitter.builder.append_block_param(differ, I64),
-        );
-        for at in 0..count {
-            let (l, r) = (self.word(left, at), self.word(right, at));
-            let same = self.emitter.builder.ins().icmp(IntCC::Equal, l, r);
-            let next = self.emitter.block();
-            self.emitter.builder.ins().brif(same, next, &[], differ, &[l.into(), r.into()]);
-            self.emitter.switch_to(next);
-        }
-        let equal = matches!(
-            operator,
-            Comparison::Equal | Comparison::LessEqual | Comparison::GreaterEqual
-        );
-        let value = self.emitter.constant(i64::from(equal));
-        self.emitter.builder.ins().jump(join, &[value.into()]);
-        self.emitter.switch_to(differ);
-        let value = match operator {
-            Comparison::Equal => self.emitter.constant(0),
-            Comparison::NotEqual => self.emitter.constant(1),
-            Comparison::Less
-            | Comparison::LessEqual
-            | Comparison::Greater
-            | Comparison::GreaterEqual => {
-                // The first byte of a little-endian word is its lowest: turn it into the highest, so
-                // that comparing words compares bytes in order.
-                let (a, b) =
-                    (self.emitter.builder.ins().bswap(a), self.emitter.builder.ins().bswap(b));
-                let is = self.emitter.builder.ins().icmp(condition_code(operator).unsigned(), a, b);
-                self.emitter.builder.ins().uextend(I64, is)
-            }
-        };
-        self.emitter.builder.ins().jump(join, &[value.into()]);
-        self.emitter.switch_to(join);
-        result
+        let arguments = [self.text_argument(left), self.text_argument(right)];
+        let order = self.call_routine(routine::COMPARE, &arguments, 0);
+        let is = self.emitter.builder.ins().icmp_imm_s(condition_code(operator), order, 0);
+        self.emitter.builder.ins().uextend(I64, is)
     }
 }

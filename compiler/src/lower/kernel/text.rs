@@ -1,31 +1,26 @@
 //! Strings made in kernel code: joined, formatted, read from memory.
 //!
 //! A string whose length is known only at run time is built in scratch memory: filled with zeros, then
-//! piece after piece written where the one before ended. Where that is is always below the longest
-//! string, by a test in front of each piece, and behind the longest string there is room for one more
-//! piece: so the verifier knows every write to be inside.
+//! piece after piece written where the one before ended, by functions of ours (`routine`).
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I64};
-use cranelift_codegen::ir::{Block, InstBuilder, Value};
+use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::KernelCode;
+use super::routine::{self, Argument, BUFFER_BYTES, Routine};
+use crate::bytes;
 use crate::format::{Conversion, ConversionKind, Flag, Piece};
 use crate::hir::Print;
 use crate::lower::{ErrorKind, ErrorSite, Helper, Operand, Text};
 use crate::types::MAX_STRING;
 
-/// Bytes for a number as text: 20 digits or 16, a sign, a terminator.
-const NUMBER_BYTES: u32 = 24;
-
 /// A string under construction.
 struct Building {
     /// Where it is.
     base: Value,
-    /// How many bytes are written.
+    /// How many bytes are written; more than the longest string has when it is full.
     length: Value,
-    /// Where control goes when it is full.
-    full: Block,
 }
 
 /// Whether kernel code can do a conversion; others are done in userspace.
@@ -50,7 +45,7 @@ pub fn can_format(conversion: &Conversion) -> bool {
 impl KernelCode<'_, '_> {
     /// Joins strings.
     pub(super) fn join(&mut self, texts: &[Text]) -> Operand {
-        let mut building = self.begin_text(texts.iter().map(width_of).max().unwrap_or(8));
+        let mut building = self.begin_text();
         for text in texts {
             self.append_text(&mut building, text);
         }
@@ -59,17 +54,8 @@ impl KernelCode<'_, '_> {
 
     /// The text a printing function would print.
     pub(super) fn format(&mut self, print: &Print, arguments: &[Operand]) -> Operand {
-        let widest = arguments.iter().map(|a| match a {
-            Operand::Text(text) => width_of(text),
-            Operand::Long(_) | Operand::Nothing => NUMBER_BYTES,
-        });
-        let literals = print.format.iter().flat_map(|f| &f.pieces).map(|p| match p {
-            Piece::Text(text) => width_of(&Text::Literal(text.clone())),
-            Piece::Conversion(_) => 8,
-        });
         let delimiter = Text::Literal(print.delimiter.clone());
-        let widest = widest.chain(literals).chain([width_of(&delimiter)]).max().unwrap_or(8);
-        let mut building = self.begin_text(widest);
+        let mut building = self.begin_text();
         match &print.format {
             Some(format) => {
                 let mut arguments = arguments.iter();
@@ -165,7 +151,7 @@ impl KernelCode<'_, '_> {
     /// Bytes of a string, without its terminator.
     pub fn text_length(&mut self, text: &Text) -> Value {
         match text {
-            Text::Literal(text) => self.emitter.constant(text.len() as i64),
+            Text::Literal(text) => self.emitter.constant(i64::from(bytes::length(text))),
             Text::Memory { address, width } => {
                 let room = self.room(*width);
                 let to = self.room_address(room, 0);
@@ -176,19 +162,15 @@ impl KernelCode<'_, '_> {
         }
     }
 
-    /// Starts a string made of pieces that are at most so wide.
-    fn begin_text(&mut self, widest: u32) -> Building {
-        let bytes = MAX_STRING + widest;
-        let room = self.emitter.scratch_room(bytes);
+    /// Starts a string made of pieces.
+    fn begin_text(&mut self) -> Building {
+        let room = self.emitter.scratch_room(BUFFER_BYTES);
         let base = self.room_address(room, 0);
-        self.fill_zeros(base, 0, bytes);
-        let full = self.emitter.block();
-        Building { base, length: self.emitter.constant(0), full }
+        self.fill_zeros(base, 0, MAX_STRING);
+        Building { base, length: self.emitter.constant(0) }
     }
 
     fn end_text(&mut self, building: &Building) -> Operand {
-        self.emitter.jump(building.full);
-        self.emitter.switch_to(building.full);
         // What is longer than the longest string is cut.
         let zero = self.emitter.builder.ins().iconst(I8, 0);
         self.emitter.store(zero, building.base, MAX_STRING - 1);
@@ -203,138 +185,134 @@ impl KernelCode<'_, '_> {
                 if conversion.kind == ConversionKind::Pointer || conversion.flag.is_some() {
                     self.append_text(building, &Text::Literal("0x".to_string()));
                 }
-                let signed = conversion.kind == ConversionKind::Signed;
-                let address = self.number_text(*value, if hex { 16 } else { 10 }, signed);
-                self.append_from(building, address, NUMBER_BYTES);
+                let base = self.emitter.constant(if hex { 16 } else { 10 });
+                let signed = i64::from(conversion.kind == ConversionKind::Signed);
+                let signed = self.emitter.constant(signed);
+                let arguments = [
+                    Argument::Memory(building.base, BUFFER_BYTES),
+                    Argument::Number(building.length),
+                    self.plain_number(*value),
+                    Argument::Number(base),
+                    Argument::Number(signed),
+                ];
+                building.length = self.call_routine(routine::APPEND_NUMBER, &arguments, 0);
             }
             Operand::Nothing => {}
         }
     }
 
     fn append_text(&mut self, building: &mut Building, text: &Text) {
+        if matches!(text, Text::Literal(literal) if literal.is_empty()) {
+            return;
+        }
+        let arguments = [
+            Argument::Memory(building.base, BUFFER_BYTES),
+            Argument::Number(building.length),
+            self.text_argument(text),
+        ];
+        building.length = self.call_routine(routine::APPEND, &arguments, 0);
+    }
+
+    /// A string as an argument of a routine.
+    pub(super) fn text_argument(&mut self, text: &Text) -> Argument {
         match text {
-            Text::Memory { address, width } => self.append_from(building, *address, *width),
-            Text::Literal(literal) => {
+            Text::Memory { address, width } => Argument::Memory(*address, *width),
+            Text::Literal(_) => {
                 let width = width_of(text);
-                if literal.is_empty() {
-                    return;
-                }
                 let room = self.room(width);
                 let address = self.room_address(room, 0);
                 self.copy_text(text, address, 0, width);
-                self.append_from(building, address, width);
+                Argument::Memory(address, width)
             }
         }
     }
 
-    /// Appends the string at an address, of at most so many bytes.
-    fn append_from(&mut self, building: &mut Building, from: Value, width: u32) {
-        let most = i64::from(MAX_STRING);
-        let to =
-            self.emitter.checked_element(building.base, building.length, most, 1, building.full);
-        let size = self.emitter.constant(i64::from(width));
-        // Gives the bytes with their terminator; both are memory of ours: it cannot fail.
-        let bytes = self.emitter.helper(Helper::ProbeReadKernelStr, &[to, size, from]);
-        let end = self.emitter.builder.ins().iadd(building.length, bytes);
-        building.length = self.emitter.builder.ins().iadd_imm_s(end, -1);
+    /// Calls a function of ours.
+    pub(super) fn call_routine(
+        &mut self,
+        routine: &'static Routine,
+        arguments: &[Argument],
+        detail: u32,
+    ) -> Value {
+        routine::call(&mut self.emitter, self.tables, routine, arguments, detail)
     }
 
-    /// The address of a number as text, of at most [`NUMBER_BYTES`] bytes.
-    fn number_text(&mut self, value: Value, base: i64, signed: bool) -> Value {
-        let last = i64::from(NUMBER_BYTES) - 2;
-        let room = self.emitter.scratch_room(NUMBER_BYTES);
-        let buffer = self.room_address(room, 0);
-        self.fill_zeros(buffer, 0, NUMBER_BYTES);
-        let (head, done, outside) =
-            (self.emitter.block(), self.emitter.block(), self.emitter.block());
-        let negative = self.emitter.builder.ins().icmp_imm_s(IntCC::SignedLessThan, value, 0);
-        let magnitude = if signed {
-            let negated = self.emitter.builder.ins().ineg(value);
-            self.emitter.builder.ins().select(negative, negated, value)
-        } else {
-            value
-        };
-        let at = self.emitter.builder.append_block_param(head, I64);
-        let rest = self.emitter.builder.append_block_param(head, I64);
-        let first = self.emitter.constant(last);
-        let preheader = self.emitter.block();
-        self.emitter.jump(preheader);
-        self.emitter.switch_to(preheader);
-        self.emitter.builder.ins().jump(head, &[first.into(), magnitude.into()]);
+    /// The number a function of ours gives for strings and numbers.
+    fn text_function(&mut self, routine: &'static Routine, operands: &[Operand]) -> Operand {
+        let arguments: Vec<Argument> = operands.iter().map(|o| self.argument(o)).collect();
+        Operand::Long(self.call_routine(routine, &arguments, 0))
+    }
 
-        self.emitter.switch_to(head);
-        let divisor = self.emitter.opaque(base);
-        let digit = self.emitter.builder.ins().urem(rest, divisor);
-        let character = self.character(digit, base);
-        let to = self.emitter.checked_element(buffer, at, i64::from(NUMBER_BYTES), 1, outside);
-        let byte = self.emitter.builder.ins().ireduce(I8, character);
-        self.emitter.store(byte, to, 0);
-        let divisor = self.emitter.opaque(base);
-        let rest = self.emitter.builder.ins().udiv(rest, divisor);
-        let before = self.emitter.builder.ins().iadd_imm_s(at, -1);
-        let more = self.emitter.builder.ins().icmp_imm_s(IntCC::NotEqual, rest, 0);
-        let next = self.emitter.block();
-        let end = self.emitter.builder.append_block_param(done, I64);
-        self.emitter.builder.ins().brif(more, next, &[], done, &[at.into()]);
-        self.emitter.switch_to(next);
-        self.emitter.builder.ins().jump(head, &[before.into(), rest.into()]);
-
-        // Cannot be: no number has so many digits. The verifier wants it said.
-        self.emitter.switch_to(outside);
-        let nothing = self.emitter.constant(last);
-        self.emitter.builder.ins().jump(done, &[nothing.into()]);
-
-        self.emitter.switch_to(done);
-        let (sign, plain, join) =
-            (self.emitter.block(), self.emitter.block(), self.emitter.block());
-        let start = self.emitter.builder.append_block_param(join, I64);
-        if signed {
-            self.emitter.builder.ins().brif(negative, sign, &[], plain, &[]);
-            self.emitter.switch_to(sign);
-            let before = self.emitter.builder.ins().iadd_imm_s(end, -1);
-            let to =
-                self.emitter.checked_element(buffer, before, i64::from(NUMBER_BYTES), 1, plain);
-            let minus = self.emitter.builder.ins().iconst(I8, i64::from(b'-'));
-            self.emitter.store(minus, to, 0);
-            self.emitter.builder.ins().jump(join, &[before.into()]);
-        } else {
-            self.emitter.jump(plain);
+    fn argument(&mut self, operand: &Operand) -> Argument {
+        match operand {
+            Operand::Text(text) => self.text_argument(text),
+            operand => self.plain_number(operand.long()),
         }
-        self.emitter.switch_to(plain);
-        self.emitter.builder.ins().jump(join, &[end.into()]);
-        self.emitter.switch_to(join);
-        // The verifier would follow every length that numbers can have, in all combinations. What memory
-        // holds it does not know: behind this all lengths are one.
-        let start = self.forget(start);
-        let (inside, impossible) = (self.emitter.block(), self.emitter.block());
-        let result = self.emitter.builder.append_block_param(inside, I64);
-        let address =
-            self.emitter.checked_element(buffer, start, i64::from(NUMBER_BYTES), 1, impossible);
-        self.emitter.builder.ins().jump(inside, &[address.into()]);
-        self.emitter.switch_to(impossible);
-        self.emitter.builder.ins().jump(inside, &[buffer.into()]);
-        self.emitter.switch_to(inside);
-        result
     }
 
-    /// The same number, of which the verifier knows nothing any more.
-    fn forget(&mut self, value: Value) -> Value {
+    /// A number as an argument of a routine. One that the verifier takes for a pointer would not be
+    /// accepted: what was in a map's memory is just a number to it.
+    fn plain_number(&mut self, value: Value) -> Argument {
+        if self.scratch.is_none() {
+            return Argument::Number(value);
+        }
         let room = self.emitter.scratch_room(8);
         let address = self.room_address(room, 0);
         self.emitter.store(value, address, 0);
+        // A call: the optimizer must not find out what is loaded.
         let address = self.emitter.pin(address);
-        self.emitter.load(address, 0)
+        Argument::Number(self.emitter.load(address, 0))
     }
 
-    /// The character of a digit.
-    fn character(&mut self, digit: Value, base: i64) -> Value {
-        let decimal = self.emitter.builder.ins().iadd_imm_s(digit, i64::from(b'0'));
-        if base <= 10 {
-            return decimal;
-        }
-        let letter = self.emitter.builder.ins().iadd_imm_s(digit, i64::from(b'a') - 10);
-        let is = self.emitter.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, digit, 10);
-        self.emitter.builder.ins().select(is, decimal, letter)
+    /// `stringat`.
+    pub fn text_byte(&mut self, operands: &[Operand]) -> Operand {
+        self.text_function(routine::BYTE_AT, operands)
+    }
+
+    /// `strpos`.
+    pub fn text_position(&mut self, operands: &[Operand]) -> Operand {
+        self.text_function(routine::POSITION, operands)
+    }
+
+    /// `isinstr`.
+    pub fn text_contains(&mut self, operands: &[Operand]) -> Operand {
+        let position = self.text_position(operands).long();
+        let is = self.emitter.builder.ins().icmp_imm_s(IntCC::NotEqual, position, -1);
+        Operand::Long(self.emitter.builder.ins().uextend(I64, is))
+    }
+
+    /// `strtol`.
+    pub fn text_to_long(&mut self, operands: &[Operand]) -> Operand {
+        self.text_function(routine::TO_LONG, operands)
+    }
+
+    /// `substr`.
+    pub fn text_part(&mut self, operands: &[Operand]) -> Operand {
+        let (to, result) = self.text_room(MAX_STRING);
+        self.fill_zeros(to, 0, MAX_STRING);
+        let mut arguments = vec![Argument::Memory(to, MAX_STRING)];
+        arguments.extend(operands.iter().map(|o| self.argument(o)));
+        self.call_routine(routine::PART, &arguments, 0);
+        result
+    }
+
+    /// `str_replace`.
+    pub fn text_replace(&mut self, operands: &[Operand]) -> Operand {
+        let building = self.begin_text();
+        let mut arguments = vec![Argument::Memory(building.base, BUFFER_BYTES)];
+        arguments.extend(operands.iter().map(|o| self.argument(o)));
+        self.call_routine(routine::REPLACE, &arguments, 0);
+        self.end_text(&building)
+    }
+
+    /// Whether a text contains a match of a regular expression.
+    pub(super) fn text_matches(&mut self, text: &Text, regex: &str) -> Value {
+        let table = self.layout.automata.iter().position(|(text, _)| text == regex);
+        let Some(table) = table else {
+            unreachable!("`partition` leaves only expressions with tables in kernel code")
+        };
+        let text = self.text_argument(text);
+        self.call_routine(routine::MATCHES, &[text], table as u32)
     }
 }
 
@@ -345,7 +323,7 @@ const DECIMAL: Conversion =
 /// Bytes a string can take, a multiple of 8.
 fn width_of(text: &Text) -> u32 {
     match text {
-        Text::Literal(text) => (text.len() as u32 + 1).next_multiple_of(8),
+        Text::Literal(text) => (bytes::length(text) + 1).next_multiple_of(8),
         Text::Memory { width, .. } => *width,
     }
 }

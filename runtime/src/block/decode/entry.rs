@@ -16,10 +16,6 @@ unsafe fn string_at(text: i64) -> String {
     String::from_utf8_lossy(text.to_bytes()).into_owned()
 }
 
-pub extern "C" fn no_text(context: Context<'_>, _: i64) -> i64 {
-    context.state.keep_bytes(b"")
-}
-
 pub extern "C" fn name_of(context: Context<'_>, value: i64, names: i64, otherwise: i64) -> i64 {
     // SAFETY: compiled code hands over strings that live until the block ends.
     let (names, otherwise) = unsafe { (string_at(names), string_at(otherwise)) };
@@ -30,14 +26,6 @@ pub extern "C" fn flags_of(context: Context<'_>, value: i64, names: i64, none: i
     // SAFETY: as in `name_of`.
     let (names, none) = unsafe { (string_at(names), string_at(none)) };
     context.state.keep_bytes(super::flags_of(value, &names, &none).as_bytes())
-}
-
-pub extern "C" fn quoted(context: Context<'_>, can_read: i64, text: i64, address: i64) -> i64 {
-    // SAFETY: as in `name_of`.
-    let text = unsafe { text_at(text) };
-    let most = context.state.limits.string_bytes as usize - 1;
-    let shown = super::quoted(can_read != 0, text.to_bytes(), address, most);
-    context.state.keep_bytes(&shown)
 }
 
 #[allow(clippy::too_many_arguments)] // The words that can be captured are numbers.

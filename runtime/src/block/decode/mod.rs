@@ -67,11 +67,6 @@ pub fn flags_of(value: i64, names: &str, none: &str) -> String {
     if parts.is_empty() { none.to_string() } else { parts.join("|") }
 }
 
-/// A text in quotes, or the address of one that could not be read.
-pub fn quoted(can_read: bool, value: &[u8], address: i64, most: usize) -> Vec<u8> {
-    if can_read { text::escape(value, most, true) } else { format!("{address:#x}").into_bytes() }
-}
-
 /// The bytes of a buffer of so many, as far as the words hold them; cut to what is shown.
 pub fn buffer_quoted(words: &[i64], length: i64, shown: i64, most: usize) -> Vec<u8> {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
