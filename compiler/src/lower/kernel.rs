@@ -7,6 +7,7 @@
 mod arrays;
 mod half;
 mod memory;
+mod process;
 mod records;
 mod registers;
 mod routine;
@@ -24,7 +25,8 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use super::{
-    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, Text,
+    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, TaskOffsets,
+    Text,
     emitter::trusted,
     user::{frontend_config, signature},
 };
@@ -62,8 +64,8 @@ pub struct KernelCode<'a, 'f> {
     layout: &'a Layout,
     point: &'a Point,
     architecture: Architecture,
-    /// Offsets on the way from a task to the inode of the program it runs.
-    program_path: [u32; 4],
+    /// Where things are in tasks.
+    tasks: TaskOffsets,
     probe: ProbeId,
     /// The program's context.
     context: Value,
@@ -134,7 +136,7 @@ pub(super) fn function(
         layout,
         point: &probe.point,
         architecture: features.architecture,
-        program_path: features.program_path,
+        tasks: features.tasks,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],

@@ -296,6 +296,7 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
         Attach::Function(_) => Some(ProgramKind::Kprobe),
         Attach::Instruction(_) if uprobe_multi => Some(ProgramKind::UprobeMulti),
         Attach::Instruction(_) => Some(ProgramKind::Kprobe),
+        Attach::Lifetime(lifetime) => Some(ProgramKind::TpBtf { btf_id: lifetime.btf_typedef }),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)
@@ -334,6 +335,9 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
             returns: instruction.returns,
             multi: uprobe_multi,
         }),
+        Attach::Lifetime(lifetime) => {
+            Some(AttachPoint::TpBtf { name: lifetime.moment.tracepoint().to_string() })
+        }
         Attach::Syscall(point) => {
             let name = point.tracepoint().to_string();
             Some(match point.btf_typedef {

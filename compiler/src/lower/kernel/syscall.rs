@@ -66,7 +66,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// A word of the program's context.
-    fn context_word(&mut self, word: u32) -> Value {
+    pub(super) fn context_word(&mut self, word: u32) -> Value {
         // Access to the context may be rewritten by the verifier: not even `notrap`.
         let flags = MemFlagsData::new();
         self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32)
