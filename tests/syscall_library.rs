@@ -1,4 +1,4 @@
-//! Makes `scripts/tapset/syscalls.nt`, the aliases of system calls, of `syscalls.table`.
+//! Makes `scripts/tapset/syscalls.nt`, the aliases of system calls, of `tests/syscalls.table`.
 //!
 //! `NTAP_BLESS=1 cargo test --test syscall_library` writes it; without, a difference is a failure.
 
@@ -27,8 +27,9 @@ const ARGUMENTS_SHOWN: usize = 6;
 
 #[test]
 fn library_is_what_the_table_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/tapset");
-    let table = fs::read_to_string(folder.join("syscalls.table")).expect("the table");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (tests, folder) = (root.join("tests"), root.join("scripts/tapset"));
+    let table = fs::read_to_string(tests.join("syscalls.table")).expect("the table");
     let made = library(&table);
     let path = folder.join("syscalls.nt");
     if env::var_os("NTAP_BLESS").is_some() {
@@ -40,8 +41,9 @@ fn library_is_what_the_table_says() {
 }
 
 fn library(table: &str) -> String {
-    let mut out =
-        String::from("// System calls. Made of syscalls.table by tests/syscall_library.rs.\n");
+    let mut out = String::from(
+        "// System calls. Made of tests/syscalls.table by tests/syscall_library.rs.\n",
+    );
     for line in table.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         row(line, &mut out).unwrap_or_else(|| panic!("bad row: {line}"));
     }
