@@ -266,6 +266,22 @@ runtime_functions! {
 /// What the library puts in place of a string that cannot be read.
 pub const UNREADABLE_TEXT: &str = "\x7f\x01unreadable";
 
+impl RuntimeFunction {
+    /// Whether it is about addresses of processes: what they map has to be followed from the start.
+    pub fn names_user_addresses(self) -> bool {
+        matches!(
+            self,
+            RuntimeFunction::PrintUserStack
+                | RuntimeFunction::PrintUserStackBrief
+                | RuntimeFunction::PrintUserSymbols
+                | RuntimeFunction::UserStackText
+                | RuntimeFunction::UserSymbolName
+                | RuntimeFunction::UserSymbolData
+                | RuntimeFunction::UserModuleName
+        )
+    }
+}
+
 /// The limit of a `foreach` that states none.
 pub const NO_LIMIT: i64 = i64::MAX;
 

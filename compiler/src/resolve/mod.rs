@@ -17,6 +17,7 @@ mod given;
 mod global;
 mod inline;
 mod iteration;
+mod memory_print;
 mod pointer;
 mod pretty;
 mod print;
@@ -440,10 +441,6 @@ impl<'a> Resolver<'a> {
             }
             _ => {}
         }
-    }
-
-    fn unsupported(&mut self, span: Span, message: &str, help: &str) {
-        self.diagnostics.error(codes::UNSUPPORTED, span, message).help(help);
     }
 }
 

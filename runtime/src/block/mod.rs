@@ -60,7 +60,8 @@ pub struct State {
     layout: Rc<Layout>,
     tables: Rc<Tables>,
     kernel: Rc<LiveKernel>,
-    symbols: UserSymbols,
+    /// Names of addresses of processes.
+    pub symbols: UserSymbols,
     raised: Option<RaisedError>,
     /// Strings that live until the block ends.
     texts: Vec<Rc<CStr>>,

@@ -18,8 +18,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use cranelift_codegen::entity::EntityRef;
-use ntap_compiler::hir::{Attach, EventId, ProbeId, max_nesting};
-use ntap_compiler::layout::Storage;
+use ntap_compiler::builtins::User;
+use ntap_compiler::hir::{
+    Attach, EventId, ExprKind, ProbeId, Script, each_expression, max_nesting,
+};
+use ntap_compiler::layout::{Layout, Storage};
 use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::Role;
 use ntap_compiler::pipeline::{Analyzed, Compiled};
@@ -113,6 +116,9 @@ pub fn run(
     let mut context =
         BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
     context.state.target = i64::from(target_pid);
+    if asks_user_addresses(&script, &layout) {
+        context.state.symbols.follow();
+    }
     let mut session = Session {
         points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
         layout,
@@ -141,6 +147,24 @@ pub fn run(
             .filter(|&code| code != 0);
     }
     Ok(session.outcome)
+}
+
+/// Whether a block asks for names of addresses of processes.
+fn asks_user_addresses(script: &Script, layout: &Layout) -> bool {
+    let mut asks = false;
+    let events = layout.events.values().map(|event| &event.body);
+    let probes = script.probes.values().map(|probe| &probe.body);
+    let overloads = script.functions.values().flat_map(|f| &f.overloads).map(|o| &o.body);
+    for body in events.chain(probes).chain(overloads) {
+        each_expression(&body.statements, &mut |e| {
+            if let ExprKind::Call { builtin, .. } = &e.kind
+                && let User::Runtime(function) = builtin.user
+            {
+                asks |= function.names_user_addresses();
+            }
+        });
+    }
+    asks
 }
 
 /// A running session.
@@ -349,6 +373,7 @@ impl Session<'_> {
 
     /// Handles all records that are in the ring buffer.
     fn handle_records(&mut self) {
+        self.context.state.symbols.update();
         let Some(mut half) = self.kernel_half.take() else { return };
         let mut handled = 0u32;
         while let Some(record) = half.next_record() {
