@@ -153,6 +153,8 @@ runtime_functions! {
     Cpu();
     /// `execname()`.
     Execname();
+    /// A text about the probe point of the running block, by the number of `hir::HitText`.
+    HitText(what);
     /// `target()`.
     Target();
     /// Nanoseconds since 1970.

@@ -9,6 +9,7 @@ mod control;
 mod decode;
 mod indentation;
 mod memory;
+mod probe;
 mod registers;
 mod speculation;
 mod stack;
@@ -117,6 +118,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         indentation::ROWS,
         speculation::ROWS,
         context::ROWS,
+        probe::ROWS,
         registers::ROWS,
         time::ROWS,
         control::ROWS,

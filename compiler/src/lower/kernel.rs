@@ -6,6 +6,7 @@
 
 mod arrays;
 mod half;
+mod hit;
 mod memory;
 mod process;
 mod records;
@@ -16,6 +17,7 @@ mod stats;
 mod syscall;
 mod text;
 
+pub use hit::hit_texts;
 pub use routine::RoutineUse;
 pub use text::can_format;
 
@@ -51,6 +53,11 @@ pub mod variables {
     pub const ZEROS: u32 = 3;
     /// The tables of regular expressions, constant.
     pub const TABLES: u32 = 4;
+
+    /// The texts about probe points, constant; behind the tables where there are any.
+    pub fn hit_texts(layout: &super::Layout) -> u32 {
+        if layout.automata.is_empty() { TABLES } else { TABLES + 1 }
+    }
 }
 
 /// The index of the ring buffer map.
@@ -66,6 +73,7 @@ pub struct KernelCode<'a, 'f> {
     architecture: Architecture,
     /// Where things are in tasks.
     tasks: TaskOffsets,
+    script: &'a Script,
     probe: ProbeId,
     /// The program's context.
     context: Value,
@@ -137,6 +145,7 @@ pub(super) fn function(
         point: &probe.point,
         architecture: features.architecture,
         tasks: features.tasks,
+        script,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],

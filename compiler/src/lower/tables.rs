@@ -25,6 +25,8 @@ pub struct Tables {
     pub locations: Locations,
     /// The functions of ours that kernel code calls, by the index of `names::SUBPROGRAM`.
     pub routines: Vec<RoutineUse>,
+    /// Whether kernel code looks up which of several probe points was hit.
+    pub uses_hit_texts: bool,
 }
 
 impl Default for Tables {
@@ -38,6 +40,7 @@ impl Default for Tables {
             errors: vec![],
             locations: Locations::default(),
             routines: vec![],
+            uses_hit_texts: false,
         }
     }
 }

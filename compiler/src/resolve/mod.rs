@@ -290,7 +290,8 @@ impl<'a> Resolver<'a> {
                 let (body, at_entry) =
                     self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
-                let probe = Probe { point: resolved, span: point.span, body };
+                let written = crate::families::spell(point);
+                let probe = Probe { point: resolved, written, span: point.span, body };
                 let mut probes = vec![self.script.probes.push(probe)];
                 probes.extend(hidden);
                 shared.note(probes, std::mem::take(&mut self.uses));

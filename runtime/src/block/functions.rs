@@ -74,6 +74,7 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::Gid => gid as *const u8,
         F::Cpu => cpu as *const u8,
         F::Execname => execname as *const u8,
+        F::HitText => hit_text as *const u8,
         F::Target => target as *const u8,
         F::RealTimeNs => real_time_ns as *const u8,
         F::MonotonicNs => monotonic_ns as *const u8,
@@ -668,6 +669,11 @@ extern "C" fn cpu(_: Context<'_>) -> i64 {
 extern "C" fn execname(context: Context<'_>) -> i64 {
     let name = std::fs::read("/proc/self/comm").unwrap_or_default();
     context.state.keep_bytes(name.trim_ascii_end())
+}
+
+extern "C" fn hit_text(context: Context<'_>, what: i64) -> i64 {
+    let text = context.state.hit_texts.get(what as usize).cloned().unwrap_or_default();
+    context.state.keep_bytes(text.as_bytes())
 }
 
 extern "C" fn target(context: Context<'_>) -> i64 {

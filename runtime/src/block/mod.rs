@@ -55,6 +55,8 @@ pub struct State {
     pub exiting: bool,
     /// What `target()` gives.
     pub target: i64,
+    /// What is said about the probe point of the running block, by the numbers of `hir::HitText`.
+    pub hit_texts: Rc<[String]>,
     /// The arrays.
     pub arrays: Arrays,
     layout: Rc<Layout>,
@@ -126,6 +128,7 @@ impl BlockContext {
                 output: vec![],
                 exiting: false,
                 target: 0,
+                hit_texts: Rc::new([]),
                 arrays,
                 layout,
                 tables,

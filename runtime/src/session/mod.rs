@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use cranelift_codegen::entity::EntityRef;
 use ntap_compiler::builtins::User;
 use ntap_compiler::hir::{
-    Attach, EventId, ExprKind, ProbeId, Script, each_expression, max_nesting,
+    Attach, EventId, ExprKind, HitText, Probe, ProbeId, Script, each_expression, max_nesting,
 };
 use ntap_compiler::layout::{Layout, Storage};
 use ntap_compiler::limits::Limits;
@@ -121,6 +121,7 @@ pub fn run(
     }
     let mut session = Session {
         points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
+        hit_texts: script.probes.iter().map(|(id, p)| (id, hit_texts(p))).collect(),
         layout,
         native,
         context,
@@ -149,6 +150,11 @@ pub fn run(
     Ok(session.outcome)
 }
 
+/// What blocks can ask about a probe point.
+fn hit_texts(probe: &Probe) -> Rc<[String]> {
+    HitText::ALL.iter().map(|&what| probe.hit_text(what, 0).to_string()).collect()
+}
+
 /// Whether a block asks for names of addresses of processes.
 fn asks_user_addresses(script: &Script, layout: &Layout) -> bool {
     let mut asks = false;
@@ -170,6 +176,8 @@ fn asks_user_addresses(script: &Script, layout: &Layout) -> bool {
 /// A running session.
 struct Session<'a> {
     points: HashMap<ProbeId, ntap_compiler::hir::Point>,
+    /// What blocks can ask about each probe point.
+    hit_texts: HashMap<ProbeId, Rc<[String]>>,
     layout: Rc<ntap_compiler::layout::Layout>,
     native: NativeCode,
     context: Box<BlockContext>,
@@ -447,6 +455,14 @@ impl Session<'_> {
             Role::Probe(_) | Role::Function(_) => self.limits.actions_interruptible,
         };
         self.context.begin(payload, actions);
+        let probe = match role {
+            Role::Probe(probe) => Some(probe),
+            Role::Event(event) => Some(self.layout.events[event].probe),
+            Role::Function(_) => None,
+        };
+        if let Some(hit_texts) = probe.and_then(|probe| self.hit_texts.get(&probe)) {
+            self.context.state.hit_texts = hit_texts.clone();
+        }
         let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
         if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
