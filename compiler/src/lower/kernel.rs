@@ -6,6 +6,7 @@
 
 mod arrays;
 mod half;
+mod hit;
 mod memory;
 mod process;
 mod records;
@@ -16,6 +17,7 @@ mod stats;
 mod syscall;
 mod text;
 
+pub use hit::hit_texts;
 pub use routine::RoutineUse;
 pub use text::can_format;
 
@@ -32,7 +34,9 @@ use super::{
 };
 use crate::backend::names;
 use crate::facts::Architecture;
-use crate::hir::{Body, Comparison, Expr, ExprKind, Point, ProbeId, Script, StmtKind};
+use crate::hir::{
+    Body, Comparison, Expr, ExprKind, GlobalId, Place, PlaceKind, Point, ProbeId, Script, StmtKind,
+};
 use crate::layout::{Layout, control};
 use crate::source::Span;
 use crate::types::{Type, Types};
@@ -49,6 +53,11 @@ pub mod variables {
     pub const ZEROS: u32 = 3;
     /// The tables of regular expressions, constant.
     pub const TABLES: u32 = 4;
+
+    /// The texts about probe points, constant; behind the tables where there are any.
+    pub fn hit_texts(layout: &super::Layout) -> u32 {
+        if layout.automata.is_empty() { TABLES } else { TABLES + 1 }
+    }
 }
 
 /// The index of the ring buffer map.
@@ -64,6 +73,7 @@ pub struct KernelCode<'a, 'f> {
     architecture: Architecture,
     /// Where things are in tasks.
     tasks: TaskOffsets,
+    script: &'a Script,
     probe: ProbeId,
     /// The program's context.
     context: Value,
@@ -140,6 +150,7 @@ pub(super) fn function(
         point: &probe.point,
         architecture: features.architecture,
         tasks: features.tasks,
+        script,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],
@@ -302,13 +313,26 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
     let long = |ty: Type| matches!(ty, Type::Text(width) if width > 16);
     let used = crate::hir::used_locals(&body.statements);
     let mut found = used.into_iter().any(|id| long(types.locals[body.id][id]));
+    // A short key takes as much room as the longest.
+    let keyed = |id: GlobalId| types.globals[id].keys.iter().any(|&key| long(key));
+    let place = |place: &Place| matches!(place.kind, PlaceKind::Element(id, _) if keyed(id));
     crate::hir::each_expression(&body.statements, &mut |e| {
         found |= long(types.expressions[e.id])
             || match &e.kind {
                 ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
+                ExprKind::Read(target) => place(target),
+                ExprKind::Assign { target, .. } | ExprKind::Increment { target, .. } => {
+                    place(target)
+                }
+                ExprKind::In { array, .. } => keyed(*array),
                 ExprKind::Call { builtin, .. } => builtin.raises(),
                 _ => false,
             };
+    });
+    crate::hir::each_statement(&body.statements, &mut |s| {
+        if let StmtKind::Record { target, .. } | StmtKind::Delete(target) = &s.kind {
+            found |= place(target);
+        }
     });
     found
 }

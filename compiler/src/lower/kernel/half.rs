@@ -57,7 +57,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// Loads an integer at an address that cannot fault.
-    pub(super) fn load_scalar(&mut self, address: Value, offset: i32, scalar: Scalar) -> Value {
+    pub fn load_scalar(&mut self, address: Value, offset: i32, scalar: Scalar) -> Value {
         let flags = trusted();
         let ins = self.emitter.builder.ins();
         match (scalar.bytes, scalar.signed) {
