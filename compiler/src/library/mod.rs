@@ -140,6 +140,12 @@ impl Library {
 /// Whether the names of an alias's components match those of a point, as far as both go; braces and
 /// `**` of the point may stand for anything.
 fn may_begin(alias: &[String], point: &[Component]) -> bool {
+    if point.iter().any(|component| component.name.text.contains("**"))
+        && !point.iter().any(|component| component.name.text.contains('{'))
+    {
+        let names: Vec<&str> = point.iter().map(|c| c.name.text.as_str()).collect();
+        return crate::glob::matches_path(&names.join("."), &alias.join("."));
+    }
     for (name, component) in alias.iter().zip(point) {
         let pattern = &component.name.text;
         if pattern.contains('{') || pattern.contains("**") {
