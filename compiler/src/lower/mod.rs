@@ -17,7 +17,7 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
-pub use kernel::{KernelCode, RoutineUse, can_format, has_kernel_loops, variables};
+pub use kernel::{KernelCode, RoutineUse, SCRATCH_CLAIMS, can_format, has_kernel_loops, variables};
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
 
