@@ -296,6 +296,12 @@ impl Analyzed {
             variable.constant = Some(tables);
             variables.push(variable);
         }
+        if lowered.tables.uses_hit_texts {
+            let texts = lower::hit_texts(&self.script);
+            let mut variable = variable("ntap_hit_texts", texts.len() as u32);
+            variable.constant = Some(texts);
+            variables.push(variable);
+        }
         ObjectInput {
             maps: self.maps(lowered, options),
             variables,

@@ -50,9 +50,9 @@ std::arch::global_asm!(
 #[used]
 pub static WORKLOAD_GLOBAL: [u32; 2] = [77, 78];
 
-/// A page of its own: where two writable segments of a program share a page of the file, the kernel takes the
-/// first one for the counter's.
-#[repr(C, align(4096))]
+/// A semaphore on a page of the file of its own. Two segments may have their ends in one page of the file,
+/// which is mapped for each of them; the kernel writes to the first mapping it finds.
+#[repr(align(4096))]
 pub struct Semaphore(u16);
 
 /// How many watch the mark `watched`: written by the kernel.

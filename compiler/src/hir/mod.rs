@@ -6,6 +6,7 @@
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
 mod function;
+mod hit;
 mod lifetime;
 mod live;
 mod nesting;
@@ -14,6 +15,7 @@ mod syscall;
 mod visit;
 
 pub use function::{FunctionPoints, FunctionTarget};
+pub use hit::HitText;
 pub use lifetime::{Lifetime, Moment};
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use nesting::max_nesting;
@@ -179,6 +181,8 @@ pub enum Constant {
 pub struct Probe {
     /// Where it is attached and what it offers.
     pub point: Point,
+    /// The probe point as the script has it.
+    pub written: String,
     /// The probe point as the user wrote it.
     pub span: Span,
     /// The handler.
