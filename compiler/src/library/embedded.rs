@@ -12,8 +12,14 @@ macro_rules! files {
 }
 
 files! {
+    "byte_order"
+    "device"
+    "ip"
     "macros"
+    "path"
+    "socket"
     "task"
+    "tcp"
 }
 
 /// All of them.
