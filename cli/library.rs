@@ -52,7 +52,7 @@ pub(crate) fn functions(library: &Library) -> String {
         Kind::Text(_) => "string",
         Kind::Nothing => "unknown",
     };
-    let builtins = builtins::all().map(|row| {
+    let builtins = builtins::all().filter(|row| !row.is_internal()).map(|row| {
         let parameters: Vec<String> =
             row.parameters.iter().map(|p| format!("{}:{}", p.name, type_name(p.kind))).collect();
         format!("{}:{} ({})", row.name, type_name(row.result), parameters.join(", "))

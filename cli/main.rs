@@ -14,6 +14,7 @@ use std::time::Duration;
 use ntap_compiler::facts::Facts as _;
 use ntap_compiler::object;
 use ntap_runtime::kernel::LiveKernel;
+use ntap_runtime::program_file::Target;
 use ntap_runtime::session::{self, SessionOptions};
 
 use compile::Compilation;
@@ -43,6 +44,11 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let kernel = Rc::new(LiveKernel::new());
+    match (&options.command, options.process) {
+        (Some(command), _) => kernel.programs().set_target(Target::Command(command.clone())),
+        (None, Some(pid)) => kernel.programs().set_target(Target::Process(pid)),
+        (None, None) => {}
+    }
     let mut compilation = Compilation::new(options, kernel.as_ref())?;
     match &options.action {
         Action::Emit(stage) => emit::emit(*stage, &mut compilation),

@@ -1,11 +1,11 @@
 //! Records what the compiler asks about the running kernel, for the tests of `tests/kernels/`.
 //!
 //! ```text
-//! cargo run --example record_kernel -- tests/kernels/6.18 kfree_skb sys_enter ...
+//! cargo run --example record_kernel -- tests/kernels/6.18 kfree_skb sys_enter ... function:vfs_read ...
 //! ```
 //!
-//! Writes `types.btf`, the kernel's BTF reduced to what scripts on these tracepoints can reach, and
-//! `facts.txt`. Structures behind more than [`POINTERS_FOLLOWED`] pointers are declared, not
+//! Writes `types.btf`, the kernel's BTF reduced to what scripts on these tracepoints and functions can
+//! reach, `functions.txt`, the functions with their addresses and modules, and `facts.txt`. Structures behind more than [`POINTERS_FOLLOWED`] pointers are declared, not
 //! defined; the functions that pointers in structures lead to are left out.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -18,20 +18,34 @@ use ntap_runtime::kernel::LiveKernel;
 
 /// `$skb->sk->...` follows two.
 const POINTERS_FOLLOWED: u32 = 2;
+/// What stands before the name of a function.
+const FUNCTION: &str = "function:";
 /// Configuration options tests ask for.
 const OPTIONS: &[&str] = &["CONFIG_NET", "CONFIG_HZ", "CONFIG_BPF", "CONFIG_SMP", "CONFIG_MODULES"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1);
-    let folder = words.next().ok_or("usage: record_kernel FOLDER TRACEPOINT...")?;
-    let tracepoints: Vec<String> = words.collect();
+    let usage = "usage: record_kernel FOLDER TRACEPOINT... function:FUNCTION...";
+    let folder = words.next().ok_or(usage)?;
+    let (functions, tracepoints): (Vec<String>, Vec<String>) =
+        words.partition(|word| word.starts_with(FUNCTION));
+    let functions: Vec<&str> = functions.iter().map(|word| &word[FUNCTION.len()..]).collect();
     let folder = Path::new(&folder);
     fs::create_dir_all(folder)?;
     let whole = fs::read("/sys/kernel/btf/vmlinux")?;
     let types = Types::read(&whole).ok_or("the kernel's BTF is malformed")?;
-    let reduced = types.reduce(&tracepoints)?;
+    let reduced = types.reduce(&tracepoints, &functions)?;
     fs::write(folder.join("types.btf"), &reduced)?;
     let kernel = LiveKernel::new();
+    let mut listed = String::new();
+    let listing = kernel.each_function(&mut |function| {
+        if functions.contains(&function.name) {
+            let module = function.module.map_or(String::new(), |module| format!(" {module}"));
+            listed.push_str(&format!("{:x} {}{module}\n", function.address, function.name));
+        }
+    });
+    listing.map_err(|missing| missing.reason)?;
+    fs::write(folder.join("functions.txt"), listed)?;
     let release = kernel.kernel_release();
     let version = release.split('-').next().unwrap_or_default();
     let mut facts = format!("release {version}\n");
@@ -151,8 +165,10 @@ impl<'a> Types<'a> {
         Some(at as u32)
     }
 
-    fn reduce(&self, tracepoints: &[String]) -> Result<Vec<u8>, String> {
+    fn reduce(&self, tracepoints: &[String], functions: &[&str]) -> Result<Vec<u8>, String> {
         let mut roots = vec![];
+        // Functions of modules are not among the kernel's own types.
+        roots.extend(functions.iter().filter_map(|name| self.find(name, Kind::Function)));
         for name in tracepoints {
             let missing = || format!("no tracepoint `{name}`");
             roots.push(self.find(&format!("btf_trace_{name}"), Kind::Typedef).ok_or_else(missing)?);

@@ -29,6 +29,7 @@ const SUITES: &[Suite] = &[
     Suite { at_once: 4, ..pure("run", session::run) },
     Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("kernel", session::run) },
     Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("both", both::run) },
+    Suite { hindrance: privilege::function_hindrance, ..pure("vm", session::run) },
 ];
 
 /// A suite that runs everywhere.

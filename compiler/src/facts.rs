@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::btf::Btf;
+use crate::program_file::{NoProgram, ProgramFile, ProgramName};
 
 /// CPU architectures scripts can be compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,24 @@ impl fmt::Display for NoBtf {
 
 impl std::error::Error for NoBtf {}
 
+/// A kernel function that has code of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelFunction<'a> {
+    /// Its name; static functions of several files may share one.
+    pub name: &'a str,
+    /// Where its code begins.
+    pub address: u64,
+    /// The module it is in; `None` for the kernel proper.
+    pub module: Option<&'a str>,
+}
+
+/// Why there is no list of the kernel's functions: a clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoFunctions {
+    /// The reason: "kernel addresses are hidden from this user".
+    pub reason: String,
+}
+
 /// Facts about one machine.
 pub trait Facts {
     /// The kernel release as `uname -r` prints it, such as `6.12.1-amd64`.
@@ -69,6 +89,20 @@ pub trait Facts {
     /// The address of a kernel symbol; `None` when there is none or addresses are hidden.
     fn symbol_address(&self, name: &str) -> Option<u64>;
 
+    /// Calls `visit` with each function of the kernel and its modules, by ascending address.
+    fn each_function(&self, visit: &mut dyn FnMut(KernelFunction<'_>)) -> Result<(), NoFunctions> {
+        let _ = visit;
+        Err(NoFunctions { reason: "the symbols of this kernel are not known".to_string() })
+    }
+
+    /// The addresses of the functions in the source files whose path, or end of their path, matches the
+    /// pattern, ascending: as far as that can be told without debug information. `None` when no such file is
+    /// known.
+    fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
+        let _ = pattern;
+        None
+    }
+
     /// The tracepoints that belong to a system, as tracefs lists them: by name, the name of the system
     /// (`sched_switch`: `sched`). Empty where tracefs cannot be read; some tracepoints are in no system.
     fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
@@ -78,6 +112,22 @@ pub trait Facts {
 
     /// The newest instruction set version the kernel accepts.
     fn cpu_version(&self) -> CpuVersion;
+
+    /// A program, as probes of processes need it.
+    fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
+        let _ = name;
+        Err(NoProgram { reason: "programs are not known here".to_string(), help: None })
+    }
+
+    /// The libraries of a program that a name (`libc.so.6`, a path, a pattern) stands for; at least one.
+    fn libraries(
+        &self,
+        program: ProgramName<'_>,
+        name: &str,
+    ) -> Result<Vec<Rc<ProgramFile>>, NoProgram> {
+        let _ = name;
+        self.program_file(program).map(|program| vec![program])
+    }
 
     /// Whether the kernel's verifier bounds loops by itself (`may_goto`, kernel 6.9). Without, it walks
     /// every round of a loop.

@@ -1,4 +1,4 @@
-//! Wildcard patterns in probe points: `*`, `?` and `[...]`, as in file names.
+//! Wildcard patterns in probe points: `*`, `?` and `[...]`, as in file names, and braces, as in the shell.
 
 /// Whether the text has a wildcard.
 pub fn is_pattern(text: &str) -> bool {
@@ -58,6 +58,37 @@ fn one(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
     }
 }
 
+/// The patterns a text with braces stands for; the text itself when it has none.
+pub fn without_braces(text: &str) -> Vec<String> {
+    match alternatives(text) {
+        Some(parts) => parts.iter().flat_map(|part| without_braces(part)).collect(),
+        None => vec![text.to_string()],
+    }
+}
+
+/// A name with its first outermost braces replaced by each of their parts; `None` when it has none.
+pub fn alternatives(name: &str) -> Option<Vec<String>> {
+    let open = name.find('{')?;
+    let (mut depth, mut start, mut parts) = (0, open + 1, vec![]);
+    for (at, letter) in name.bytes().enumerate().skip(open) {
+        match letter {
+            b'{' => depth += 1,
+            b',' if depth == 1 => {
+                parts.push(&name[start..at]);
+                start = at + 1;
+            }
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            parts.push(&name[start..at]);
+            let whole = |part: &str| format!("{}{part}{}", &name[..open], &name[at + 1..]);
+            return Some(parts.into_iter().map(whole).collect());
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +108,19 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn alternatives_of_names() {
+        for (name, wanted) in [
+            ("a{b,c}d", &["abd", "acd"][..]),
+            ("{a,b}{c,d}", &["a{c,d}", "b{c,d}"]),
+            ("{a{1,2},b}", &["a{1,2}", "b"]),
+            ("{a,}", &["a", ""]),
+        ] {
+            let found = alternatives(name).unwrap_or_default();
+            assert_eq!(found, wanted, "{name}");
+        }
+        assert_eq!(alternatives("plain*"), None);
     }
 }

@@ -7,9 +7,10 @@ use crate::backend::bpf::{
     self, BackendError, BpfCode, BpfOptions, CallChainError, RelocationKind,
 };
 use crate::backend::names;
+use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
-use crate::hir::{Attach, EventId, ProbeId, Script};
+use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
 use crate::layout::{Layout, control, counters};
 use crate::library::{self, Library};
 use crate::limits::Limits;
@@ -150,7 +151,21 @@ impl Parsed {
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
-        let features = KernelFeatures { may_goto, architecture: options.facts.architecture() };
+        let asks_program = script.probes.values().any(|p| match &p.point.attach {
+            Attach::Instruction(i) => matches!(i.only_in, OnlyIn::Program { .. }),
+            _ => false,
+        });
+        let program_path = match asks_program.then(|| program_path(options.facts)) {
+            None => [0; 4],
+            Some(Some(path)) => path,
+            Some(None) => {
+                let span = script.probes.values().next()?.span;
+                diagnostics.error(codes::NO_BTF, span, "probing a library takes kernel types");
+                return None;
+            }
+        };
+        let architecture = options.facts.architecture();
+        let features = KernelFeatures { may_goto, architecture, program_path };
         Some(Analyzed { script, types, layout, features })
     }
 }
@@ -397,6 +412,21 @@ mod map_kind {
     pub(super) const RINGBUF: u32 = 27;
 }
 
+/// Offsets on the way from a task to the inode of the program it runs.
+fn program_path(facts: &dyn Facts) -> Option<[u32; 4]> {
+    let btf = facts.btf().ok()?;
+    let offset = |structure: &str, member: &str| {
+        let structure = btf.find(structure, Kind::Struct)?;
+        Some(btf.field(structure, member)?.bit_offset / 8)
+    };
+    Some([
+        offset("task_struct", "mm")?,
+        offset("mm_struct", "exe_file")?,
+        offset("file", "f_inode")?,
+        offset("inode", "i_ino")?,
+    ])
+}
+
 /// The name of a probe's program.
 pub fn program_name(probe: ProbeId) -> String {
     probe.to_string()
@@ -412,11 +442,19 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Function(points) => {
+            let kind = if points.returns { "kretprobe" } else { "kprobe" };
+            match &points.targets[..] {
+                [target] => format!("{kind}/{}", target.name),
+                _ => kind.to_string(),
+            }
+        }
         Attach::Syscall(point) => {
             let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
             format!("{kind}/{}", point.tracepoint())
         }
         Attach::Counted { .. } => "perf_event".to_string(),
+        Attach::Instruction(_) => "uprobe".to_string(),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

@@ -181,7 +181,36 @@ runtime_functions! {
     TextToken(text, delimiters);
     /// `strlen(text)`.
     TextLength(text);
+    /// `tokenize(delimiters)`.
+    TextNextToken(delimiters);
+    /// The start of a text, or another when the text is the mark of one that cannot be read.
+    TextPartOr(text, length, otherwise);
+    /// A text in quotes, or an address when the text is the mark of one that cannot be read.
+    TextQuotedOr(text, address);
+    /// `abort()`.
+    Abort() fallible true;
+    /// `system(command)`.
+    System(command);
+    /// `ftrace(text)`.
+    TraceMarker(text);
+    /// `speculate(id, text)`.
+    Speculate(id, text);
+    /// `commit(id)` and `discard(id)`.
+    EndSpeculation(id, print);
+    /// `__indent(index, description, now, delta)`.
+    Indent(index, description, now, delta);
+    /// `__indent_depth(index, delta)`.
+    IndentDepth(index, delta);
+    /// A random number of 32 bits.
+    Random();
+    /// `tz_gmtoff()`.
+    ZoneOffset();
+    /// `tz_name()`.
+    ZoneName();
 }
+
+/// What the library puts in place of a string that cannot be read.
+pub const UNREADABLE_TEXT: &str = "\x7f\x01unreadable";
 
 /// The limit of a `foreach` that states none.
 pub const NO_LIMIT: i64 = i64::MAX;

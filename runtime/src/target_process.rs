@@ -86,6 +86,14 @@ impl From<SysError> for TargetError {
     }
 }
 
+/// The file of a program: as written when it has a slash, else the first in the search path that can be run.
+pub(crate) use command::find_program;
+
+/// The file of the program a command line starts.
+pub(crate) fn program_of(line: &str) -> Result<std::path::PathBuf, TargetError> {
+    Command::parse(line).map(|command| command.path())
+}
+
 /// A descriptor that becomes readable when the process ends.
 pub fn watch(pid: u32) -> Result<OwnedFd, TargetError> {
     let no_such_process = TargetError::NoSuchProcess { pid };

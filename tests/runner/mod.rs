@@ -6,10 +6,12 @@ pub(crate) mod cases;
 pub(crate) mod garbled;
 pub(crate) mod generated;
 pub(crate) mod generator;
+pub(crate) mod marks;
 pub(crate) mod privilege;
 pub(crate) mod recorded_kernel;
 pub(crate) mod session;
 pub(crate) mod stages;
+pub(crate) mod steps;
 pub(crate) mod workload;
 
 use std::fs::OpenOptions;

@@ -15,6 +15,17 @@ pub(crate) fn hindrance() -> Option<String> {
     std::fs::metadata(types).err().map(|error| format!("{types}: {error}"))
 }
 
+/// Why probes of kernel functions cannot run; `None` when they can.
+pub(crate) fn function_hindrance() -> Option<String> {
+    let events = "/sys/bus/event_source/devices/kprobe/type";
+    hindrance().or_else(|| {
+        std::fs::metadata(events).err().map(|_| {
+            "this kernel has no probes of functions (CONFIG_KPROBES); tests/vm/run has kernels that do"
+                .to_string()
+        })
+    })
+}
+
 fn create_map() -> io::Result<()> {
     // Type, bytes of a key, bytes of a value, elements; the rest is 0.
     let mut attributes = [0_u32; 32];

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use ntap_compiler::btf::Btf;
-use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
+use ntap_compiler::program_file::{FunctionSymbol, Mark, NoProgram, ProgramFile, ProgramName};
 
 /// A recorded kernel.
 pub(crate) struct RecordedKernel {
@@ -14,6 +16,8 @@ pub(crate) struct RecordedKernel {
     cpu: CpuVersion,
     config: HashMap<String, String>,
     btf: Result<Btf, NoBtf>,
+    /// Lines of address, name and, for those of modules, module.
+    functions: String,
     tracepoint_systems: BTreeMap<String, String>,
 }
 
@@ -30,6 +34,7 @@ impl RecordedKernel {
             config: HashMap::new(),
             tracepoint_systems: BTreeMap::new(),
             btf: Ok(Btf::parse(types).expect("recorded types are BTF")),
+            functions: fs::read_to_string(folder.join("functions.txt")).unwrap_or_default(),
         };
         for line in facts.lines() {
             match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
@@ -87,7 +92,48 @@ impl Facts for RecordedKernel {
         None
     }
 
+    fn each_function(&self, visit: &mut dyn FnMut(KernelFunction<'_>)) -> Result<(), NoFunctions> {
+        for line in self.functions.lines() {
+            let mut words = line.split(' ');
+            let address = words.next().and_then(|word| u64::from_str_radix(word, 16).ok());
+            let (Some(address), Some(name)) = (address, words.next()) else {
+                panic!("`{line}` is not a function");
+            };
+            visit(KernelFunction { name, address, module: words.next() });
+        }
+        Ok(())
+    }
+
     fn cpu_version(&self) -> CpuVersion {
         self.cpu
+    }
+
+    /// The only program is `/bin/program`.
+    fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
+        let ProgramName::File(path @ "/bin/program") = name else {
+            return Err(NoProgram { reason: "there is no such program".to_string(), help: None });
+        };
+        let function = |name: &str, address| FunctionSymbol {
+            name: name.to_string(),
+            address,
+            offset: address,
+            size: 16,
+            exported: true,
+        };
+        Ok(Rc::new(ProgramFile {
+            path: path.to_string(),
+            inode: 1,
+            functions: vec![function("main", 0x1000), function("read_line", 0x1010)],
+            marks: vec![Mark {
+                provider: "database".to_string(),
+                name: "query__start".to_string(),
+                address: 0x1004,
+                offset: 0x1004,
+                semaphore: 0,
+                arguments: "-4@%edi 8@-8(%rbp)".to_string(),
+            }],
+            variables: vec![],
+            stripped: true,
+        }))
     }
 }

@@ -23,7 +23,7 @@ fn functions() -> String {
         "Functions every script may call. `print` and its family, which take any number of values, are in [the language](../language.md).",
     );
     let mut rows: Vec<(String, String)> = library(EntryKind::Function);
-    for row in builtins::all() {
+    for row in builtins::all().filter(|row| !row.is_internal()) {
         let mut text = String::new();
         builtin(&mut text, row);
         rows.push((row.name.to_string(), text));

@@ -1,7 +1,7 @@
 //! The stages of the compiler, each shown as text, for a recorded kernel.
 //!
-//! Headers: `# args:` words after the script, `# kernel:` what differs from the recorded kernel:
-//! `without types`, `old cpu`.
+//! Headers: `# args:` words after the script, `# kernel:` another recorded kernel (`6.1`, `6.12`),
+//! or what differs from the newest: `without types`, `old cpu`.
 
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
 use ntap_compiler::pipeline::{self, Analyzed, Options};
@@ -102,6 +102,7 @@ fn kernel(case: &Case) -> RecordedKernel {
     let recorded = RecordedKernel::read(KERNEL);
     match case.header("kernel") {
         None => recorded,
+        Some(series @ ("6.1" | "6.12")) => RecordedKernel::read(series),
         Some("without types") => recorded.without_types(),
         Some("old cpu") => recorded.with_old_cpu(),
         Some(other) => panic!("{}: `# kernel: {other}` is not understood", case.name),

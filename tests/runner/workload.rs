@@ -20,9 +20,13 @@
 //! | `done` | prints that word |
 //! | `sleep MS` | sleeps |
 //! | `spin MS` | computes |
+//! | `steps N` | calls the function `workload_step(n, n * 10, "step")` for n = 1, 2, ... N; it returns `2 * n` |
+//! | `nested N` | calls `workload_outer`, which calls `workload_middle`, which calls `workload_step` |
+//! | `marks N` | passes the marks of the provider `workload` for n = 1, 2, ... N: see `marks.rs` |
+//! | `malloc N BYTES` | allocates and frees so much N times |
 //! | `touch N` | writes to N pages that were never used |
 
-use super::calls;
+use super::{calls, marks, steps};
 use std::io::{self, Read};
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -56,6 +60,10 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
             "spin" => spin(Duration::from_millis(number()?)),
             "touch" => touch(number()? as usize).map_err(|error| format!("touch: {error}"))?,
+            "steps" => steps::steps(number()?),
+            "nested" => steps::nested(number()?),
+            "marks" => marks::pass(number()?),
+            "malloc" => steps::allocate(number()?, number()? as usize),
             "wait" => {
                 let _ = io::stdin().read(&mut [0]).map_err(|error| format!("wait: {error}"))?;
             }

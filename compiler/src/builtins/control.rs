@@ -1,7 +1,7 @@
 //! Ending the session, errors, messages.
 
 use super::{Builtin, Kernel, Kind, NONE, Parameter, User};
-use crate::lower::Operand;
+use crate::lower::{Helper, Operand};
 use crate::runtime_functions::RuntimeFunction;
 
 const MESSAGE: &[Parameter] = &[Parameter { name: "message", kind: Kind::Text(0) }];
@@ -28,6 +28,45 @@ pub(super) const ROWS: &[Builtin] = &[
         example: "probe begin { if (pid() == 0) error(\"no pid\"); exit() }",
         kernel: Kernel::DeferredLast,
         user: User::WithSite(RuntimeFunction::Error),
+    },
+    Builtin {
+        name: "abort",
+        parameters: NONE,
+        result: Kind::Nothing,
+        summary: "Ends the session, and this handler at once.",
+        example: "probe begin { abort() }",
+        kernel: Kernel::DeferredLast,
+        user: User::Runtime(RuntimeFunction::Abort),
+    },
+    Builtin {
+        name: "system",
+        parameters: &[Parameter { name: "command", kind: Kind::Text(0) }],
+        result: Kind::Nothing,
+        summary: "Runs a shell command, whose output comes between what the script prints. Blocks wait for it.",
+        example: "probe begin { system(\"echo done\"); exit() }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::System),
+    },
+    Builtin {
+        name: "ftrace",
+        parameters: MESSAGE,
+        result: Kind::Nothing,
+        summary: "Writes a line to the kernel's trace buffer.",
+        example: "probe begin { ftrace(\"here\"); exit() }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::TraceMarker),
+    },
+    Builtin {
+        name: "__random",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "A random number of 32 bits.",
+        example: "probe begin { println(__random() >= 0); exit() }",
+        kernel: Kernel::Inline(|k, _| {
+            let number = k.emitter.helper(Helper::GetPrandomU32, &[]);
+            Operand::Long(k.low_half(number))
+        }),
+        user: User::Runtime(RuntimeFunction::Random),
     },
     Builtin {
         name: "log",

@@ -34,6 +34,19 @@ macro_rules! text_rows {
                 user: User::WithSite(RuntimeFunction::Unreadable),
             },
             Builtin {
+                name: $name,
+                parameters: ADDRESS_OTHERWISE,
+                result: Kind::Text(MAX_STRING),
+                summary: "The same with a string to use in place of one that cannot be read.",
+                example: EXAMPLE,
+                kernel: Kernel::Inline(|k, operands| {
+                    let address = operands[0].long();
+                    let otherwise = operands[1].text().clone();
+                    k.read_text(Helper::$helper, address, MAX_STRING, Some(&otherwise), $name)
+                }),
+                user: User::Runtime(RuntimeFunction::Otherwise),
+            },
+            Builtin {
                 name: concat!($name, $plain),
                 parameters: ADDRESS_OTHERWISE,
                 result: Kind::Text(MAX_STRING),
@@ -72,15 +85,17 @@ macro_rules! number_row {
 }
 
 pub(super) const ROWS: &[Builtin] = {
-    const KERNEL: [Builtin; 2] = text_rows!("kernel_string", ProbeReadKernelStr, "the kernel", "2");
-    const USER: [Builtin; 2] =
+    const KERNEL: [Builtin; 3] = text_rows!("kernel_string", ProbeReadKernelStr, "the kernel", "2");
+    const USER: [Builtin; 3] =
         text_rows!("user_string", ProbeReadUserStr, "the current process", "2");
-    let [kernel, kernel2] = KERNEL;
-    let [user, user2] = USER;
+    let [kernel, kernel_or, kernel2] = KERNEL;
+    let [user, user_or, user2] = USER;
     &[
         kernel,
+        kernel_or,
         kernel2,
         user,
+        user_or,
         user2,
         number_row!(
             "kernel_char",

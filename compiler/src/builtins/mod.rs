@@ -6,8 +6,10 @@
 
 mod context;
 mod control;
+mod indentation;
 mod memory;
 mod registers;
+mod speculation;
 mod symbol;
 mod text;
 mod time;
@@ -95,6 +97,8 @@ pub enum User {
 /// Every builtin.
 pub fn all() -> impl Iterator<Item = &'static Builtin> {
     [
+        indentation::ROWS,
+        speculation::ROWS,
         context::ROWS,
         registers::ROWS,
         time::ROWS,
@@ -105,6 +109,18 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
     ]
     .into_iter()
     .flatten()
+}
+
+impl Builtin {
+    /// Whether it is there for the library only.
+    pub fn is_internal(&self) -> bool {
+        self.name.starts_with("__")
+    }
+}
+
+/// The builtin of a name with this many parameters.
+pub fn with_arity(name: &str, arity: usize) -> Option<&'static Builtin> {
+    all().find(|b| b.name == name && b.parameters.len() == arity)
 }
 
 /// The builtin of a name.

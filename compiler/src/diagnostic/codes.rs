@@ -98,6 +98,14 @@ codes! {
         "The right side of `=~` and `!~` is a POSIX extended regular expression: characters, `.`, `[a-z]`, `[[:alpha:]]`, `^`, `$`, `( )`, `|`, `*`, `+`, `?` and `{n,m}`; a backslash before a special character takes away its meaning. In a string literal it is written twice.";
     UNKNOWN_TYPE = "E0216", "unknown type or constant",
         "The kernel's type information has no type or enum constant of this name. Types of user programs and C macros are not known to it.";
+    UNKNOWN_FUNCTION_POINT = "E0217", "no such kernel function",
+        "The kernel has no function of this name with code of its own that can be probed: it may be spelled otherwise, be inlined everywhere, be in a module that is not loaded, or be one that the kernel does not allow to be probed.";
+    NEEDS_DEBUG_INFO = "E0218", "needs debug information",
+        "Local variables, lines, labels and inlined copies of functions are described by debug information only. The kernel's own type information has functions, their parameters and all structures.";
+    NO_PROGRAM = "E0240", "program cannot be probed",
+        "A probe of a process names a program file, a program of the search path, the number of a process, or with neither the process of `-c` or `-x`. The file has to be an ELF program or library of this machine's architecture that ntap may read.";
+    UNKNOWN_SYMBOL = "E0241", "unknown function or mark of a program",
+        "The program or library has no function or mark of this name. Functions are found by their symbols: of a stripped program only exported ones are known, unless its debug symbols are installed.";
     UNSUPPORTED = "E0290", "not supported yet",
         "The language has this construct; this version of ntap does not.";
 

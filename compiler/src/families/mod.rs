@@ -6,7 +6,10 @@
 
 mod begin_end;
 mod form;
+mod function;
+mod mark;
 mod perf;
+mod process;
 mod syscall;
 mod timer;
 mod trace;
@@ -93,8 +96,8 @@ impl Request<'_> {
 
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    let trace = [trace::FAMILIES, syscall::FAMILIES];
-    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES].into_iter().chain(trace).flatten()
+    let process = [process::FAMILIES, trace::FAMILIES, syscall::FAMILIES, function::FAMILIES];
+    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES].into_iter().chain(process).flatten()
 }
 
 /// Finds the points a probe point stands for; reports an error when there is none.

@@ -5,12 +5,14 @@
 //! the surface syntax the script was written in. Types are beside the tree, in
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
+mod function;
 mod live;
 mod nesting;
 mod print;
 mod syscall;
 mod visit;
 
+pub use function::{FunctionPoints, FunctionTarget};
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use nesting::max_nesting;
 pub use print::{Annotations, print_body, print_expression};
@@ -21,6 +23,7 @@ use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
 use crate::builtins::Builtin;
 pub use crate::histogram::Histogram;
+use crate::registers::Register;
 use crate::source::Span;
 pub use crate::syntax::ast::{Aggregate, DeclaredType, SortDirection};
 
@@ -237,6 +240,8 @@ pub enum Attach {
         /// verifier does not trust.
         btf_typedef: Option<u32>,
     },
+    /// Kernel functions that are entered or left; one program handles all of them.
+    Function(FunctionPoints),
     /// The begin or the end of system calls.
     Syscall(SyscallPoint),
     /// A perf event.
@@ -247,6 +252,48 @@ pub enum Attach {
         rate: SampleRate,
         /// Only what the process of `-c` or `-x` does; else what all CPUs do.
         of_target: bool,
+    },
+    /// An instruction of programs.
+    Instruction(Instruction),
+}
+
+/// An instruction of a program file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// The file.
+    pub path: String,
+    /// The place in the file.
+    pub offset: u64,
+    /// The place in the file of a 16-bit counter that is raised while somebody watches; 0 without.
+    pub semaphore: u64,
+    /// Whether the handler runs when the function returns that begins here.
+    pub returns: bool,
+    /// In which processes the handler runs.
+    pub only_in: OnlyIn,
+    /// The names of the mark that is here.
+    pub mark: Option<MarkNames>,
+}
+
+/// `$$provider` and `$$name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkNames {
+    /// The provider.
+    pub provider: String,
+    /// The mark.
+    pub name: String,
+}
+
+/// In which of the processes that come to an instruction the handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnlyIn {
+    /// In all.
+    Anywhere,
+    /// In this one.
+    Process(u32),
+    /// In those that run the program with this inode.
+    Program {
+        /// The inode.
+        inode: u64,
     },
 }
 
@@ -282,13 +329,17 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. } => false,
-            Attach::Tracepoint { .. } | Attach::Counted { .. } | Attach::Syscall(_) => true,
+            Attach::Tracepoint { .. }
+            | Attach::Counted { .. }
+            | Attach::Function(_)
+            | Attach::Syscall(_)
+            | Attach::Instruction(_) => true,
         }
     }
 
     /// Whether the handler runs in a process that came upon a breakpoint in its own code.
     pub fn in_process(&self) -> bool {
-        false
+        matches!(self, Attach::Instruction(_))
     }
 
     /// Whether the handler's context begins with the registers of the CPU (`struct pt_regs`).
@@ -301,7 +352,7 @@ impl Attach {
             | Attach::Timer { .. }
             | Attach::Tracepoint { .. }
             | Attach::Syscall(_) => false,
-            Attach::Counted { .. } => true,
+            Attach::Counted { .. } | Attach::Function(_) | Attach::Instruction(_) => true,
         }
     }
 }
@@ -329,6 +380,28 @@ pub enum ContextSource {
     /// The 8 bytes at this offset of `struct pt_regs`, which the first word of the program's context
     /// points to.
     Register(u32),
+    /// Found by registers, in a process.
+    Argument(MarkArgument),
+}
+
+/// Where a value is in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkArgument {
+    /// Known.
+    Constant(i64),
+    /// In a register.
+    Register(Register),
+    /// In memory at `base + index * scale + offset`.
+    Memory {
+        /// The register added.
+        base: Option<Register>,
+        /// The register added times the scale.
+        index: Option<Register>,
+        /// 1, 2, 4 or 8.
+        scale: u8,
+        /// What is added.
+        offset: i64,
+    },
 }
 
 /// An integer in memory.

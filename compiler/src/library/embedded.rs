@@ -12,12 +12,25 @@ macro_rules! files {
 }
 
 files! {
+    "ansi"
     "byte_order"
+    "clock"
     "device"
+    "indent"
+    "interrupt"
+    "ioblock"
     "ip"
+    "kprocess"
     "macros"
+    "memory"
+    "netdev"
     "path"
+    "queue_stats"
+    "scheduler"
     "socket"
+    "speculative"
+    "stopwatch"
+    "strings"
     "task"
     "tcp"
 }

@@ -62,6 +62,8 @@ pub struct KernelCode<'a, 'f> {
     layout: &'a Layout,
     point: &'a Point,
     architecture: Architecture,
+    /// Offsets on the way from a task to the inode of the program it runs.
+    program_path: [u32; 4],
     probe: ProbeId,
     /// The program's context.
     context: Value,
@@ -125,6 +127,7 @@ pub(super) fn function(
         layout,
         point: &probe.point,
         architecture: features.architecture,
+        program_path: features.program_path,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],
@@ -171,6 +174,7 @@ impl KernelCode<'_, '_> {
         let run = self.emitter.block();
         self.emitter.builder.ins().brif(stopped, self.exit, &[], run, &[]);
         self.emitter.switch_to(run);
+        self.test_process();
         let layout = self.layout;
         let functions = || layout.kernel_functions.values().flatten();
         let loops = uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements));

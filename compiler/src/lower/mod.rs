@@ -50,6 +50,9 @@ pub struct Lowered {
 pub struct KernelFeatures {
     /// Which registers there are.
     pub architecture: Architecture,
+    /// Offsets on the way from a task to the inode of the program it runs: `mm`, `exe_file`, `f_inode`,
+    /// `i_ino`. Zeros when no probe asks.
+    pub program_path: [u32; 4],
     /// Loops bounded by the kernel (`may_goto`).
     pub may_goto: bool,
 }

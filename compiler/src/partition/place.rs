@@ -78,7 +78,11 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
         } else {
             let mut array = array(global, ty, uses, capacity);
             if uses.kernel {
-                let mut map = kernel_map(&array, next_map, uses.kernel_writers.len() as u32);
+                // In a process a handler may be interrupted by itself: another thread comes to the CPU.
+                let in_process = |id: &&ProbeId| script.probes[**id].point.attach.in_process();
+                let writers = uses.kernel_writers.len()
+                    + uses.kernel_writers.iter().filter(in_process).count();
+                let mut map = kernel_map(&array, next_map, writers as u32);
                 next_map += 1;
                 if taken.values().any(|globals| globals.contains(&id)) {
                     let cell = layout.shared.len() as u32;

@@ -3,6 +3,7 @@
 //! Braces around components with arguments are expanded by the parser; here are those that are left
 //! in names.
 
+use crate::glob::alternatives;
 use crate::syntax::ast::ProbePoint;
 
 /// The points a point with braces stands for, in the order of the shell: the last brace varies
@@ -19,46 +20,4 @@ pub(super) fn expand(point: &ProbePoint) -> Option<Vec<ProbePoint>> {
         point
     });
     Some(points.collect())
-}
-
-/// A name with its first outermost braces replaced by each of their parts.
-fn alternatives(name: &str) -> Option<Vec<String>> {
-    let open = name.find('{')?;
-    let (mut depth, mut start, mut parts) = (0, open + 1, vec![]);
-    for (at, letter) in name.bytes().enumerate().skip(open) {
-        match letter {
-            b'{' => depth += 1,
-            b',' if depth == 1 => {
-                parts.push(&name[start..at]);
-                start = at + 1;
-            }
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            parts.push(&name[start..at]);
-            let whole = |part: &str| format!("{}{part}{}", &name[..open], &name[at + 1..]);
-            return Some(parts.into_iter().map(whole).collect());
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::alternatives;
-
-    #[test]
-    fn alternatives_of_names() {
-        for (name, wanted) in [
-            ("a{b,c}d", &["abd", "acd"][..]),
-            ("{a,b}{c,d}", &["a{c,d}", "b{c,d}"]),
-            ("{a{1,2},b}", &["a{1,2}", "b"]),
-            ("{a,}", &["a", ""]),
-        ] {
-            let found = alternatives(name).unwrap_or_default();
-            assert_eq!(found, wanted, "{name}");
-        }
-        assert_eq!(alternatives("plain*"), None);
-    }
 }

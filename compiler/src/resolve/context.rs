@@ -4,7 +4,7 @@ use super::{Resolver, Scope, constant};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::format::Format;
-use crate::hir::{Arithmetic, Expr, ExprKind, Load, Print, Scalar};
+use crate::hir::{Arithmetic, Attach, Expr, ExprKind, Load, Print, Scalar};
 use crate::source::Span;
 use crate::syntax::ast::{Access, Expression, ExpressionKind, Literal, LiteralValue, Name};
 
@@ -48,6 +48,9 @@ impl Resolver<'_> {
         scope: &mut Scope<'_>,
         expression: &Expression,
     ) -> Option<Expr> {
+        if let Some(kept) = self.implicit_entry(scope, expression) {
+            return kept;
+        }
         if let ExpressionKind::Context(name) = &expression.kind
             && let Some(text) = self.all_variables(scope, name, expression.span)
         {
@@ -57,9 +60,22 @@ impl Resolver<'_> {
         self.value_of(reached)
     }
 
-    /// `$$parms` and `$$vars`: all context variables as text, `skb=0xffff888003a4c200 reason=0x3`.
+    /// `$$parms`, `$$vars` and, where a function returns, `$$return`: all context variables as text, `skb=0xffff888003a4c200 reason=0x3`.
     fn all_variables(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Expr> {
-        let point = scope.point.filter(|_| matches!(name, "$$parms" | "$$vars"))?;
+        let mark = scope.point.and_then(|point| match &point.attach {
+            Attach::Instruction(instruction) => instruction.mark.as_ref(),
+            _ => None,
+        });
+        let constant = match (name, mark) {
+            ("$$name", Some(mark)) => Some(&mark.name),
+            ("$$provider", Some(mark)) => Some(&mark.provider),
+            _ => None,
+        };
+        if let Some(text) = constant {
+            return Some(self.expr(span, ExprKind::Text(text.clone())));
+        }
+        let point = scope.point.filter(|_| matches!(name, "$$parms" | "$$vars" | "$$return"))?;
+        self.uses.all = true;
         let texts: Vec<String> = point.context.iter().map(|v| format!("{}=%#x", v.name)).collect();
         let format = Format::parse(&texts.join(" ")).ok()?;
         let arguments =
@@ -142,6 +158,7 @@ impl Resolver<'_> {
                 .help("give it to the function as an argument");
             return None;
         };
+        self.uses.names.insert(plain.to_string());
         let Some(at) = point.context.iter().position(|v| v.name == plain) else {
             let no_btf = point.context.is_empty() && point.attach.in_kernel();
             let missing = if no_btf { self.facts.btf().err() } else { None };

@@ -52,6 +52,11 @@ impl Resolver<'_> {
         let kind = match &expression.kind {
             ExpressionKind::Literal(LiteralValue::Number(n)) => ExprKind::Number(*n),
             ExpressionKind::Literal(LiteralValue::String(s)) => ExprKind::Text(s.clone()),
+            ExpressionKind::Variable(name)
+                if let Some(argument) = scope.substitution.take(name) =>
+            {
+                return Some(argument);
+            }
             ExpressionKind::Variable(_) | ExpressionKind::Element { .. } => {
                 ExprKind::Read(self.target(scope, expression)?)
             }
@@ -138,8 +143,8 @@ impl Resolver<'_> {
             ExpressionKind::Constant(literal) => {
                 return self.enumerator(literal, span);
             }
+            ExpressionKind::Entry(inner) => return self.entry_value(scope, inner, span),
             ExpressionKind::ProbeWrite(_)
-            | ExpressionKind::Entry(_)
             | ExpressionKind::Perf(_)
             | ExpressionKind::Var { .. }
             | ExpressionKind::EnumName(_)
@@ -167,7 +172,9 @@ impl Resolver<'_> {
     /// `@defined(of)`: whether it would resolve.
     fn is_defined(&mut self, scope: &mut Scope<'_>, of: &Expression) -> bool {
         let kept = std::mem::take(self.diagnostics);
+        let entry = scope.entry.clone();
         let found = self.context_expression(scope, of).is_some();
+        scope.entry = entry;
         *self.diagnostics = kept;
         found
     }
@@ -342,7 +349,8 @@ impl Resolver<'_> {
         if self.is_function(&function.text, function.span) {
             return self.invoke(scope, function, arguments, span);
         }
-        let Some(builtin) = builtins::find(&function.text) else {
+        let with_arity = builtins::with_arity(&function.text, arguments.len());
+        let Some(builtin) = with_arity.or_else(|| builtins::find(&function.text)) else {
             let names = builtins::all()
                 .map(|b| b.name)
                 .chain(PRINTERS.iter().map(|p| p.name))

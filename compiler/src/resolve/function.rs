@@ -57,9 +57,18 @@ impl<'a> Resolver<'a> {
         arguments: &[Expression],
         span: Span,
     ) -> Option<Expr> {
-        let function = self.function(name, arguments.len(), span)?;
-        let arguments: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
-        let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        let resolved: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
+        let arity = arguments.len();
+        let mut declared = self.functions.known(&name.text, name.span);
+        declared.retain(|f| f.parameters.len() == arity);
+        if resolved.iter().all(Option::is_some) {
+            let arguments: Vec<Expr> = resolved.iter().flatten().cloned().collect();
+            if let Some(replaced) = self.inline(&declared, &arguments) {
+                return Some(replaced);
+            }
+        }
+        let function = self.function(name, arity, span)?;
+        let arguments = resolved.into_iter().collect::<Option<Vec<_>>>()?;
         Some(self.expr(span, ExprKind::Invoke { function, arguments }))
     }
 

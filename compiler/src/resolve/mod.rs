@@ -10,19 +10,24 @@ mod alias;
 mod braces;
 mod constant;
 mod context;
+mod entry;
 mod expression;
 mod function;
 mod global;
+mod inline;
 mod iteration;
 mod print;
+mod shared;
 mod statement;
 
 use std::collections::HashMap;
 
 use alias::Expanded;
+use entry::EntryState;
 use function::Functions;
 use global::Globals;
 pub(crate) use print::is_printer;
+use shared::{ContextUse, Shared};
 
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
@@ -52,6 +57,7 @@ pub fn resolve<'a>(
         globals: Globals::default(),
         functions: Functions::default(),
         aliases: vec![],
+        uses: ContextUse::default(),
     };
     let items = || scripts.iter().flat_map(|s| &s.items);
     for item in items() {
@@ -138,6 +144,8 @@ struct Resolver<'a> {
     globals: Globals<'a>,
     functions: Functions<'a>,
     aliases: Vec<&'a ast::AliasDeclaration>,
+    /// The `$variables` that the handler being resolved has asked for.
+    uses: ContextUse,
 }
 
 /// What names mean inside one body.
@@ -146,15 +154,27 @@ struct Scope<'p> {
     point: Option<&'p Point>,
     body: Body,
     locals: HashMap<String, LocalId>,
+    /// What the names of parameters stand for, where a call is replaced by what it returns.
+    substitution: inline::Substitution,
     /// How many loops surround the statement.
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
     iterated: Vec<GlobalId>,
+    /// What a handler of a return wants from the entry.
+    entry: Option<EntryState>,
 }
 
 impl<'p> Scope<'p> {
     fn new(point: Option<&'p Point>, body: Body) -> Scope<'p> {
-        Scope { point, body, locals: HashMap::new(), loops: 0, iterated: vec![] }
+        Scope {
+            point,
+            body,
+            locals: HashMap::new(),
+            substitution: inline::Substitution::default(),
+            loops: 0,
+            iterated: vec![],
+            entry: None,
+        }
     }
 
     fn local(&mut self, name: &str, span: Span) -> LocalId {
@@ -217,12 +237,24 @@ impl<'a> Resolver<'a> {
                 self.report(tried, point.span);
             }
             matched |= !found.is_empty();
+            let mut shared = Shared::default();
             for resolved in found {
-                let body = {
-                    let conditions = [&point.condition, &expanded.point.condition];
-                    self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span)
-                };
-                self.script.probes.push(Probe { point: resolved, span: point.span, body });
+                if shared.take(&mut self.script, &resolved) {
+                    continue;
+                }
+                let conditions = [&point.condition, &expanded.point.condition];
+                self.uses = ContextUse::default();
+                let (body, at_entry) =
+                    self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
+                let hidden = at_entry.map(|probe| self.script.probes.push(probe));
+                let probe = Probe { point: resolved, span: point.span, body };
+                let mut probes = vec![self.script.probes.push(probe)];
+                probes.extend(hidden);
+                shared.note(probes, std::mem::take(&mut self.uses));
+                if self.diagnostics.has_errors() {
+                    // The other functions of a pattern would repeat them.
+                    break;
+                }
             }
             if expanded.point.sufficient && matched {
                 break;
@@ -231,6 +263,8 @@ impl<'a> Resolver<'a> {
         matched
     }
 
+    /// Resolves a handler, with the hidden one that keeps values for it at the entry of the function at
+    /// whose return it runs.
     fn handler(
         &mut self,
         point: &Point,
@@ -238,7 +272,7 @@ impl<'a> Resolver<'a> {
         conditions: &[&Option<Box<ast::Expression>>],
         handler: &ast::Statement,
         span: Span,
-    ) -> Body {
+    ) -> (Body, Option<Probe>) {
         let mut scope = Scope::new(Some(point), self.script.new_body());
         let mut statements = vec![];
         let mut armed: Vec<&ast::Expression> = vec![];
@@ -256,7 +290,9 @@ impl<'a> Resolver<'a> {
             self.cite(reported, span, "for this probe point");
         }
         scope.body.statements = statements;
-        scope.body
+        let Scope { mut body, entry, .. } = scope;
+        let at_entry = entry.map(|state| self.finish_entry(state, span, &mut body));
+        (body, at_entry)
     }
 
     /// `if (condition)` behind a probe point: while it is false the handler does nothing.

@@ -23,6 +23,7 @@ mod print;
 mod words;
 
 pub use print::print;
+pub(crate) use print::print_expression;
 
 use std::ops::Range;
 

@@ -8,8 +8,8 @@ mod statement;
 
 use self::{expression::literal, statement::statement};
 use super::ast::{
-    AliasDeclaration, DeclaredType, FunctionDeclaration, GlobalDeclaration, Item, ProbeDeclaration,
-    ProbePoint, Script,
+    AliasDeclaration, DeclaredType, Expression, FunctionDeclaration, GlobalDeclaration, Item,
+    ProbeDeclaration, ProbePoint, Script,
 };
 use crate::source::SourceMap;
 
@@ -25,6 +25,13 @@ pub fn print(script: &Script, _sources: &SourceMap) -> String {
         }
         out.push('\n');
     }
+    out
+}
+
+/// The text of an expression.
+pub(crate) fn print_expression(shown: &Expression) -> String {
+    let mut out = String::new();
+    expression::top(&mut out, shown);
     out
 }
 

@@ -3,10 +3,14 @@
 //! In: a program and an [`AttachPoint`]. Out: a [`Link`]; the program runs until it is dropped. One
 //! file per family of events; which of several ways is taken has been decided before.
 
+mod function;
+mod instruction;
 mod perf;
 #[cfg(test)]
 mod tests;
 mod tracepoint;
+
+pub use function::Function;
 
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -34,6 +38,32 @@ pub enum AttachPoint {
         /// Its name, such as `sched_switch`.
         name: String,
     },
+    /// Kernel functions (`ProgramKind::Kprobe` or `KprobeMulti`); the program's cookie is the place in the
+    /// list.
+    Functions {
+        /// The functions.
+        functions: Vec<Function>,
+        /// When they return, not when they are entered.
+        returns: bool,
+        /// With one link for all.
+        together: bool,
+    },
+    /// An instruction of a program file (`ProgramKind::UprobeMulti`, or `ProgramKind::Kprobe` where that is not
+    /// known).
+    Instruction {
+        /// How scripts call it.
+        name: String,
+        /// The file.
+        path: String,
+        /// The place in the file.
+        offset: u64,
+        /// The place in the file of a counter that is raised while the program is attached; 0 without.
+        semaphore: u64,
+        /// When the function returns that begins there.
+        returns: bool,
+        /// Whether the program is of the kind that is attached by a link of its own.
+        multi: bool,
+    },
     /// Something that is counted (`ProgramKind::PerfEvent`).
     Counted {
         /// How scripts call it.
@@ -55,7 +85,16 @@ impl fmt::Display for AttachPoint {
                 write!(f, "tracepoint {name}")
             }
             AttachPoint::Tracepoint { category, name } => write!(f, "tracepoint {category}:{name}"),
-            AttachPoint::Counted { name, .. } => f.write_str(name),
+            AttachPoint::Functions { functions, returns, .. } => {
+                let end = if *returns { "return of " } else { "" };
+                match &functions[..] {
+                    [function] => write!(f, "{end}kernel function {}", function.name),
+                    _ => write!(f, "{end}{} kernel functions", functions.len()),
+                }
+            }
+            AttachPoint::Counted { name, .. } | AttachPoint::Instruction { name, .. } => {
+                f.write_str(name)
+            }
         }
     }
 }
@@ -66,11 +105,19 @@ impl fmt::Display for AttachPoint {
 pub struct Link {
     /// Links, or the perf events themselves on kernels without links for them.
     descriptors: Vec<OwnedFd>,
+    /// What of the point could not be attached, a clause; `None` when all was.
+    incomplete: Option<String>,
 }
 
 impl Link {
     fn new(descriptors: Vec<OwnedFd>) -> Link {
-        Link { descriptors }
+        Link { descriptors, incomplete: None }
+    }
+
+    /// What of the point could not be attached, a clause: "3 of 40 functions cannot be probed (one is
+    /// `f`: Invalid argument)".
+    pub fn incomplete(&self) -> Option<&str> {
+        self.incomplete.as_deref()
     }
 
     /// How many places the program is attached to: CPUs for events that are counted, else 1.
@@ -100,6 +147,22 @@ impl fmt::Display for AttachError {
             (AttachPoint::RawTracepoint { .. }, libc::ENOENT) => {
                 f.write_str("there is no such tracepoint")
             }
+            (AttachPoint::Functions { .. }, libc::ENOENT)
+                if self.error.operation == "find function events" =>
+            {
+                f.write_str(
+                    "this kernel has no probes of functions (it is built without CONFIG_KPROBES)",
+                )
+            }
+            (AttachPoint::Functions { .. }, libc::EINVAL) => {
+                f.write_str("the kernel does not allow to probe this function")
+            }
+            (AttachPoint::Instruction { path, .. }, libc::EINVAL) => {
+                write!(f, "the kernel cannot put a breakpoint into {path} here")
+            }
+            (AttachPoint::Instruction { path, .. }, libc::EIO) => {
+                write!(f, "{path} is on a file system whose programs cannot be probed")
+            }
             (AttachPoint::Counted { .. }, libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP) => {
                 f.write_str("this machine does not count such events")
             }
@@ -120,10 +183,16 @@ impl std::error::Error for AttachError {
 /// Attaches a program.
 pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, AttachError> {
     let result = match point {
+        AttachPoint::Functions { functions, returns, together } => {
+            return attach_functions(program, point, functions, *returns, *together);
+        }
         AttachPoint::TpBtf { .. } => tracepoint::attach_typed(program),
         AttachPoint::RawTracepoint { name } => tracepoint::attach_raw(program, name),
         AttachPoint::Tracepoint { category, name } => {
             tracepoint::attach_tracefs(program, category, name)
+        }
+        AttachPoint::Instruction { path, offset, semaphore, returns, multi, .. } => {
+            instruction::attach(program, path, *offset, *semaphore, *returns, *multi)
         }
         AttachPoint::Counted { event, rate, process, .. } => {
             perf::attach_counted(program, *event, *rate, *process)
@@ -133,4 +202,31 @@ pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, Atta
         Ok(descriptors) => Ok(Link::new(descriptors)),
         Err(error) => Err(AttachError { point: point.clone(), error }),
     }
+}
+
+/// Attaches what of the functions can be; nothing at all is an error.
+fn attach_functions(
+    program: BorrowedFd<'_>,
+    point: &AttachPoint,
+    functions: &[Function],
+    returns: bool,
+    together: bool,
+) -> Result<Link, AttachError> {
+    let attached = match together {
+        true => function::attach_together(program, functions, returns),
+        false => function::attach_each(program, functions, returns),
+    };
+    let failures = attached.failed.len();
+    let mut link = Link::new(attached.descriptors);
+    if let Some((at, error)) = attached.failed.into_iter().next() {
+        if failures == functions.len() {
+            return Err(AttachError { point: point.clone(), error });
+        }
+        link.incomplete = Some(format!(
+            "{failures} of {} functions cannot be probed (one is {}: {error})",
+            functions.len(),
+            functions[at].name
+        ));
+    }
+    Ok(link)
 }

@@ -37,10 +37,19 @@ pub(super) fn attach_counted(
 /// Gives an event its program: by a link, or as it was done before 5.15. What is returned keeps both the
 /// event and the attachment.
 pub(super) fn bind(program: BorrowedFd<'_>, event: OwnedFd) -> Result<OwnedFd> {
-    match sys::link_perf_event(program, event.as_fd(), 0) {
+    bind_with_cookie(program, event, 0)
+}
+
+/// As [`bind`], with what the program reads as cookie (5.15).
+pub(super) fn bind_with_cookie(
+    program: BorrowedFd<'_>,
+    event: OwnedFd,
+    cookie: u64,
+) -> Result<OwnedFd> {
+    match sys::link_perf_event(program, event.as_fd(), cookie) {
         // The link holds the event; an event opened disabled or not, the link enables it.
         Ok(link) => Ok(link),
-        Err(error) if error.errno() == libc::EINVAL => {
+        Err(error) if error.errno() == libc::EINVAL && cookie == 0 => {
             sys::set_program(event.as_fd(), program)?;
             Ok(event)
         }

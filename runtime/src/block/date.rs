@@ -20,6 +20,21 @@ pub fn ctime(seconds: i64) -> String {
     )
 }
 
+/// The local time zone now: seconds west of Greenwich, and its name.
+pub fn zone() -> (i64, String) {
+    // SAFETY: takes nothing that could be wrong.
+    let time: libc::time_t = unsafe { libc::time(std::ptr::null_mut()) };
+    // SAFETY: as in `local_ctime`.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both are valid for the call; a failure is a null result.
+    if unsafe { libc::localtime_r(&time, &mut parts) }.is_null() {
+        return (0, "UTC".to_string());
+    }
+    // SAFETY: as in `local_ctime`.
+    let name = unsafe { std::ffi::CStr::from_ptr(parts.tm_zone) };
+    (-parts.tm_gmtoff, name.to_string_lossy().into_owned())
+}
+
 /// As [`ctime`], in the local time zone, with its name behind.
 pub fn local_ctime(seconds: i64) -> String {
     let time: libc::time_t = seconds;

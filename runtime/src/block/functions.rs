@@ -10,20 +10,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cranelift_codegen::entity::EntityRef;
 use ntap_compiler::histogram::Histogram;
 use ntap_compiler::layout::{ArrayId, ArrayValue};
-use ntap_compiler::runtime_functions::{RuntimeFunction, context, decode_aggregate, decode_sort};
+use ntap_compiler::runtime_functions::{
+    RuntimeFunction, UNREADABLE_TEXT, context, decode_aggregate, decode_sort,
+};
 use ntap_compiler::types::Type;
 
 use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
-use super::{BlockContext, date, histogram, text};
+use super::{BlockContext, date, histogram, services, text};
 use crate::sys::SysError;
 
 /// Bytes of stack the calls of a block may take; the main thread has 8 MiB.
 const MAX_STACK_BYTES: usize = 4 << 20;
 
-type Context<'a> = &'a mut BlockContext;
+pub(super) type Context<'a> = &'a mut BlockContext;
 
 /// The address of a runtime function.
 pub fn address(function: RuntimeFunction) -> *const u8 {
@@ -85,6 +87,19 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TextEscape => text_escape as *const u8,
         F::TextToken => text_token as *const u8,
         F::TextLength => text_length as *const u8,
+        F::TextNextToken => text_next_token as *const u8,
+        F::TextPartOr => text_part_or as *const u8,
+        F::TextQuotedOr => text_quoted_or as *const u8,
+        F::Abort => services::abort as *const u8,
+        F::System => services::system as *const u8,
+        F::TraceMarker => services::trace_marker as *const u8,
+        F::Speculate => services::speculate as *const u8,
+        F::EndSpeculation => services::end_speculation as *const u8,
+        F::Indent => services::indent as *const u8,
+        F::IndentDepth => services::indent_depth as *const u8,
+        F::Random => services::random as *const u8,
+        F::ZoneOffset => zone_offset as *const u8,
+        F::ZoneName => zone_name as *const u8,
     }
 }
 
@@ -641,6 +656,40 @@ extern "C" fn monotonic_ns(_: Context<'_>) -> i64 {
 
 extern "C" fn ctime(context: Context<'_>, seconds: i64) -> i64 {
     context.state.keep_bytes(date::ctime(seconds).as_bytes())
+}
+
+extern "C" fn zone_offset(_: Context<'_>) -> i64 {
+    date::zone().0
+}
+
+extern "C" fn zone_name(context: Context<'_>) -> i64 {
+    context.state.keep_bytes(date::zone().1.as_bytes())
+}
+
+extern "C" fn text_next_token(context: Context<'_>, delimiters: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let delimiters = unsafe { text_at(delimiters) };
+    let token = context.state.tokens.next(b"", delimiters.to_bytes());
+    context.state.keep_bytes(&token)
+}
+
+extern "C" fn text_part_or(context: Context<'_>, bytes: i64, length: i64, other: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let bytes = unsafe { text_at(bytes) }.to_bytes();
+    if bytes == UNREADABLE_TEXT.as_bytes() {
+        return other;
+    }
+    context.state.keep_bytes(text::part(bytes, 0, length))
+}
+
+extern "C" fn text_quoted_or(context: Context<'_>, text: i64, address: i64) -> i64 {
+    // SAFETY: as in `error`.
+    let text = unsafe { text_at(text) }.to_bytes();
+    if text == UNREADABLE_TEXT.as_bytes() {
+        return context.state.keep_bytes(format!("{address:#x}").as_bytes());
+    }
+    let most = context.state.limits.string_bytes as usize - 1;
+    context.state.keep_bytes(&text::escape(text, most, true))
 }
 
 extern "C" fn tz_ctime(context: Context<'_>, seconds: i64) -> i64 {

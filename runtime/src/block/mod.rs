@@ -10,6 +10,7 @@ mod histogram;
 mod kernel_array;
 mod order;
 mod regex;
+mod services;
 mod stats;
 mod text;
 mod values;
@@ -59,6 +60,7 @@ pub struct State {
     texts: Vec<Rc<CStr>>,
     loops: Vec<Option<Loop>>,
     regexes: regex::Regexes,
+    services: services::Services,
     /// What `tokenize` goes on with; one for the whole script, as blocks run one at a time.
     tokens: text::Tokens,
     /// How many statements the running block may still run.
@@ -121,6 +123,7 @@ impl BlockContext {
                 texts: vec![],
                 loops: vec![],
                 regexes,
+                services: services::Services::default(),
                 tokens: text::Tokens::default(),
                 actions: 0,
                 limits,

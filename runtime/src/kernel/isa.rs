@@ -2,7 +2,9 @@
 
 use ntap_compiler::facts::CpuVersion;
 
-use crate::sys::{ProgramSpec, load_program};
+use std::os::fd::AsFd;
+
+use crate::sys::{ProgramSpec, link_instruction, load_program};
 
 /// `r0 = 0; r0 = (s8) r0; exit`: the sign-extending move came with version 4.
 const SIGN_EXTENDING_MOVE: [u8; 24] = [
@@ -31,6 +33,24 @@ pub(super) fn probe() -> CpuVersion {
 /// Whether a program with `may_goto` loads (kernel 6.9).
 pub(super) fn probe_may_goto() -> bool {
     loads(&MAY_GOTO)
+}
+
+/// Whether instructions of programs can be attached to by links of their own (kernel 6.6): such a kernel says
+/// that a folder is no program, an older one does not know what is asked.
+pub(crate) fn has_uprobe_multi() -> bool {
+    const KPROBE: u32 = 2;
+    const UPROBE_MULTI: u32 = 48;
+    let spec = ProgramSpec {
+        name: "ntap_probe",
+        program_type: KPROBE,
+        expected_attach_type: UPROBE_MULTI,
+        // r0 = 0; exit.
+        instructions: &[0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0],
+        ..ProgramSpec::default()
+    };
+    let Ok(program) = load_program(&spec) else { return false };
+    let refused = link_instruction(program.as_fd(), c"/", 0, 0, false);
+    refused.is_err_and(|error| error.errno() == libc::EBADF)
 }
 
 fn loads(instructions: &[u8]) -> bool {

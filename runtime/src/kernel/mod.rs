@@ -5,6 +5,7 @@
 
 mod config;
 mod cpus;
+mod function_files;
 mod isa;
 pub mod kallsyms;
 #[cfg(test)]
@@ -14,13 +15,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
-use ntap_compiler::facts::{Architecture, CpuVersion, Facts, NoBtf};
+use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
+use ntap_compiler::program_file::{NoProgram, ProgramFile, ProgramName};
 
+use crate::program_file::Programs;
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
+pub(crate) use isa::has_uprobe_multi;
 pub use kallsyms::{Kallsyms, Symbol};
 
 /// Where the kernel offers its type information.
@@ -39,6 +44,7 @@ pub struct LiveKernel {
     cpu_version: OnceLock<CpuVersion>,
     kallsyms: OnceLock<Kallsyms>,
     possible_cpus: OnceLock<usize>,
+    programs: Programs,
     tracepoint_systems: OnceLock<BTreeMap<String, String>>,
 }
 
@@ -51,6 +57,11 @@ impl LiveKernel {
     /// The kernel's symbols. The first call reads all of /proc/kallsyms.
     pub fn kallsyms(&self) -> &Kallsyms {
         self.kallsyms.get_or_init(Kallsyms::read)
+    }
+
+    /// The programs of this machine.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// How many CPUs there can ever be: how many values an element of a per-CPU map has.
@@ -111,6 +122,28 @@ impl Facts for LiveKernel {
         self.kallsyms().address(name)
     }
 
+    fn each_function(&self, visit: &mut dyn FnMut(KernelFunction<'_>)) -> Result<(), NoFunctions> {
+        let kallsyms = self.kallsyms();
+        if let Some(reason) = kallsyms.hidden() {
+            return Err(NoFunctions { reason: reason.to_string() });
+        }
+        for symbol in kallsyms.functions() {
+            // What programs are called there cannot be probed, and is not code of the kernel's own.
+            if symbol.module != Some("bpf") {
+                visit(KernelFunction {
+                    name: symbol.name,
+                    address: symbol.start,
+                    module: symbol.module,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
+        function_files::functions_of(self.kallsyms(), pattern)
+    }
+
     fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
         self.tracepoint_systems.get_or_init(|| {
             let text = sys::read_tracefs("available_events").unwrap_or_default();
@@ -121,6 +154,18 @@ impl Facts for LiveKernel {
 
     fn cpu_version(&self) -> CpuVersion {
         *self.cpu_version.get_or_init(isa::probe)
+    }
+
+    fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
+        self.programs.program(name)
+    }
+
+    fn libraries(
+        &self,
+        program: ProgramName<'_>,
+        name: &str,
+    ) -> Result<Vec<Rc<ProgramFile>>, NoProgram> {
+        self.programs.libraries(program, name)
     }
 
     fn has_may_goto(&self) -> bool {

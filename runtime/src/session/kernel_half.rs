@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
-use ntap_compiler::hir::{Attach, Point, ProbeId, SampleRate, Script};
+use ntap_compiler::hir::{Attach, FunctionPoints, Point, ProbeId, SampleRate, Script};
 use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
@@ -16,8 +16,9 @@ use ntap_compiler::syscalls::Routes;
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use crate::attach::{self, AttachPoint, CountedEvent, Link, Rate};
+use crate::attach::{self, AttachPoint, CountedEvent, Function, Link, Rate};
 use crate::block::KernelArray;
+use crate::kernel;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
 use crate::sys;
 
@@ -29,6 +30,8 @@ pub(super) struct KernelHalf {
     links: Vec<Link>,
     /// The process of `-c` or `-x`; 0 without.
     target: u32,
+    /// Whether instructions of programs are attached to by links of their own.
+    uprobe_multi: bool,
     /// The names of the maps by their index.
     map_names: Vec<String>,
 }
@@ -53,11 +56,15 @@ impl KernelHalf {
         options: &SessionOptions,
     ) -> Result<KernelHalf, SessionError> {
         let bytes = object::write(object).map_err(|e| SessionError::Object(e.to_string()))?;
+        let of_process = |attach: &Attach| matches!(attach, Attach::Instruction(_));
+        // Asked only where it matters: asking loads a program.
+        let uprobe_multi = script.probes.values().any(|p| of_process(&p.point.attach))
+            && kernel::has_uprobe_multi();
         let programs = script
             .probes
             .iter()
             .filter_map(|(id, probe)| {
-                let kind = program_kind(&probe.point.attach)?;
+                let kind = program_kind(&probe.point.attach, uprobe_multi)?;
                 Some(ProgramPlan { name: program_name(id), kind })
             })
             .collect();
@@ -71,6 +78,7 @@ impl KernelHalf {
             ring,
             links: vec![],
             target,
+            uprobe_multi,
             map_names: object.maps.iter().map(|m| m.name.clone()).collect(),
             loaded,
         };
@@ -170,9 +178,15 @@ impl KernelHalf {
             if layout.routes.probes.get(&id).is_some_and(|route| !route.is_root) {
                 continue;
             }
-            let Some(attach_point) = attach_point(point, self.target) else { continue };
+            let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
+                continue;
+            };
             if let Some(program) = self.loaded.program(&program_name(id)) {
-                self.links.push(attach::attach(program.as_fd(), &attach_point)?);
+                let link = attach::attach(program.as_fd(), &attach_point)?;
+                if let Some(what) = link.incomplete() {
+                    eprintln!("WARNING: {}: {what}", point.name);
+                }
+                self.links.push(link);
             }
         }
         Ok(())
@@ -258,7 +272,7 @@ impl KernelHalf {
     }
 }
 
-fn program_kind(attach: &Attach) -> Option<ProgramKind> {
+fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
     match attach {
         Attach::Tracepoint { btf_typedef: Some(btf_id), .. } => {
             Some(ProgramKind::TpBtf { btf_id: *btf_id })
@@ -269,6 +283,10 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
             None => ProgramKind::RawTracepoint,
         }),
         Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
+        Attach::Function(points) if is_together(points) => Some(ProgramKind::KprobeMulti),
+        Attach::Function(_) => Some(ProgramKind::Kprobe),
+        Attach::Instruction(_) if uprobe_multi => Some(ProgramKind::UprobeMulti),
+        Attach::Instruction(_) => Some(ProgramKind::Kprobe),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)
@@ -277,7 +295,12 @@ fn program_kind(attach: &Attach) -> Option<ProgramKind> {
     }
 }
 
-fn attach_point(point: &Point, target: u32) -> Option<AttachPoint> {
+/// Whether functions are attached to with one link: it takes long for one, and far less for many.
+fn is_together(points: &FunctionPoints) -> bool {
+    points.targets.len() > 1 && sys::can_link_functions()
+}
+
+fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<AttachPoint> {
     match &point.attach {
         Attach::Tracepoint { name, btf_typedef: Some(_) } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
@@ -285,6 +308,23 @@ fn attach_point(point: &Point, target: u32) -> Option<AttachPoint> {
         Attach::Tracepoint { name, btf_typedef: None } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
         }
+        Attach::Function(points) => Some(AttachPoint::Functions {
+            functions: points
+                .targets
+                .iter()
+                .map(|target| Function { name: target.name.clone(), address: target.address })
+                .collect(),
+            returns: points.returns,
+            together: is_together(points),
+        }),
+        Attach::Instruction(instruction) => Some(AttachPoint::Instruction {
+            name: point.name.clone(),
+            path: instruction.path.clone(),
+            offset: instruction.offset,
+            semaphore: instruction.semaphore,
+            returns: instruction.returns,
+            multi: uprobe_multi,
+        }),
         Attach::Syscall(point) => {
             let name = point.tracepoint().to_string();
             Some(match point.btf_typedef {

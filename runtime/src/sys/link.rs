@@ -1,5 +1,6 @@
 //! Links: what keeps a program attached.
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use super::bpf::{Command, bpf_descriptor};
@@ -80,6 +81,52 @@ pub fn link_tracing(program: BorrowedFd<'_>, attach_type: u32, cookie: u64) -> R
         target_btf_id: 0,
         padding: 0,
         cookie,
+    })
+}
+
+/// Attaches a program of kind `uprobe.multi` to an instruction of a file (6.6). `semaphore` is the place in the
+/// file of a counter that is raised meanwhile, 0 without.
+pub fn link_instruction(
+    program: BorrowedFd<'_>,
+    path: &CStr,
+    offset: u64,
+    semaphore: u64,
+    returns: bool,
+) -> Result<OwnedFd> {
+    const ATTACH_UPROBE_MULTI: u32 = 48;
+    #[repr(C)]
+    struct UprobeAttributes {
+        program: u32,
+        target: u32,
+        attach_type: u32,
+        flags: u32,
+        path: u64,
+        offsets: u64,
+        semaphores: u64,
+        cookies: u64,
+        count: u32,
+        uprobe_flags: u32,
+        pid: u32,
+        padding: u32,
+    }
+    let mut attributes = UprobeAttributes {
+        program: program.as_raw_fd() as u32,
+        target: 0,
+        attach_type: ATTACH_UPROBE_MULTI,
+        flags: 0,
+        path: path.as_ptr() as u64,
+        offsets: &raw const offset as u64,
+        semaphores: if semaphore == 0 { 0 } else { &raw const semaphore as u64 },
+        cookies: 0,
+        count: 1,
+        uprobe_flags: u32::from(returns),
+        pid: 0,
+        padding: 0,
+    };
+    // SAFETY: the addresses are those of a string that ends with a zero byte and of one word each, as many as
+    // `count` says; all outlive the call.
+    unsafe { bpf_descriptor(Command::LinkCreate, &mut attributes) }.map_err(|cause| {
+        SysError::new("create link", format!("{}:{offset:#x}", path.to_string_lossy()), cause)
     })
 }
 

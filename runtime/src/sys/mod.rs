@@ -7,6 +7,7 @@
 mod batch;
 mod bpf;
 mod error;
+mod function_probe;
 mod info;
 mod link;
 mod map;
@@ -21,8 +22,9 @@ mod tracefs;
 pub use batch::{Entries, delete_batch, lookup_and_delete_batch, lookup_batch};
 pub(crate) use error::error_text;
 pub use error::{Capability, Result, SysError, missing_capabilities};
+pub use function_probe::{can_link_functions, link_functions};
 pub use info::{ProgramInfo, enable_run_time_statistics, program_info};
-pub use link::{link_perf_event, link_tracing, open_raw_tracepoint};
+pub use link::{link_instruction, link_perf_event, link_tracing, open_raw_tracepoint};
 pub use map::{
     MapSpec, create_map, delete_element, freeze_map, lookup_element, next_key, update_element,
     value_stride,
@@ -30,7 +32,9 @@ pub use map::{
 pub use memory::Mapping;
 pub(crate) use memory::lift_locked_memory_limit;
 pub use perf_event::{CountedEvent, CountsOf, PerfEvent, Rate, open_perf_event, set_program};
-pub use process::{PollResult, kernel_release, membarrier_global, open_pidfd, poll_readable};
+pub use process::{
+    PollResult, kernel_release, membarrier_global, open_pidfd, poll_readable, run_shell,
+};
 pub use program::{
     LoadRefused, ProgramInfoRecords, ProgramSpec, TestRun, load_btf, load_program, test_run,
 };

@@ -1,16 +1,37 @@
 //! perf_event_open(2): tracepoints through tracefs ids, and events that are counted.
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{Result, SysError};
 
 /// What an event counts and how often it calls its program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PerfEvent {
+pub enum PerfEvent<'a> {
     /// A tracepoint by its tracefs id, on all CPUs, every time.
     Tracepoint {
         /// The number in `events/<category>/<name>/id`.
         id: u64,
+    },
+    /// A kernel function, entered or left, on all CPUs (4.17).
+    Function {
+        /// Where its code begins.
+        address: u64,
+        /// When it returns, not when it is entered.
+        returns: bool,
+    },
+    /// An instruction of a program file, in every process (4.17).
+    Instruction {
+        /// The number of this kind of event, in /sys/bus/event_source/devices/uprobe/type.
+        kind: u32,
+        /// The file.
+        path: &'a CStr,
+        /// The place in the file.
+        offset: u64,
+        /// The place in the file of a counter that is raised meanwhile (4.20); 0 without.
+        semaphore: u64,
+        /// When the function returns that begins there.
+        returns: bool,
     },
     /// Something that is counted.
     Counted {
@@ -89,7 +110,7 @@ const ALL: i32 = -1;
 const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
 
 /// Opens an event.
-pub fn open_perf_event(event: PerfEvent) -> Result<OwnedFd> {
+pub fn open_perf_event(event: PerfEvent<'_>) -> Result<OwnedFd> {
     let mut attributes =
         Attributes { size: size_of::<Attributes>() as u32, ..Attributes::default() };
     let (process, cpu, object) = match event {
@@ -99,6 +120,24 @@ pub fn open_perf_event(event: PerfEvent) -> Result<OwnedFd> {
             attributes.period_or_frequency = 1;
             // A tracepoint's program runs wherever the tracepoint is hit; one event does.
             (ALL, 0, format!("tracepoint {id}"))
+        }
+        PerfEvent::Function { address, returns } => {
+            attributes.event_type = function_event_type()?;
+            // Bit 0 of `config` says "return"; no name in `config1` makes `config2` an address.
+            attributes.config = u64::from(returns);
+            attributes.config2 = address;
+            attributes.period_or_frequency = 1;
+            (ALL, 0, format!("function at {address:#x}"))
+        }
+        PerfEvent::Instruction { kind, path, offset, semaphore, returns } => {
+            // PERF_UPROBE_REF_CTR_OFFSET_SHIFT, and the format `retprobe`.
+            const SEMAPHORE_SHIFT: u32 = 32;
+            attributes.event_type = kind;
+            attributes.config = semaphore << SEMAPHORE_SHIFT | u64::from(returns);
+            attributes.config1 = path.as_ptr() as u64;
+            attributes.config2 = offset;
+            attributes.period_or_frequency = 1;
+            (ALL, 0, format!("{}:{offset:#x}", path.to_string_lossy()))
         }
         PerfEvent::Counted { event, rate, of } => {
             attributes.event_type = event.kind;
@@ -118,7 +157,8 @@ pub fn open_perf_event(event: PerfEvent) -> Result<OwnedFd> {
         }
     };
     let no_group = -1;
-    // SAFETY: the attributes are a `perf_event_attr` of the size they name; nothing else is an address.
+    // SAFETY: the attributes are a `perf_event_attr` of the size they name; the path they may point to outlives
+    // the call.
     let descriptor = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
@@ -134,6 +174,16 @@ pub fn open_perf_event(event: PerfEvent) -> Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
+}
+
+/// The number under which the kernel offers functions as events.
+fn function_event_type() -> Result<u32> {
+    const PATH: &str = "/sys/bus/event_source/devices/kprobe/type";
+    let text = std::fs::read_to_string(PATH)
+        .map_err(|cause| SysError::new("find function events", PATH, cause))?;
+    text.trim().parse().map_err(|_| {
+        SysError::new("find function events", PATH, std::io::ErrorKind::InvalidData.into())
+    })
 }
 
 /// Gives an event its program and enables it: how it was done before there were links (5.15).

@@ -1,6 +1,11 @@
 //! Processes and waiting: pidfd_open, poll, membarrier; and uname.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use super::{Result, SysError};
 
@@ -60,4 +65,20 @@ pub fn kernel_release() -> String {
     }
     let bytes = names.release.iter().map(|&byte| byte as u8).take_while(|&byte| byte != 0);
     String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+}
+
+/// Runs a shell command to its end; gives what it printed. Signals reach it as if it had been started by hand.
+pub fn run_shell(command: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(OsStr::from_bytes(command)).stdin(Stdio::null()).stderr(Stdio::inherit());
+    // SAFETY: between fork and exec only functions that are safe there are called.
+    unsafe {
+        shell.pre_exec(|| {
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+            Ok(())
+        });
+    }
+    shell.output().map(|output| output.stdout)
 }

@@ -64,6 +64,11 @@ impl Command {
         })
     }
 
+    /// The program's file.
+    pub(super) fn path(&self) -> std::path::PathBuf {
+        std::ffi::OsStr::from_bytes(self.path.as_bytes()).into()
+    }
+
     /// The program as it was written.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -145,7 +150,7 @@ fn split(line: &str) -> Option<Vec<String>> {
 }
 
 /// The file of a program: as written when it has a slash, else the first in the search path that can be run.
-fn find_program(name: &str, search_path: Option<OsString>) -> Option<OsString> {
+pub(crate) fn find_program(name: &str, search_path: Option<OsString>) -> Option<OsString> {
     if name.contains('/') {
         return Path::new(name).exists().then(|| name.into());
     }

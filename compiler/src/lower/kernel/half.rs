@@ -25,6 +25,7 @@ impl KernelCode<'_, '_> {
         let scalar = variable.value;
         let word = match variable.source {
             ContextSource::Word(word) => word,
+            ContextSource::Argument(argument) => return self.mark_argument(argument, scalar),
             ContextSource::Register(offset) => {
                 let value = self.saved_register(offset);
                 return self.extend(value, scalar);

@@ -1,0 +1,201 @@
+//! `kernel.function("f")` and its relatives: where functions of the kernel and its modules are entered and
+//! left. Names and addresses are those of the symbol table, parameters and results those of BTF.
+
+mod arguments;
+mod forms;
+mod missing;
+
+use std::collections::{HashMap, HashSet};
+
+pub(super) use forms::FAMILIES;
+
+use super::Request;
+use crate::btf::{Btf, Kind, TypeId};
+use crate::diagnostic::{Diagnostics, codes};
+use crate::glob;
+use crate::hir::{Attach, FunctionPoints, FunctionTarget, Point};
+use crate::source::Span;
+
+/// Endings the compiler gives to the code of functions it has changed; it is still that function's code.
+const CLONES: [&str; 2] = [".isra.", ".constprop."];
+/// Endings of code that is no function: padding in front of functions, and parts split off.
+const PADDING: [&str; 2] = ["__pfx_", "__cfi_"];
+
+/// What a point asks for, read from its components.
+struct Wanted<'a> {
+    /// The name or pattern, without file and line.
+    pattern: &'a str,
+    span: Span,
+    /// What follows `@`.
+    file: Option<&'a str>,
+    /// The module; `None` for the kernel proper.
+    module: Option<&'a str>,
+    returns: bool,
+    exported: bool,
+}
+
+/// A function that was found.
+struct Found {
+    /// The name without the compiler's endings.
+    name: String,
+    address: u64,
+    module: Option<String>,
+}
+
+/// Finds the functions of a point.
+fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    let Some(wanted) = wanted(request) else { return vec![] };
+    let mut found = match search(request, &wanted) {
+        Ok(found) => found,
+        Err(missing) => {
+            diagnostics
+                .error(
+                    codes::UNKNOWN_FUNCTION_POINT,
+                    wanted.span,
+                    format!("cannot look for functions: {}", missing.reason),
+                )
+                .label("needs the kernel's symbols");
+            return vec![];
+        }
+    };
+    if let Some(file) = wanted.file {
+        let Some(addresses) = request.facts.functions_of_file(file) else {
+            missing::report_file(file, wanted.span, diagnostics);
+            return vec![];
+        };
+        found.retain(|function| addresses.binary_search(&function.address).is_ok());
+    }
+    if wanted.exported {
+        found.retain(|f| request.facts.symbol_address(&format!("__ksymtab_{}", f.name)).is_some());
+    }
+    if found.is_empty() {
+        missing::report(request, &wanted, diagnostics);
+        return vec![];
+    }
+    points(request, &wanted, found)
+}
+
+fn wanted<'a>(request: &'a Request<'_>) -> Option<Wanted<'a>> {
+    let components = &request.point.components;
+    let argument = |name: &str| {
+        let at = components.iter().position(|c| c.name.text == name)?;
+        request.text(at)
+    };
+    let (text, span) = argument("function")?;
+    let (pattern, file) = match text.split_once('@') {
+        // Without the line: in functions there is one place, the entry.
+        Some((name, file)) => (name, file.split(':').next()),
+        None => (text, None),
+    };
+    // One function is found by its name; which file it is in does not matter.
+    let file = file.filter(|_| glob::is_pattern(pattern));
+    let has = |name: &str| components.iter().any(|c| c.name.text == name);
+    Some(Wanted {
+        pattern,
+        span,
+        file,
+        module: argument("module").map(|(name, _)| name),
+        returns: has("return"),
+        exported: has("exported"),
+    })
+}
+
+fn search(
+    request: &Request<'_>,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<Found>, crate::facts::NoFunctions> {
+    let patterns = glob::without_braces(wanted.pattern);
+    let mut found = vec![];
+    request.facts.each_function(&mut |function| {
+        let is_there = match (wanted.module, function.module) {
+            (None, None) => true,
+            (Some(pattern), Some(module)) => glob::matches(pattern, module),
+            _ => false,
+        };
+        if !is_there {
+            return;
+        }
+        let Some(name) = plain_name(function.name) else { return };
+        if patterns.iter().any(|pattern| glob::matches(pattern, name)) {
+            found.push(Found {
+                name: name.to_string(),
+                address: function.address,
+                module: function.module.map(str::to_string),
+            });
+        }
+    })?;
+    // Several names of one function are one place.
+    found.dedup_by(|later, earlier| later.address == earlier.address);
+    Ok(found)
+}
+
+/// The name a script calls a function by; `None` for code that is none.
+fn plain_name(symbol: &str) -> Option<&str> {
+    if PADDING.iter().any(|padding| symbol.starts_with(padding)) {
+        return None;
+    }
+    match symbol.find('.') {
+        None => Some(symbol),
+        Some(at) if CLONES.iter().any(|clone| symbol[at..].starts_with(clone)) => {
+            (!symbol.contains(".cold")).then_some(&symbol[..at])
+        }
+        Some(_) => None,
+    }
+}
+
+/// One point for each function.
+fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<Point> {
+    let btf = request.facts.btf().ok().filter(|_| wanted.module.is_none());
+    let prototypes = btf.map(|btf| prototypes(btf, &found)).unwrap_or_default();
+    let architecture = request.facts.architecture();
+    found
+        .into_iter()
+        .map(|function| {
+            let prototype = prototypes.get(&function.name).copied();
+            let (context, entry) = match (btf, prototype) {
+                (Some(btf), Some(id)) if wanted.returns => {
+                    let result = arguments::result(btf, id, architecture);
+                    (result.into_iter().collect(), arguments::parameters(btf, id, architecture))
+                }
+                (Some(btf), Some(id)) => (arguments::parameters(btf, id, architecture), vec![]),
+                _ => (vec![], vec![]),
+            };
+            let name = spelling(request, &function.name, function.module.as_deref());
+            let target = FunctionTarget { name: function.name, address: function.address };
+            let functions =
+                FunctionPoints { targets: vec![target], returns: wanted.returns, entry };
+            Point { name, attach: Attach::Function(functions), context }
+        })
+        .collect()
+}
+
+/// The BTF functions of these names. One scan: there are tens of thousands.
+fn prototypes(btf: &Btf, found: &[Found]) -> HashMap<String, TypeId> {
+    if let [one] = found {
+        return btf.function(&one.name).map(|id| (one.name.clone(), id)).into_iter().collect();
+    }
+    let names: HashSet<&str> = found.iter().map(|f| f.name.as_str()).collect();
+    btf.ids(Kind::Function)
+        .filter(|&id| names.contains(btf.name(id)))
+        .map(|id| (btf.name(id).to_string(), id))
+        .collect()
+}
+
+/// The point of one function: the request with its name in place of the pattern.
+fn spelling(request: &Request<'_>, function: &str, module: Option<&str>) -> String {
+    let mut point = request.point.clone();
+    for component in &mut point.components {
+        let text = match component.name.text.as_str() {
+            "function" => function,
+            "module" => match module {
+                Some(module) => module,
+                None => continue,
+            },
+            _ => continue,
+        };
+        if let Some(argument) = &mut component.argument {
+            argument.value = crate::syntax::ast::LiteralValue::String(text.to_string());
+        }
+    }
+    super::spell(&point)
+}

@@ -1,0 +1,23 @@
+//! Kernel functions as probe points.
+
+use super::ContextVariable;
+
+/// Kernel functions with one handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionPoints {
+    /// The functions. A handler is told by its place in the list which of them was hit.
+    pub targets: Vec<FunctionTarget>,
+    /// Whether the handler runs when they return.
+    pub returns: bool,
+    /// For returns: the context at the entry. Its values are kept from there by a probe of its own.
+    pub entry: Vec<ContextVariable>,
+}
+
+/// A place in kernel code, most often the entry of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionTarget {
+    /// The function's name.
+    pub name: String,
+    /// Its address.
+    pub address: u64,
+}

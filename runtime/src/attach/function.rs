@@ -1,0 +1,72 @@
+//! Kernel functions, by their addresses: names of static functions are not unique.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use super::perf::bind_with_cookie;
+use crate::sys::{self, PerfEvent, Result, SysError};
+
+/// A function, and what its program reads as cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name, for messages.
+    pub name: String,
+    /// Where its code begins.
+    pub address: u64,
+}
+
+/// What was attached of many functions.
+pub(super) struct Attached {
+    pub(super) descriptors: Vec<OwnedFd>,
+    /// The functions that could not be, with the reason of the first.
+    pub(super) failed: Vec<(usize, SysError)>,
+}
+
+/// Each by a perf event of its own (4.17).
+pub(super) fn attach_each(
+    program: BorrowedFd<'_>,
+    functions: &[Function],
+    returns: bool,
+) -> Attached {
+    let mut attached = Attached { descriptors: vec![], failed: vec![] };
+    for (at, function) in functions.iter().enumerate() {
+        match attach_one(program, function, at as u64, returns) {
+            Ok(descriptor) => attached.descriptors.push(descriptor),
+            Err(error) => attached.failed.push((at, error)),
+        }
+    }
+    attached
+}
+
+fn attach_one(
+    program: BorrowedFd<'_>,
+    function: &Function,
+    cookie: u64,
+    returns: bool,
+) -> Result<OwnedFd> {
+    let kind = PerfEvent::Function { address: function.address, returns };
+    bind_with_cookie(program, sys::open_perf_event(kind)?, cookie)
+}
+
+/// All by one link; where the kernel refuses some of them, the others by several.
+pub(super) fn attach_together(
+    program: BorrowedFd<'_>,
+    functions: &[Function],
+    returns: bool,
+) -> Attached {
+    let addresses: Vec<u64> = functions.iter().map(|function| function.address).collect();
+    let cookies: Vec<u64> = (0..functions.len() as u64).collect();
+    let mut attached = Attached { descriptors: vec![], failed: vec![] };
+    let mut ranges = vec![(0, functions.len())];
+    while let Some((from, to)) = ranges.pop() {
+        let (some, their) = (&addresses[from..to], &cookies[from..to]);
+        match sys::link_functions(program, some, their, returns) {
+            Ok(link) => attached.descriptors.push(link),
+            Err(error) if to - from == 1 => attached.failed.push((from, error)),
+            Err(_) => {
+                let middle = from + (to - from) / 2;
+                ranges.extend([(from, middle), (middle, to)]);
+            }
+        }
+    }
+    attached
+}

@@ -1,0 +1,203 @@
+//! Programs and libraries: finding the file that is meant, and reading what the compiler asks about it.
+//!
+//! In: a name, a process, or the target of the session. Out: a [`ProgramFile`] with symbols and marks. Symbols come
+//! from the file itself (`.symtab`, `.dynsym`), from the compressed table that stripped programs of some
+//! distributions carry (`.gnu_debugdata`), and from separate debug files found by build id.
+
+mod find;
+mod libraries;
+mod marks;
+mod symbols;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use ntap_compiler::program_file::{NoProgram, ProgramFile, ProgramName};
+use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64};
+use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
+use object::{Endianness, Object};
+
+use crate::sys::{self, Mapping};
+
+/// An ELF file of 64 bits.
+pub(crate) type Elf<'d> = ElfFile<'d, FileHeader64<Endianness>>;
+
+/// The programs asked about so far, and which one is the target.
+#[derive(Debug, Default)]
+pub struct Programs {
+    target: RefCell<Option<Target>>,
+    read: RefCell<HashMap<PathBuf, Result<Rc<ProgramFile>, NoProgram>>>,
+}
+
+/// The process of `-c` or `-x`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A command line.
+    Command(String),
+    /// A process that runs.
+    Process(u32),
+}
+
+impl Programs {
+    /// Says what `process.function` is about.
+    pub fn set_target(&self, target: Target) {
+        *self.target.borrow_mut() = Some(target);
+    }
+
+    /// Finds and reads a program.
+    pub fn program(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
+        self.read(&self.path(name)?)
+    }
+
+    /// The libraries of a program that a name stands for.
+    pub fn libraries(
+        &self,
+        program: ProgramName<'_>,
+        name: &str,
+    ) -> Result<Vec<Rc<ProgramFile>>, NoProgram> {
+        let path = self.path(program)?;
+        let found = match program {
+            ProgramName::Process(pid) => libraries::mapped(pid)?,
+            ProgramName::File(_) | ProgramName::Target => libraries::needed(&path)?,
+        };
+        libraries::named(&path, name, &found)?.iter().map(|path| self.read(path)).collect()
+    }
+
+    fn path(&self, name: ProgramName<'_>) -> Result<PathBuf, NoProgram> {
+        match name {
+            ProgramName::File(name) => find::program(name),
+            ProgramName::Process(pid) => find::of_process(pid),
+            ProgramName::Target => match &*self.target.borrow() {
+                Some(Target::Process(pid)) => find::of_process(*pid),
+                Some(Target::Command(line)) => find::of_command(line),
+                None => Err(NoProgram {
+                    reason: "no process is named".to_string(),
+                    help: Some(
+                        "name the program: process(\"/path/of/program\"), or give the command with \
+                         `-c` or the process with `-x`"
+                            .to_string(),
+                    ),
+                }),
+            },
+        }
+    }
+
+    fn read(&self, path: &Path) -> Result<Rc<ProgramFile>, NoProgram> {
+        if let Some(known) = self.read.borrow().get(path) {
+            return known.clone();
+        }
+        let read = read(path).map(Rc::new);
+        self.read.borrow_mut().insert(path.to_path_buf(), read.clone());
+        read
+    }
+}
+
+/// Reads a program file.
+fn read(path: &Path) -> Result<ProgramFile, NoProgram> {
+    let bytes = map(path)?;
+    let elf = parse(path, &bytes)?;
+    let symbols = symbols::read(&elf);
+    let marks = marks::read(&elf);
+    let inode = fs::metadata(path).map_or(0, |m| m.ino());
+    Ok(ProgramFile {
+        path: path.display().to_string(),
+        inode,
+        functions: symbols.functions,
+        variables: symbols.variables,
+        stripped: symbols.stripped,
+        marks,
+    })
+}
+
+/// The bytes of a file.
+pub(crate) struct Bytes(Mapping);
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the mapping is readable for its length as long as `self` lives. Should the file be
+        // written to meanwhile, what is read is checked like any other input.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.0.len()) }
+    }
+}
+
+/// Maps a program file.
+pub(crate) fn map(path: &Path) -> Result<Bytes, NoProgram> {
+    let fail = |error: std::io::Error| NoProgram {
+        reason: format!("{}: {}", path.display(), sys::error_text(&error)),
+        help: None,
+    };
+    let file = File::open(path).map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    if metadata.is_dir() {
+        let reason = format!("{} is a folder", path.display());
+        return Err(NoProgram { reason, help: None });
+    }
+    if metadata.len() < 64 {
+        return Err(not_elf(path, &fs::read(path).unwrap_or_default()));
+    }
+    let mapping = Mapping::read_only(file.as_fd(), metadata.len() as usize)
+        .map_err(|error| fail(error.cause))?;
+    Ok(Bytes(mapping))
+}
+
+/// Reads the headers of a program of this machine's architecture.
+pub(crate) fn parse<'d>(path: &Path, bytes: &'d [u8]) -> Result<Elf<'d>, NoProgram> {
+    if !bytes.starts_with(b"\x7fELF") {
+        return Err(not_elf(path, bytes));
+    }
+    let wrong = |what: &str| NoProgram {
+        reason: format!("{} is {what}", path.display()),
+        help: Some("programs of this machine's own architecture can be probed".to_string()),
+    };
+    const CLASS_64: u8 = 2;
+    if bytes.get(4) != Some(&CLASS_64) {
+        return Err(wrong("a 32-bit program"));
+    }
+    let elf = Elf::parse(bytes).map_err(|error| NoProgram {
+        reason: format!("{} is a damaged ELF file: {error}", path.display()),
+        help: None,
+    })?;
+    let expected = if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X86_64 };
+    if elf.elf_header().e_machine(elf.endian()) != expected {
+        return Err(wrong("a program of another architecture"));
+    }
+    Ok(elf)
+}
+
+fn not_elf(path: &Path, bytes: &[u8]) -> NoProgram {
+    let first = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
+    let interpreter = first.strip_prefix(b"#!").map(String::from_utf8_lossy);
+    match interpreter.as_deref().and_then(|line| line.split_whitespace().next()) {
+        Some(interpreter) => NoProgram {
+            reason: format!("{} is a script", path.display()),
+            help: Some(format!("the program that runs is `{interpreter}`")),
+        },
+        None => NoProgram { reason: format!("{} is no ELF program", path.display()), help: None },
+    }
+}
+
+/// The place in the file of an address.
+pub(crate) fn file_offset(elf: &Elf<'_>, address: u64) -> Option<u64> {
+    let endian = elf.endian();
+    elf.elf_program_headers().iter().find_map(|segment| {
+        let start = segment.p_vaddr(endian);
+        let is_loaded = segment.p_type(endian) == object::elf::PT_LOAD;
+        let inside = address.checked_sub(start)?;
+        (is_loaded && inside < segment.p_filesz(endian)).then(|| segment.p_offset(endian) + inside)
+    })
+}
+
+/// The build id as hexadecimal digits.
+fn build_id(elf: &Elf<'_>) -> Option<String> {
+    let id = elf.build_id().ok()??;
+    Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
+}

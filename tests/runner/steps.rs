@@ -1,0 +1,63 @@
+//! Functions that the workload calls, for probes of functions.
+
+use std::ffi::c_char;
+use std::hint::black_box;
+
+/// Returns twice the first argument.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn workload_step(n: i32, ten: i64, text: *const c_char) -> i32 {
+    black_box((ten, text));
+    black_box(n).wrapping_mul(2)
+}
+
+/// Calls [`workload_step`], and does more behind it, so that the call is no jump.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn workload_middle(n: i32) -> i32 {
+    black_box(workload_step(black_box(n), 0, c"nested".as_ptr())) + 1
+}
+
+/// Calls [`workload_middle`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn workload_outer(n: i32) -> i32 {
+    black_box(workload_middle(black_box(n))) + 1
+}
+
+/// Eight arguments: the last two are on the stack.
+#[unsafe(no_mangle)]
+#[inline(never)]
+#[allow(clippy::too_many_arguments, reason = "that is what it is for")]
+pub extern "C" fn workload_many(
+    a: i64,
+    b: i64,
+    c: i64,
+    d: i64,
+    e: i64,
+    f: i64,
+    g: i64,
+    h: i64,
+) -> i64 {
+    black_box((a, b, c, d, e, f, g, h)).7
+}
+
+pub(crate) fn steps(count: u64) {
+    for n in 1..=count {
+        black_box(workload_step(n as i32, 10 * n as i64, c"step".as_ptr()));
+    }
+    black_box(workload_many(1, 2, 3, 4, 5, 6, 7, 8));
+}
+
+pub(crate) fn nested(count: u64) {
+    for n in 1..=count {
+        black_box(workload_outer(n as i32));
+    }
+}
+
+pub(crate) fn allocate(count: u64, bytes: usize) {
+    for _ in 0..count {
+        // SAFETY: what is allocated is freed, and not used.
+        unsafe { libc::free(black_box(libc::malloc(bytes))) };
+    }
+}
