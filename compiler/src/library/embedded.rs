@@ -13,6 +13,7 @@ macro_rules! files {
 
 files! {
     "ansi"
+    "atomic"
     "byte_order"
     "clock"
     "device"
@@ -25,14 +26,18 @@ files! {
     "memory"
     "netdev"
     "path"
+    "proc_mem"
     "queue_stats"
+    "rlimit"
     "scheduler"
+    "signal_probes"
     "socket"
     "speculative"
     "stopwatch"
     "strings"
     "task"
     "tcp"
+    "vm"
 }
 
 /// All of them.

@@ -26,12 +26,16 @@ impl<'a> Resolver<'a> {
         if let Some(points) = braces::expand(point) {
             return points.iter().flat_map(|point| self.expand(point, depth)).collect();
         }
-        let aliases: Vec<&'a AliasDeclaration> = self
+        let mut aliases: Vec<&'a AliasDeclaration> = self
             .aliases
             .iter()
             .copied()
             .filter(|a| is_prefix(&a.alias.components, &point.components))
             .collect();
+        // `a.b.return` is meant when there is such an alias, not `.return` of what `a.b` stands for.
+        let all = aliases.clone();
+        aliases.retain(|a| !all.iter().any(|other| is_longer(other, a)));
+        let is_pattern = point.components.iter().any(|c| glob::is_pattern(&c.name.text));
         if aliases.is_empty() {
             return vec![Expanded { point: point.clone(), prologues: vec![], epilogues: vec![] }];
         }
@@ -49,7 +53,8 @@ impl<'a> Resolver<'a> {
                 target.components.extend(suffix.iter().cloned());
                 // Errors are about what the user wrote.
                 target.span = point.span;
-                target.optional |= point.optional;
+                // Of the aliases a pattern stands for, some may not exist on this kernel.
+                target.optional |= point.optional || is_pattern;
                 for mut expanded in self.expand(&target, depth + 1) {
                     // What is nearer to the probe point runs first before, and last after the handler.
                     expanded.prologues.extend(alias.prologue.as_ref());
@@ -112,6 +117,12 @@ impl Resolver<'_> {
 
 fn starts_with(alias: &[&str], begin: &[Component]) -> bool {
     alias.len() >= begin.len() && alias.iter().zip(begin).all(|(a, b)| *a == b.name.text)
+}
+
+/// Whether the name of one alias goes on from that of another.
+fn is_longer(longer: &AliasDeclaration, alias: &AliasDeclaration) -> bool {
+    let (longer, alias) = (&longer.alias.components, &alias.alias.components);
+    longer.len() > alias.len() && is_prefix(alias, longer)
 }
 
 /// Whether an alias stands at the start of a point, whose components may hold wildcards.
