@@ -15,7 +15,8 @@
 //! 0   u32  event index, or record::ERROR, record::EXIT
 //! 4   u32  probe index
 //! 8   payload: captured numbers (8 bytes) and strings (their width, NUL-terminated);
-//!     for an error: u64 index in the error table
+//!     for an error: u64 index in the error table, and when the handler raises errors with texts made
+//!     at run time, such a text
 //! ```
 
 use std::collections::BTreeMap;

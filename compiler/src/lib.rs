@@ -11,6 +11,7 @@
 pub mod backend;
 pub mod btf;
 pub mod builtins;
+pub mod bytes;
 pub mod diagnostic;
 pub mod facts;
 pub mod families;

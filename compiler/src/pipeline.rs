@@ -151,6 +151,7 @@ impl Parsed {
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
+        let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
         let asks_program = script.probes.values().any(|p| match &p.point.attach {
             Attach::Instruction(i) => matches!(i.only_in, OnlyIn::Program { .. }),
             _ => false,
@@ -165,7 +166,7 @@ impl Parsed {
             }
         };
         let architecture = options.facts.architecture();
-        let features = KernelFeatures { may_goto, architecture, program_path };
+        let features = KernelFeatures { may_goto, actions, architecture, program_path };
         Some(Analyzed { script, types, layout, features })
     }
 }

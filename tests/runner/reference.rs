@@ -42,6 +42,7 @@ fn builtin(page: &mut String, row: &Builtin) {
         Kernel::DeferredLast => {
             "In kernel probes it is done in userspace, and the handler ends there."
         }
+        Kernel::Raise(_) => "In kernel probes it ends the handler, or the `try` around it.",
     };
     section(page, &signature(row), &sentence(row.summary), Some(place), row.example);
 }

@@ -26,7 +26,10 @@ pub(super) const ROWS: &[Builtin] = &[
         result: Kind::Nothing,
         summary: "Raises a run-time error with this text.",
         example: "probe begin { if (pid() == 0) error(\"no pid\"); exit() }",
-        kernel: Kernel::DeferredLast,
+        kernel: Kernel::Raise(|k, arguments| {
+            k.raise(arguments[0].text());
+            Operand::Nothing
+        }),
         user: User::WithSite(RuntimeFunction::Error),
     },
     Builtin {

@@ -62,6 +62,9 @@ pub enum Kernel {
     Inline(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
     /// The same; what it gives depends on its arguments alone, so that userspace may as well compute it.
     Pure(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
+    /// By emitting code that raises an error. Where the error would end the handler, or an argument needs
+    /// userspace, the call is made by the continuation, and the kernel handler ends there.
+    Raise(fn(&mut KernelCode<'_, '_>, &[Operand]) -> Operand),
     /// It cannot; the call is made by the handler's continuation in userspace.
     Deferred,
     /// The same, and the kernel handler ends there.
@@ -73,6 +76,7 @@ impl std::fmt::Debug for Kernel {
         f.write_str(match self {
             Kernel::Inline(_) => "Inline",
             Kernel::Pure(_) => "Pure",
+            Kernel::Raise(_) => "Raise",
             Kernel::Deferred => "Deferred",
             Kernel::DeferredLast => "DeferredLast",
         })
@@ -92,6 +96,13 @@ pub enum User {
     WithSite(RuntimeFunction),
     /// A constant.
     Constant(i64),
+}
+
+impl Builtin {
+    /// Whether it raises an error with a text made at run time.
+    pub fn raises(&self) -> bool {
+        matches!(self.kernel, Kernel::Raise(_))
+    }
 }
 
 /// Every builtin.

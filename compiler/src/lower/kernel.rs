@@ -48,9 +48,6 @@ pub mod variables {
     pub const TABLES: u32 = 4;
 }
 
-/// The most rounds of loops in one hit of a probe: MAXACTION.
-const MAX_ROUNDS: i64 = 1000;
-
 /// The index of the ring buffer map.
 pub(crate) const RING_BUFFER: u32 = 0;
 
@@ -81,11 +78,16 @@ pub struct KernelCode<'a, 'f> {
     handlers: Vec<Handler>,
     /// The errors that can lead to the `try` that ended last.
     caught_sites: Vec<u32>,
-    /// Counts rounds of loops; made when there are any.
+    /// Where the text of an error is kept that was made at run time, when the handler raises one.
+    message: Option<Room>,
+    features: KernelFeatures,
+    /// Statements that were not counted yet.
+    uncounted: i64,
+    /// Counts statements; made when there are loops.
     rounds: Option<Rounds>,
 }
 
-/// Where the rounds of loops are counted.
+/// Where statements are counted: those of straight code need not be.
 #[derive(Clone, Copy)]
 enum Rounds {
     /// In a variable: the verifier follows the count, and so knows that loops end.
@@ -138,6 +140,9 @@ pub(super) fn function(
         handlers: vec![],
         caught_sites: vec![],
         rounds: None,
+        message: None,
+        features,
+        uncounted: 0,
     };
     code.prologue(probe.span, &probe.body, types, features);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
@@ -295,7 +300,11 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
     let mut found = used.into_iter().any(|id| long(types.locals[body.id][id]));
     crate::hir::each_expression(&body.statements, &mut |e| {
         found |= long(types.expressions[e.id])
-            || matches!(e.kind, ExprKind::Concatenate { .. } | ExprKind::Sprint(_));
+            || match &e.kind {
+                ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
+                ExprKind::Call { builtin, .. } => builtin.raises(),
+                _ => false,
+            };
     });
     found
 }

@@ -55,6 +55,8 @@ pub struct KernelFeatures {
     pub program_path: [u32; 4],
     /// Loops bounded by the kernel (`may_goto`).
     pub may_goto: bool,
+    /// MAXACTION: the most statements in one hit of a probe.
+    pub actions: i64,
 }
 
 /// A kernel handler in CLIF.

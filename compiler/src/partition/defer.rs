@@ -90,7 +90,7 @@ impl Deferring<'_> {
             StmtKind::Print(print) => print.arguments.iter().any(|a| !self.can_capture(a)),
             StmtKind::Expr(e) => match &e.kind {
                 ExprKind::Call { builtin, arguments } => match builtin.kernel {
-                    Kernel::Deferred | Kernel::DeferredLast => {
+                    Kernel::Deferred | Kernel::DeferredLast | Kernel::Raise(_) => {
                         arguments.iter().any(|a| !self.can_capture(a))
                     }
                     Kernel::Inline(_) | Kernel::Pure(_) => cannot(e),
@@ -176,7 +176,11 @@ impl Deferring<'_> {
                 let last = match &expr.kind {
                     ExprKind::Call { builtin, .. } => match builtin.kernel {
                         Kernel::Deferred => Some(false),
-                        Kernel::DeferredLast => Some(true),
+                        // Within a `try` or a function the kernel has to raise it.
+                        Kernel::Raise(_) if self.uncut > 0 && self.obstacle(&expr).is_none() => {
+                            None
+                        }
+                        Kernel::DeferredLast | Kernel::Raise(_) => Some(true),
                         Kernel::Inline(_) | Kernel::Pure(_) => None,
                     },
                     _ => None,
@@ -438,7 +442,7 @@ impl Deferring<'_> {
             ExprKind::Read(place) => self.place_obstacle(place),
             ExprKind::Load(load) => self.obstacle(&load.address),
             ExprKind::Call { builtin, arguments } => match builtin.kernel {
-                Kernel::Inline(_) | Kernel::Pure(_) => {
+                Kernel::Inline(_) | Kernel::Pure(_) | Kernel::Raise(_) => {
                     arguments.iter().find_map(|a| self.obstacle(a))
                 }
                 Kernel::Deferred | Kernel::DeferredLast => Some(Obstacle {

@@ -166,7 +166,7 @@ impl Resolver<'_> {
     /// The text of a call of the builtin that raises an error, when it is a literal.
     fn known_error(&self, function: &ast::Name, arguments: &[Expression]) -> Option<String> {
         let builtin = builtins::find(&function.text)?;
-        let raises = matches!(builtin.kernel, builtins::Kernel::DeferredLast);
+        let raises = matches!(builtin.kernel, builtins::Kernel::Raise(_));
         match arguments {
             [Expression { kind: ExpressionKind::Literal(LiteralValue::String(text)), .. }]
                 if raises && !self.is_function(&function.text, function.span) =>

@@ -2,15 +2,22 @@
 
 use super::{MAX_STRING, Type, Types, rounded};
 use crate::builtins::Kind;
+use crate::bytes;
 use crate::hir::*;
 
 /// Sets the width of every string type. Widths only grow and are bounded, so this ends.
 pub(super) fn widen(script: &Script, types: &mut Types) {
-    let mut pass =
-        Widening { script, types, body: BodyId::from_u32(0), function: None, changed: true };
+    let mut pass = Widening {
+        script,
+        types,
+        body: BodyId::from_u32(0),
+        function: None,
+        caught_message: caught_message(script),
+        changed: true,
+    };
     for (id, global) in script.globals.iter() {
         if let Some(Constant::Text(text)) = &global.initial {
-            let width = rounded(text.len() as u32 + 1);
+            let width = rounded(bytes::length(text) + 1);
             grow(&mut pass.types.globals[id].value, width, &mut pass.changed);
         }
     }
@@ -30,14 +37,35 @@ pub(super) fn widen(script: &Script, types: &mut Types) {
     }
 }
 
-/// Bytes for the message of a caught error.
+/// Bytes for the message of a caught error that is not the script's own.
 const CAUGHT_MESSAGE: u32 = 64;
+
+/// Bytes for the message of a caught error, of all that the script can raise.
+fn caught_message(script: &Script) -> u32 {
+    let functions = script.functions.values().flat_map(|f| &f.overloads).map(|o| &o.body);
+    let mut width = CAUGHT_MESSAGE;
+    for body in script.probes.values().map(|p| &p.body).chain(functions) {
+        each_statement(&body.statements, &mut |s| {
+            if let StmtKind::Fail(text) = &s.kind {
+                width = width.max(rounded(text.len() as u32 + 1));
+            }
+        });
+        each_expression(&body.statements, &mut |e| {
+            if matches!(&e.kind, ExprKind::Call { builtin, .. } if builtin.raises()) {
+                width = MAX_STRING;
+            }
+        });
+    }
+    width
+}
 
 struct Widening<'a> {
     script: &'a Script,
     types: &'a mut Types,
     body: BodyId,
     function: Option<FunctionId>,
+    /// Bytes for the message of a caught error.
+    caught_message: u32,
     changed: bool,
 }
 
@@ -102,7 +130,7 @@ impl Widening<'_> {
                 StmtKind::Try { body, variable, handler } => {
                     self.statements(body);
                     if let Some(variable) = variable {
-                        self.grow_local(*variable, CAUGHT_MESSAGE);
+                        self.grow_local(*variable, self.caught_message);
                     }
                     self.statements(handler);
                 }
@@ -170,7 +198,7 @@ impl Widening<'_> {
             | ExprKind::Wildcard
             | ExprKind::Context(_)
             | ExprKind::Captured { .. } => 8,
-            ExprKind::Text(text) => rounded(text.len() as u32 + 1),
+            ExprKind::Text(text) => rounded(bytes::length(text) + 1),
             ExprKind::Read(place) => self.place(place),
             ExprKind::Load(load) => self.expression(&load.address),
             ExprKind::Call { builtin, arguments } => {

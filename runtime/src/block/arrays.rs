@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use cranelift_codegen::entity::PrimaryMap;
+use ntap_compiler::bytes;
 use ntap_compiler::hir::Aggregate;
 use ntap_compiler::histogram::Histogram;
 use ntap_compiler::layout::{Array, ArrayId, ArrayValue, Layout, StatsLayout};
@@ -83,7 +84,7 @@ impl Arrays {
     pub fn connect(&mut self, id: ArrayId, kernel: KernelArray) -> Result<(), SysError> {
         let state = &mut self.arrays[id];
         if let Some(text) = &state.layout.initial {
-            let value = Value::Word(Word::Text(c_string(text.as_bytes()).into()));
+            let value = Value::Word(Word::Text(c_string(&bytes::of(text)).into()));
             kernel.store(&Key::from([]), &value)?;
         }
         state.kernel = Some(kernel);
@@ -337,7 +338,7 @@ fn empty(array: &Array) -> Value {
 
 fn initial(array: &Array) -> Value {
     match &array.initial {
-        Some(text) => Value::Word(Word::Text(c_string(text.as_bytes()).into())),
+        Some(text) => Value::Word(Word::Text(c_string(&bytes::of(text)).into())),
         None => empty(array),
     }
 }

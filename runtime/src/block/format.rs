@@ -1,5 +1,6 @@
 //! What the printing functions write.
 
+use ntap_compiler::bytes;
 use ntap_compiler::format::{ConversionKind, Extent, Flag, Format, Piece};
 use ntap_compiler::lower::PrintSite;
 
@@ -19,7 +20,7 @@ pub fn print(site: &PrintSite, arguments: &[Argument<'_>], out: &mut Vec<u8>) {
         None => {
             for (at, argument) in arguments.iter().enumerate() {
                 if at > 0 {
-                    out.extend_from_slice(site.delimiter.as_bytes());
+                    out.extend_from_slice(&bytes::of(&site.delimiter));
                 }
                 match argument {
                     Argument::Long(n) => out.extend_from_slice(n.to_string().as_bytes()),
@@ -42,7 +43,7 @@ fn formatted(format: &Format, arguments: &[Argument<'_>], out: &mut Vec<u8>) {
     };
     for piece in &format.pieces {
         match piece {
-            Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Piece::Text(text) => out.extend_from_slice(&bytes::of(text)),
             Piece::Conversion(c) => {
                 let mut flag = c.flag;
                 let mut extent = |e: Option<Extent>| match e {

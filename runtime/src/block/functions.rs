@@ -8,6 +8,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cranelift_codegen::entity::EntityRef;
+use ntap_compiler::bytes;
 use ntap_compiler::histogram::Histogram;
 use ntap_compiler::layout::{ArrayId, ArrayValue};
 use ntap_compiler::runtime_functions::{
@@ -111,7 +112,7 @@ extern "C" fn raise(context: Context<'_>, site: i64) -> i64 {
 extern "C" fn caught(context: Context<'_>) -> i64 {
     context.error = 0;
     let message = context.state.raised.take().map(|e| e.message).unwrap_or_default();
-    context.state.keep_bytes(message.as_bytes())
+    context.state.keep_bytes(&bytes::of(&message))
 }
 
 extern "C" fn enter(context: Context<'_>, site: i64) -> i64 {
@@ -151,21 +152,21 @@ extern "C" fn exit(context: Context<'_>) -> i64 {
 
 extern "C" fn error(context: Context<'_>, text: i64, site: i64) -> i64 {
     // SAFETY: strings of compiled code, see the module documentation.
-    let message = unsafe { text_at(text) }.to_string_lossy().into_owned();
+    let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
     context.raise(site, Some(message));
     0
 }
 
 extern "C" fn log(context: Context<'_>, text: i64) -> i64 {
     // SAFETY: as in `error`.
-    let message = unsafe { text_at(text) }.to_string_lossy();
+    let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
     crate::session::write_message(&mut context.state.output, &format!("{message}\n"));
     0
 }
 
 extern "C" fn warn(context: Context<'_>, text: i64) -> i64 {
     // SAFETY: as in `error`.
-    let message = unsafe { text_at(text) }.to_string_lossy();
+    let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
     crate::session::write_message(&mut context.state.output, &format!("WARNING: {message}\n"));
     0
 }

@@ -18,6 +18,7 @@ mod values;
 use std::ffi::CStr;
 use std::rc::Rc;
 
+use ntap_compiler::bytes;
 use ntap_compiler::layout::{ArrayId, Layout, Storage};
 use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::{ErrorSite, Tables};
@@ -77,7 +78,7 @@ pub struct State {
 
 /// A string literal, cut to the longest string there may be.
 fn literal(text: &str, limits: &Limits) -> std::ffi::CString {
-    let bytes = text.as_bytes();
+    let bytes = bytes::of(text);
     values::c_string(&bytes[..bytes.len().min(limits.string_bytes as usize - 1)])
 }
 
@@ -154,10 +155,17 @@ impl BlockContext {
         self.state.raised.take()
     }
 
-    /// The error a kernel handler raised at a site of the error table.
-    pub fn error_of_site(&self, site: u64) -> Option<RaisedError> {
+    /// The error a kernel handler raised at a site of the error table, with the text it made, if any.
+    pub fn error_of_site(&self, site: u64, text: &[u8]) -> Option<RaisedError> {
         let site = self.state.tables.errors.get(usize::try_from(site).ok()?)?;
-        Some(RaisedError { message: site.kind.to_string(), site: site.clone() })
+        let text = text.split(|&b| b == 0).next().unwrap_or_default();
+        let message = match site.kind {
+            ntap_compiler::lower::ErrorKind::Script if !text.is_empty() => {
+                String::from_utf8_lossy(text).into_owned()
+            }
+            _ => site.kind.to_string(),
+        };
+        Some(RaisedError { message, site: site.clone() })
     }
 
     /// The value of a numeric global.

@@ -40,8 +40,8 @@ pub(super) struct KernelHalf {
 pub(super) enum Record {
     /// The payload of an event.
     Event(u32, Vec<u8>),
-    /// An error at a site of the error table.
-    Error(u64),
+    /// An error at a site of the error table, with a text made at run time or none.
+    Error(u64, Vec<u8>),
     /// `exit()`.
     Exit,
 }
@@ -236,7 +236,10 @@ impl KernelHalf {
         let item = self.ring.next()?;
         let (header, payload) = item.split_at_checked(record::HEADER as usize)?;
         Some(match u32::from_ne_bytes(header[..4].try_into().ok()?) {
-            record::ERROR => Record::Error(u64::from_ne_bytes(payload.get(..8)?.try_into().ok()?)),
+            record::ERROR => {
+                let (site, text) = payload.split_at_checked(8)?;
+                Record::Error(u64::from_ne_bytes(site.try_into().ok()?), text.to_vec())
+            }
             record::EXIT => Record::Exit,
             event => Record::Event(event, payload.to_vec()),
         })

@@ -357,8 +357,8 @@ impl Session<'_> {
                     let role = Role::Event(EventId::new(event as usize));
                     self.run_quietly(role, Some(&payload));
                 }
-                Record::Error(site) => {
-                    self.kernel_error(site);
+                Record::Error(site, text) => {
+                    self.kernel_error(site, &text);
                     self.go_on(&half);
                 }
                 Record::Exit => self.ending = true,
@@ -369,7 +369,7 @@ impl Session<'_> {
             }
         }
         if let Some(site) = half.take_lost_error() {
-            self.kernel_error(site);
+            self.kernel_error(site, &[]);
             self.go_on(&half);
         }
         if half.exit_called() {
@@ -435,8 +435,8 @@ impl Session<'_> {
         }
     }
 
-    fn kernel_error(&mut self, site: u64) {
-        if let Some(error) = self.context.error_of_site(site) {
+    fn kernel_error(&mut self, site: u64, text: &[u8]) {
+        if let Some(error) = self.context.error_of_site(site, text) {
             self.report(&error);
         }
     }

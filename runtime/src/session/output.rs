@@ -85,5 +85,5 @@ pub fn write_message(output: &mut Vec<u8>, message: &str) {
         let _ = out.write_all(output).and_then(|()| out.flush());
         output.clear();
     }
-    let _ = io::stderr().lock().write_all(message.as_bytes());
+    let _ = io::stderr().lock().write_all(&ntap_compiler::bytes::of(message));
 }

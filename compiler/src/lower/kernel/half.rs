@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type as ClifType, Value};
 
-use super::{Handler, KernelCode, MAX_ROUNDS, Rounds, variables};
+use super::{Handler, KernelCode, Rounds, variables};
 use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
 use crate::hir::{
@@ -16,7 +16,7 @@ use crate::lower::{
     emitter::trusted,
 };
 use crate::source::Span;
-use crate::types::Type;
+use crate::types::{MAX_STRING, Type};
 
 impl KernelCode<'_, '_> {
     /// Loads a context variable; its upper bytes are undefined in the context, defined here.
@@ -89,17 +89,29 @@ impl KernelCode<'_, '_> {
 
     /// The message of an error, of those that can have happened.
     fn message_of(&mut self, site: Value, sites: &[u32]) -> Operand {
-        let width = 64;
+        let kinds: Vec<ErrorKind> =
+            sites.iter().map(|&site| self.tables.errors[site as usize].kind.clone()).collect();
+        let width = |kind: &ErrorKind| match kind {
+            ErrorKind::Script => MAX_STRING,
+            kind => kind.to_string().len() as u32 + 1,
+        };
+        let width = kinds.iter().map(width).max().unwrap_or(1).clamp(8, MAX_STRING);
+        let width = width.next_multiple_of(8);
         let (to, text) = self.text_room(width);
         let done = self.emitter.block();
-        for &candidate in sites {
-            let message = self.tables.errors[candidate as usize].kind.to_string();
+        for (&candidate, kind) in sites.iter().zip(kinds) {
+            let message = match (kind, self.message) {
+                (ErrorKind::Script, Some(room)) => {
+                    Text::Memory { address: self.room_address(room, 0), width: MAX_STRING }
+                }
+                (kind, _) => Text::Literal(kind.to_string()),
+            };
             let (this, other) = (self.emitter.block(), self.emitter.block());
             let is =
                 self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, site, i64::from(candidate));
             self.emitter.builder.ins().brif(is, this, &[], other, &[]);
             self.emitter.switch_to(this);
-            self.copy_text(&Text::Literal(message), to, 0, width);
+            self.copy_text(&message, to, 0, width);
             self.emitter.jump(done);
             self.emitter.switch_to(other);
         }
@@ -107,6 +119,41 @@ impl KernelCode<'_, '_> {
         self.emitter.jump(done);
         self.emitter.switch_to(done);
         text
+    }
+
+    /// Adds the statements that were not counted yet; gives how many there are now, when they are counted.
+    fn add_statements(&mut self) -> Option<Value> {
+        let count = std::mem::take(&mut self.uncounted);
+        let rounds = self.rounds.filter(|_| count > 0)?;
+        let new = match rounds {
+            Rounds::Followed(rounds) => {
+                let old = self.emitter.builder.use_var(rounds);
+                let new = self.emitter.builder.ins().iadd_imm_s(old, count);
+                self.emitter.builder.def_var(rounds, new);
+                new
+            }
+            Rounds::Unfollowed(room) => {
+                let address = self.room_address(room, 0);
+                let old = self.emitter.load(address, 0);
+                let new = self.emitter.builder.ins().iadd_imm_s(old, count);
+                self.emitter.store(new, address, 0);
+                new
+            }
+        };
+        Some(new)
+    }
+
+    /// Raises an error with a text made at run time; the current block ends.
+    pub fn raise(&mut self, text: &Text) {
+        let room = match self.message {
+            Some(room) => room,
+            None => self.emitter.permanent_scratch(MAX_STRING),
+        };
+        self.message = Some(room);
+        let address = self.room_address(room, 0);
+        self.copy_text(text, address, 0, MAX_STRING);
+        let near = "identifier 'error'".to_string();
+        self.fail(ErrorSite { kind: ErrorKind::Script, span: self.call_span, near });
     }
 
     fn text_variable(&mut self, width: u32) -> LocalPlace {
@@ -191,37 +238,29 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
     }
 
     fn count_statement(&mut self, _: Span) {
-        // Straight code ends by itself: rounds of loops are what is counted.
+        self.uncounted += 1;
     }
 
-    fn settle_count(&mut self, _: Span, _: &str) {}
+    fn settle_count(&mut self, _: Span, _: &str) {
+        // What straight code adds up to is tested where a loop begins its next round.
+        self.add_statements();
+    }
 
     fn count_round(&mut self, site: ErrorSite) {
+        self.uncounted += 1;
         let Some(rounds) = self.rounds else { return };
         let index = self.tables.error(site);
         // Too many rounds cannot be caught.
         let failure = self.root_failure_block();
-        let new = match rounds {
-            Rounds::Followed(rounds) => {
-                let old = self.emitter.builder.use_var(rounds);
-                let new = self.emitter.builder.ins().iadd_imm_s(old, 1);
-                self.emitter.builder.def_var(rounds, new);
-                new
-            }
-            Rounds::Unfollowed(room) => {
-                let budget = self.emitter.may_goto();
-                let site = self.emitter.constant(i64::from(index));
-                let go_on = self.emitter.block();
-                self.emitter.builder.ins().brif(budget, go_on, &[], failure, &[site.into()]);
-                self.emitter.switch_to(go_on);
-                let address = self.room_address(room, 0);
-                let old = self.emitter.load(address, 0);
-                let new = self.emitter.builder.ins().iadd_imm_s(old, 1);
-                self.emitter.store(new, address, 0);
-                new
-            }
-        };
-        let most = self.emitter.opaque(MAX_ROUNDS);
+        if let Rounds::Unfollowed(_) = rounds {
+            let budget = self.emitter.may_goto();
+            let site = self.emitter.constant(i64::from(index));
+            let go_on = self.emitter.block();
+            self.emitter.builder.ins().brif(budget, go_on, &[], failure, &[site.into()]);
+            self.emitter.switch_to(go_on);
+        }
+        let Some(new) = self.add_statements() else { return };
+        let most = self.emitter.opaque(self.features.actions);
         let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, most);
         let site = self.emitter.constant(i64::from(index));
         let go_on = self.emitter.block();
@@ -289,7 +328,9 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
     fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], span: Span) -> Operand {
         self.call_span = span;
         match builtin.kernel {
-            Kernel::Inline(lower) | Kernel::Pure(lower) => lower(self, arguments),
+            Kernel::Inline(lower) | Kernel::Pure(lower) | Kernel::Raise(lower) => {
+                lower(self, arguments)
+            }
             Kernel::Deferred | Kernel::DeferredLast => {
                 unreachable!("`partition` leaves no `{}` in kernel code", builtin.name)
             }

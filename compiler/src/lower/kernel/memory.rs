@@ -6,6 +6,7 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::{KernelCode, routine, variables};
 use crate::backend::names;
+use crate::bytes;
 use crate::hir::Comparison;
 use crate::lower::{Helper, Operand, Text, expression::condition_code};
 use crate::types::{MAX_STRING, Type};
@@ -18,7 +19,7 @@ const MANY: u32 = 64;
 
 /// The 64-bit words of a literal padded with zeros to `width`; truncated so that it stays terminated.
 fn literal_words(text: &str, width: u32) -> Vec<i64> {
-    let mut bytes = text.as_bytes().to_vec();
+    let mut bytes = bytes::of(text).into_owned();
     bytes.truncate(width as usize - 1);
     bytes.resize(width as usize, 0);
     bytes
@@ -32,7 +33,7 @@ impl KernelCode<'_, '_> {
     pub(super) fn copy_text(&mut self, text: &Text, to: Value, offset: u32, width: u32) {
         match text {
             Text::Literal(text) => {
-                let bytes = (text.len() as u32 + 1).next_multiple_of(8).min(width);
+                let bytes = (bytes::length(text) + 1).next_multiple_of(8).min(width);
                 for (at, word) in literal_words(text, bytes).into_iter().enumerate() {
                     let word = self.emitter.constant(word);
                     self.emitter.store(word, to, offset + 8 * at as u32);
@@ -131,7 +132,7 @@ impl KernelCode<'_, '_> {
     fn word(&mut self, text: &Text, at: u32) -> Value {
         match text {
             Text::Literal(text) => {
-                let width = (text.len() as u32 + 1).next_multiple_of(8);
+                let width = (bytes::length(text) + 1).next_multiple_of(8);
                 let word = literal_words(text, width).get(at as usize).copied().unwrap_or(0);
                 self.emitter.constant(word)
             }
@@ -175,7 +176,7 @@ impl KernelCode<'_, '_> {
         right: &Text,
     ) -> Value {
         let words = |t: &Text| match t {
-            Text::Literal(text) => (text.len() as u32 + 1).div_ceil(8),
+            Text::Literal(text) => (bytes::length(text) + 1).div_ceil(8),
             Text::Memory { width, .. } => width / 8,
         };
         let count = words(left).max(words(right));

@@ -7,7 +7,8 @@ use super::{KernelCode, RING_BUFFER, variables};
 use crate::backend::names;
 use crate::hir::EventId;
 use crate::layout::{control, counters, record};
-use crate::lower::{Helper, Operand, emitter::trusted};
+use crate::lower::{Helper, Operand, Text, emitter::trusted};
+use crate::types::MAX_STRING;
 
 /// `BPF_RB_NO_WAKEUP`.
 const NO_WAKEUP: i64 = 1;
@@ -127,9 +128,15 @@ impl KernelCode<'_, '_> {
         let one = self.emitter.constant(1);
         self.emitter.fetch_add(errors, one);
         let full = self.emitter.block();
-        let reserved = self.reserve(record::HEADER + 8, full);
+        let text = if self.message.is_some() { MAX_STRING } else { 0 };
+        let reserved = self.reserve(record::HEADER + 8 + text, full);
         self.header(reserved, record::ERROR);
         self.emitter.store(site, reserved, record::HEADER);
+        if let Some(room) = self.message {
+            let address = self.room_address(room, 0);
+            let text = Text::Memory { address, width: MAX_STRING };
+            self.copy_text(&text, reserved, record::HEADER + 8, MAX_STRING);
+        }
         let flags = self.emitter.constant(FORCE_WAKEUP);
         self.emitter.helper(Helper::RingbufSubmit, &[reserved, flags]);
         self.emitter.jump(self.exit);

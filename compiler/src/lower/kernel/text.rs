@@ -9,6 +9,7 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::KernelCode;
 use super::routine::{self, Argument, BUFFER_BYTES, Routine};
+use crate::bytes;
 use crate::format::{Conversion, ConversionKind, Flag, Piece};
 use crate::hir::Print;
 use crate::lower::{ErrorKind, ErrorSite, Helper, Operand, Text};
@@ -150,7 +151,7 @@ impl KernelCode<'_, '_> {
     /// Bytes of a string, without its terminator.
     pub fn text_length(&mut self, text: &Text) -> Value {
         match text {
-            Text::Literal(text) => self.emitter.constant(text.len() as i64),
+            Text::Literal(text) => self.emitter.constant(i64::from(bytes::length(text))),
             Text::Memory { address, width } => {
                 let room = self.room(*width);
                 let to = self.room_address(room, 0);
@@ -322,7 +323,7 @@ const DECIMAL: Conversion =
 /// Bytes a string can take, a multiple of 8.
 fn width_of(text: &Text) -> u32 {
     match text {
-        Text::Literal(text) => (text.len() as u32 + 1).next_multiple_of(8),
+        Text::Literal(text) => (bytes::length(text) + 1).next_multiple_of(8),
         Text::Memory { width, .. } => *width,
     }
 }

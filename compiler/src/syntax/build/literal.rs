@@ -68,15 +68,11 @@ impl Builder<'_, '_> {
         let span = self.span(&pair);
         let mut text = String::new();
         for quoted in pair.into_inner() {
-            match unescape(quoted.as_str()) {
-                Ok(part) => text.push_str(&part),
-                Err(_) => {
-                    let message = "this string is not valid UTF-8 text";
-                    self.error(codes::SYNTAX, self.span(&quoted), message, |error| {
-                        error.help("bytes above `\\x7f` must form UTF-8 characters");
-                    });
-                }
-            }
+            text.push_str(&unescape(quoted.as_str()));
+        }
+        // Strings end at a zero byte.
+        if let Some(end) = text.find('\0') {
+            text.truncate(end);
         }
         Literal { value: LiteralValue::String(text), span }
     }

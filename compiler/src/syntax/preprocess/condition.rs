@@ -197,9 +197,7 @@ fn value(token: &Token<'_>, options: &ParseOptions<'_>) -> Result<Value, Problem
         (TokenKind::Word, name) if name.starts_with("CONFIG_") => {
             Value::Config(options.facts.kernel_config(name))
         }
-        (TokenKind::String, literal) => Value::String(
-            unescape(literal).map_err(|_| problem("this string is not text".to_string()))?,
-        ),
+        (TokenKind::String, literal) => Value::String(unescape(literal)),
         (TokenKind::Number, digits) => Value::Number(
             build::number(digits)
                 .map_err(|_| problem(format!("`{digits}` is not a 64-bit number")))?,

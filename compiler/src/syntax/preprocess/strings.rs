@@ -1,28 +1,24 @@
 //! What a string literal stands for.
 
-/// Why a string literal cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum BadEscape {
-    /// Its bytes are not UTF-8.
-    NotText,
-}
+use crate::bytes;
 
 /// The text of a literal with its quotes, escapes replaced: `\a \b \t \n \v \f \r`, up to three octal
 /// digits, `\x` with up to two hexadecimal digits; any other character stands for itself.
-pub(crate) fn unescape(literal: &str) -> Result<String, BadEscape> {
+/// The result is one of [`crate::bytes`].
+pub(crate) fn unescape(literal: &str) -> String {
     let inner = literal.strip_prefix('"').unwrap_or(literal);
     let inner = inner.strip_suffix('"').unwrap_or(inner).as_bytes();
-    let mut bytes = Vec::with_capacity(inner.len());
+    let mut out = Vec::with_capacity(inner.len());
     let mut at = 0;
     while let Some(&byte) = inner.get(at) {
         at += 1;
         if byte != b'\\' {
-            bytes.push(byte);
+            out.push(byte);
             continue;
         }
         let Some(&escape) = inner.get(at) else { break };
         at += 1;
-        bytes.push(match escape {
+        out.push(match escape {
             b'a' => 0x07,
             b'b' => 0x08,
             b't' => b'\t',
@@ -37,7 +33,7 @@ pub(crate) fn unescape(literal: &str) -> Result<String, BadEscape> {
             other => other,
         });
     }
-    String::from_utf8(bytes).map_err(|_| BadEscape::NotText)
+    bytes::literal(&out)
 }
 
 /// The value of up to `most` digits at `from`; `end` becomes the place behind them.
@@ -68,8 +64,8 @@ mod tests {
             (r#""\303\251 \xc3\xa9 é""#, "é é é"),
             (r#""\0""#, "\0"),
         ] {
-            assert_eq!(unescape(literal).as_deref(), Ok(text), "{literal}");
+            assert_eq!(unescape(literal), text, "{literal}");
         }
-        assert_eq!(unescape(r#""\xff""#), Err(BadEscape::NotText));
+        assert_eq!(*bytes::of(&unescape(r#""a\xff""#)), *b"a\xff");
     }
 }
