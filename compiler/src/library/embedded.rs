@@ -37,6 +37,9 @@ files! {
     "strings"
     "task"
     "tcp"
+    "tcp_probes"
+    "udp"
+    "vfs"
     "vm"
 }
 
