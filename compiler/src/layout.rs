@@ -58,8 +58,10 @@ pub mod counters {
     pub const LOST_RECORDS: u32 = 0;
     /// u64: elements that did not fit into an array.
     pub const ARRAY_FULL: u32 = 8;
+    /// u64: stacks that the kernel could not give.
+    pub const LOST_STACKS: u32 = 16;
     /// Bytes of the block.
-    pub const SIZE: u32 = 16;
+    pub const SIZE: u32 = 24;
 }
 
 /// Records in the ring buffer.

@@ -157,6 +157,36 @@ runtime_functions! {
     SymbolName(address);
     /// `symdata(address)`.
     SymbolData(address);
+    /// An empty text.
+    NoText();
+    /// The same, of one argument.
+    Nothing(number);
+    /// An address in hexadecimal.
+    AddressText(address);
+    /// `symname(address)` and the address.
+    Caller(address);
+    /// `modname(address)`.
+    ModuleName(address, site) fallible true;
+    /// `print_stack(stack)`.
+    PrintStack(stack);
+    /// `print_syms(addresses)`.
+    PrintSymbols(addresses);
+    /// `sprint_stack(stack)`.
+    StackText(stack);
+    /// `print_ustack(stack)` of a process.
+    PrintUserStack(stack, process);
+    /// The same, shorter.
+    PrintUserStackBrief(stack, process);
+    /// `print_usyms(addresses)` of a process.
+    PrintUserSymbols(addresses, process);
+    /// `sprint_ustack(stack)` of a process.
+    UserStackText(stack, process);
+    /// `usymname(address)` of a process.
+    UserSymbolName(address, process);
+    /// `usymdata(address)` of a process.
+    UserSymbolData(address, process);
+    /// `umodname(address)` of a process.
+    UserModuleName(address, process);
     /// Whether a text contains a match of an entry of the regex table.
     RegexMatch(regex, text);
     /// `matched(n)`.

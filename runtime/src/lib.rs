@@ -8,5 +8,6 @@ pub mod load;
 pub mod native;
 pub mod program_file;
 pub mod session;
+pub mod symbols;
 pub mod sys;
 pub mod target_process;

@@ -61,3 +61,45 @@ pub(crate) fn allocate(count: u64, bytes: usize) {
         unsafe { libc::free(black_box(libc::malloc(bytes))) };
     }
 }
+
+// `workload_framed` calls `workload_framed_middle`, that `workload_framed_inner`, that
+// `workload_framed_leaf`; all but the last keep a frame pointer, so that the stack can be walked.
+#[cfg(target_arch = "x86_64")]
+std::arch::global_asm!(
+    ".macro framed name, callee",
+    ".globl \\name",
+    ".type \\name, @function",
+    "\\name: push %rbp",
+    "mov %rsp, %rbp",
+    "call \\callee",
+    "nop",
+    "pop %rbp",
+    "ret",
+    ".size \\name, . - \\name",
+    ".endm",
+    "framed workload_framed, workload_framed_middle",
+    "framed workload_framed_middle, workload_framed_inner",
+    "framed workload_framed_inner, workload_framed_leaf",
+    ".globl workload_framed_leaf",
+    ".type workload_framed_leaf, @function",
+    "workload_framed_leaf: nop",
+    "ret",
+    ".size workload_framed_leaf, . - workload_framed_leaf",
+    options(att_syntax)
+);
+
+#[cfg(target_arch = "x86_64")]
+unsafe extern "C" {
+    fn workload_framed();
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn framed(count: u64) {
+    for _ in 0..count {
+        // SAFETY: the functions change nothing but the stack, which they leave as it was.
+        unsafe { workload_framed() };
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn framed(_: u64) {}

@@ -21,6 +21,7 @@
 //! | `sleep MS` | sleeps |
 //! | `spin MS` | computes |
 //! | `steps N` | calls the function `workload_step(n, n * 10, "step")` for n = 1, 2, ... N; it returns `2 * n` |
+//! | `framed N` | calls functions with frame pointers, the innermost `workload_framed_leaf` |
 //! | `nested N` | calls `workload_outer`, which calls `workload_middle`, which calls `workload_step` |
 //! | `marks N` | passes the marks of the provider `workload` for n = 1, 2, ... N: see `marks.rs` |
 //! | `malloc N BYTES` | allocates and frees so much N times |
@@ -60,6 +61,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
             "spin" => spin(Duration::from_millis(number()?)),
             "touch" => touch(number()? as usize).map_err(|error| format!("touch: {error}"))?,
+            "framed" => steps::framed(number()?),
             "steps" => steps::steps(number()?),
             "nested" => steps::nested(number()?),
             "marks" => marks::pass(number()?),

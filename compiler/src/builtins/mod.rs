@@ -10,6 +10,7 @@ mod indentation;
 mod memory;
 mod registers;
 mod speculation;
+mod stack;
 mod symbol;
 mod text;
 mod time;
@@ -96,6 +97,8 @@ pub enum User {
     WithSite(RuntimeFunction),
     /// A constant.
     Constant(i64),
+    /// Another builtin, with calls of these as further arguments: in both halves.
+    StandsFor(&'static str, &'static [&'static str]),
 }
 
 impl Builtin {
@@ -116,6 +119,8 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         control::ROWS,
         memory::ROWS,
         symbol::ROWS,
+        stack::ROWS,
+        stack::USER_ROWS,
         text::ROWS,
     ]
     .into_iter()

@@ -10,6 +10,7 @@ mod memory;
 mod records;
 mod registers;
 mod routine;
+mod stack;
 mod stats;
 mod syscall;
 mod text;
@@ -335,7 +336,9 @@ fn uses_routines(body: &Body, types: &Types) -> bool {
                 is_text(left) && (order || types.expressions[left.id].bytes() > 64)
             }
             ExprKind::Sprint(_) | ExprKind::Match { .. } => true,
-            ExprKind::Call { arguments, .. } => arguments.iter().any(is_text),
+            ExprKind::Call { arguments, .. } => {
+                arguments.iter().any(is_text) || types.expressions[e.id].bytes() > 64
+            }
             _ => false,
         }
     });

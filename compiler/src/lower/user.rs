@@ -440,6 +440,7 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
                 self.call(function, &words)
             }
             User::Constant(value) => self.emitter.constant(value),
+            User::StandsFor(..) => unreachable!("`resolve` leaves no `{}`", builtin.name),
         };
         match builtin.result {
             Kind::Long => Operand::Long(result),

@@ -383,7 +383,15 @@ impl Resolver<'_> {
             return None;
         }
         let arguments: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
-        let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        let mut arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        let mut builtin = builtin;
+        if let builtins::User::StandsFor(name, further) = builtin.user {
+            builtin = builtins::find(name)?;
+            for name in further {
+                let call = ExprKind::Call { builtin: builtins::find(name)?, arguments: Vec::new() };
+                arguments.push(self.expr(span, call));
+            }
+        }
         Some(self.expr(span, ExprKind::Call { builtin, arguments }))
     }
 }

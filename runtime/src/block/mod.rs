@@ -11,6 +11,7 @@ mod kernel_array;
 mod order;
 mod regex;
 mod services;
+mod stack;
 mod stats;
 mod text;
 mod values;
@@ -28,6 +29,7 @@ pub use arrays::Arrays;
 pub use kernel_array::KernelArray;
 
 use crate::kernel::LiveKernel;
+use crate::symbols::UserSymbols;
 use foreach::Loop;
 
 /// The context of a user block. The first words are read by compiled code, by the offsets in
@@ -56,6 +58,7 @@ pub struct State {
     layout: Rc<Layout>,
     tables: Rc<Tables>,
     kernel: Rc<LiveKernel>,
+    symbols: UserSymbols,
     raised: Option<RaisedError>,
     /// Strings that live until the block ends.
     texts: Vec<Rc<CStr>>,
@@ -120,6 +123,7 @@ impl BlockContext {
                 layout,
                 tables,
                 kernel,
+                symbols: UserSymbols::default(),
                 raised: None,
                 texts: vec![],
                 loops: vec![],

@@ -100,7 +100,7 @@ impl Programs {
 }
 
 /// Reads a program file.
-fn read(path: &Path) -> Result<ProgramFile, NoProgram> {
+pub(crate) fn read(path: &Path) -> Result<ProgramFile, NoProgram> {
     let bytes = map(path)?;
     let elf = parse(path, &bytes)?;
     let symbols = symbols::read(&elf);

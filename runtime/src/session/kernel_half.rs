@@ -268,6 +268,12 @@ impl KernelHalf {
         Some((info.run_count, info.run_time_ns))
     }
 
+    /// How often a probe asked for a stack that the kernel could not give.
+    pub(super) fn lost_stacks(&self, layout: &Layout, probe: ProbeId) -> u64 {
+        let offset = layout.counters_offset(probe) + counters::LOST_STACKS;
+        self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
+    }
+
     /// How often a probe was hit while its handler was running on the same CPU (kernel 5.12).
     pub(super) fn recursion_misses(&self, probe: ProbeId) -> u64 {
         let program = self.loaded.program(&program_name(probe));

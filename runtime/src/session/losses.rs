@@ -19,6 +19,7 @@ pub(super) fn report(
     for (&id, point) in probes {
         let causes = [
             (half.lost_records(layout, id), "records lost: the ring buffer was full"),
+            (half.lost_stacks(layout, id), "stacks missing: the kernel could not walk them"),
             (
                 half.recursion_misses(id),
                 "events missed: the handler was already running on the CPU",

@@ -8,6 +8,7 @@
 mod compare;
 mod regex;
 mod search;
+mod stack;
 mod text;
 
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -18,6 +19,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 pub(super) use compare::{BYTE_AT, COMPARE};
 pub(super) use regex::MATCHES;
 pub(super) use search::{POSITION, REPLACE, TO_LONG};
+pub(super) use stack::STACK_TEXT;
 pub(super) use text::{APPEND, APPEND_NUMBER, BUFFER_BYTES, PART};
 
 use super::variables;

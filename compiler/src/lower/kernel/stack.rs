@@ -1,0 +1,80 @@
+//! Stacks: the return addresses of the functions that were entered and not left.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, Value};
+
+use super::KernelCode;
+use super::routine::{Argument, STACK_TEXT};
+use crate::layout::counters;
+use crate::lower::{Helper, Operand};
+use crate::types::MAX_STRING;
+
+/// The most addresses of a stack: MAXBACKTRACE.
+const MOST_FRAMES: u32 = 20;
+/// `BPF_F_USER_STACK`.
+const USER_STACK: i64 = 1 << 8;
+
+impl KernelCode<'_, '_> {
+    /// The first `count` addresses of the stack as text.
+    pub fn stack_text(&mut self, of_user: bool, count: Option<Value>) -> Operand {
+        let frames = self.stack(of_user);
+        let (to, text) = self.text_room(MAX_STRING);
+        self.fill_zeros(to, 0, MAX_STRING);
+        let count = match count {
+            Some(count) => count,
+            None => self.emitter.constant(i64::from(MOST_FRAMES)),
+        };
+        let arguments = [
+            Argument::Memory(to, MAX_STRING),
+            Argument::Memory(frames, 8 * MOST_FRAMES),
+            Argument::Number(count),
+        ];
+        self.call_routine(STACK_TEXT, &arguments, 0);
+        text
+    }
+
+    /// The n-th address of the stack; 0 behind its end.
+    pub fn stack_frame(&mut self, of_user: bool, n: Value) -> Value {
+        let frames = self.stack(of_user);
+        let (outside, join) = (self.emitter.block(), self.emitter.block());
+        let result =
+            self.emitter.builder.append_block_param(join, cranelift_codegen::ir::types::I64);
+        let at = self.emitter.checked_element(frames, n, i64::from(MOST_FRAMES), 8, outside);
+        let address = self.emitter.load(at, 0);
+        self.emitter.builder.ins().jump(join, &[address.into()]);
+        self.emitter.switch_to(outside);
+        let zero = self.emitter.constant(0);
+        self.emitter.builder.ins().jump(join, &[zero.into()]);
+        self.emitter.switch_to(join);
+        result
+    }
+
+    /// The addresses of the stack in memory, zeros behind the last. A stack that cannot be had is counted, and
+    /// empty.
+    fn stack(&mut self, of_user: bool) -> Value {
+        let room = self.room(8 * MOST_FRAMES);
+        let to = self.room_address(room, 0);
+        self.fill_zeros(to, 0, 8 * MOST_FRAMES);
+        let size = self.emitter.constant(i64::from(8 * MOST_FRAMES));
+        let flags = if of_user { USER_STACK } else { self.own_frames() };
+        let flags = self.emitter.constant(flags);
+        let status = self.emitter.helper(Helper::GetStack, &[self.context, to, size, flags]);
+        let (failed, done) = (self.emitter.block(), self.emitter.block());
+        let is = self.emitter.builder.ins().icmp_imm_s(IntCC::SignedLessThan, status, 0);
+        self.emitter.builder.ins().brif(is, failed, &[], done, &[]);
+        self.emitter.switch_to(failed);
+        self.count(counters::LOST_STACKS);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
+        self.room_address(room, 0)
+    }
+
+    /// How many frames at the top of a kernel stack are those of the handler and of what calls it.
+    fn own_frames(&self) -> i64 {
+        // With registers the stack begins where they were taken.
+        if self.has_registers() { 0 } else { HANDLER_FRAMES }
+    }
+}
+
+/// Frames of a tracepoint's handler: its program, and the function of the kernel that runs such programs.
+const HANDLER_FRAMES: i64 = 2;

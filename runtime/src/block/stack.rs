@@ -1,0 +1,200 @@
+//! Stacks and symbols as text.
+//!
+//! A stack is the text `backtrace()` gives: addresses in hexadecimal with spaces between.
+
+use super::BlockContext;
+use super::values::text_at;
+use crate::kernel::LiveKernel;
+use crate::symbols::UserSymbol;
+
+type Context<'a> = &'a mut BlockContext;
+
+pub(super) extern "C" fn no_text(context: Context<'_>) -> i64 {
+    context.state.keep_bytes(b"")
+}
+
+pub(super) extern "C" fn nothing(context: Context<'_>, _: i64) -> i64 {
+    context.state.keep_bytes(b"")
+}
+
+pub(super) extern "C" fn address_text(context: Context<'_>, address: i64) -> i64 {
+    context.state.keep_bytes(format!("{address:#x}").as_bytes())
+}
+
+pub(super) extern "C" fn caller(context: Context<'_>, address: i64) -> i64 {
+    let symbol = context.state.kernel.kallsyms().lookup(address as u64);
+    let name = symbol.map_or(format!("{address:#x}"), |symbol| symbol.name.to_string());
+    context.state.keep_bytes(format!("{name} {address:#x}").as_bytes())
+}
+
+pub(super) extern "C" fn module_name(context: Context<'_>, address: i64, site: i64) -> i64 {
+    match context.state.kernel.kallsyms().lookup(address as u64) {
+        Some(symbol) => {
+            let name = symbol.module.unwrap_or("kernel").to_string();
+            context.state.keep_bytes(name.as_bytes())
+        }
+        None => {
+            context.raise(site, Some(format!("no module at {address:#x}")));
+            0
+        }
+    }
+}
+
+/// The addresses of a stack, as they are written and as numbers.
+fn addresses(text: &str) -> impl Iterator<Item = (&str, u64)> {
+    text.split_whitespace().map(|word| {
+        let digits = word.strip_prefix("0x").unwrap_or(word);
+        (word, u64::from_str_radix(digits, 16).unwrap_or(0))
+    })
+}
+
+/// The text at an address of compiled code.
+fn text_of(address: i64) -> String {
+    // SAFETY: strings of compiled code, see the documentation of `functions`.
+    unsafe { text_at(address) }.to_string_lossy().into_owned()
+}
+
+/// ` 0xffffffff81000000 : name+0x10/0x20 [kernel]`.
+pub(super) extern "C" fn print_stack(context: Context<'_>, stack: i64) -> i64 {
+    let text = text_of(stack);
+    for (_, address) in kernel_addresses(&context.state.kernel, &text) {
+        let line = match kernel_symbol(&context.state.kernel, address) {
+            Some(symbol) => format!(" {address:#x} : {symbol}\n"),
+            None => format!(" {address:#x}\n"),
+        };
+        context.state.output.extend_from_slice(line.as_bytes());
+    }
+    0
+}
+
+pub(super) extern "C" fn print_symbols(context: Context<'_>, stack: i64) -> i64 {
+    let text = text_of(stack);
+    for (word, address) in kernel_addresses(&context.state.kernel, &text) {
+        let symbol = kernel_symbol(&context.state.kernel, address);
+        let symbol = symbol.unwrap_or_else(|| format!("{address:#x}"));
+        context.state.output.extend_from_slice(format!(" {word} : {symbol}\n").as_bytes());
+    }
+    0
+}
+
+/// `name+0x10 [kernel]`, a line for each address.
+pub(super) extern "C" fn stack_text(context: Context<'_>, stack: i64) -> i64 {
+    let mut text = String::new();
+    let stack = text_of(stack);
+    for (_, address) in kernel_addresses(&context.state.kernel, &stack) {
+        let line = match context.state.kernel.kallsyms().lookup(address) {
+            Some(symbol) => format!(
+                "{}+{:#x} [{}]\n",
+                symbol.name,
+                address.wrapping_sub(symbol.start),
+                symbol.module.unwrap_or("kernel")
+            ),
+            None => format!("{address:#x}\n"),
+        };
+        text.push_str(&line);
+    }
+    context.state.keep_bytes(text.as_bytes())
+}
+
+/// The addresses of a kernel stack without those of what runs handlers of tracepoints, which stand first.
+fn kernel_addresses<'t>(
+    kernel: &LiveKernel,
+    text: &'t str,
+) -> impl Iterator<Item = (&'t str, u64)> {
+    const RUNNERS: [&str; 4] = ["__bpf_trace_", "__traceiter_", "bpf_trace_run", "bpf_prog_"];
+    addresses(text).skip_while(|&(_, address)| {
+        let name = kernel.kallsyms().name(address).unwrap_or_default();
+        RUNNERS.iter().any(|runner| name.starts_with(runner))
+    })
+}
+
+fn kernel_symbol(kernel: &LiveKernel, address: u64) -> Option<String> {
+    let symbol = kernel.kallsyms().lookup(address)?;
+    let offset = address.wrapping_sub(symbol.start);
+    let module = symbol.module.unwrap_or("kernel");
+    Some(format!("{}+{offset:#x}/{:#x} [{module}]", symbol.name, symbol.size))
+}
+
+/// Of a process: `name+0x10/0x20 [/path/of/file]`; the file with the offset in it when there is no symbol.
+fn described(symbol: &UserSymbol) -> String {
+    match &symbol.name {
+        Some(name) => {
+            format!("{name}+{:#x}/{:#x} [{}]", symbol.offset, symbol.size, symbol.path)
+        }
+        None => format!("[{}+{:#x}]", symbol.path, symbol.offset),
+    }
+}
+
+pub(super) extern "C" fn print_user_stack(context: Context<'_>, stack: i64, process: i64) -> i64 {
+    for (_, address) in addresses(&text_of(stack)) {
+        let line = match context.state.symbols.lookup(process as u32, address) {
+            Some(symbol) => format!(" {address:#x} : {}\n", described(&symbol)),
+            None => format!(" {address:#x}\n"),
+        };
+        context.state.output.extend_from_slice(line.as_bytes());
+    }
+    0
+}
+
+pub(super) extern "C" fn print_user_stack_brief(
+    context: Context<'_>,
+    stack: i64,
+    process: i64,
+) -> i64 {
+    for (_, address) in addresses(&text_of(stack)) {
+        let symbol = context.state.symbols.lookup(process as u32, address);
+        let line = match symbol.and_then(|s| Some((s.name?, s.offset))) {
+            Some((name, offset)) => format!("{name}+{offset:#x}\n"),
+            None => format!("{address:#x}\n"),
+        };
+        context.state.output.extend_from_slice(line.as_bytes());
+    }
+    0
+}
+
+pub(super) extern "C" fn print_user_symbols(context: Context<'_>, stack: i64, process: i64) -> i64 {
+    for (word, address) in addresses(&text_of(stack)) {
+        let symbol = context.state.symbols.lookup(process as u32, address);
+        let symbol = symbol.map_or_else(|| format!("{address:#x}"), |s| described(&s));
+        context.state.output.extend_from_slice(format!(" {word} : {symbol}\n").as_bytes());
+    }
+    0
+}
+
+/// `name+0x10 [file]`, a line for each address.
+pub(super) extern "C" fn user_stack_text(context: Context<'_>, stack: i64, process: i64) -> i64 {
+    let mut text = String::new();
+    for (_, address) in addresses(&text_of(stack)) {
+        let line = match context.state.symbols.lookup(process as u32, address) {
+            Some(UserSymbol { name: Some(name), offset, path, .. }) => {
+                format!("{name}+{offset:#x} [{}]\n", file_name(&path))
+            }
+            Some(symbol) => format!("[{}+{:#x}]\n", file_name(&symbol.path), symbol.offset),
+            None => format!("{address:#x}\n"),
+        };
+        text.push_str(&line);
+    }
+    context.state.keep_bytes(text.as_bytes())
+}
+
+pub(super) extern "C" fn user_symbol_name(context: Context<'_>, address: i64, process: i64) -> i64 {
+    let symbol = context.state.symbols.lookup(process as u32, address as u64);
+    let name = symbol.and_then(|s| s.name).unwrap_or_else(|| format!("{address:#x}"));
+    context.state.keep_bytes(name.as_bytes())
+}
+
+pub(super) extern "C" fn user_symbol_data(context: Context<'_>, address: i64, process: i64) -> i64 {
+    let symbol = context.state.symbols.lookup(process as u32, address as u64);
+    let text = symbol.map_or_else(|| format!("{address:#x}"), |s| described(&s));
+    context.state.keep_bytes(text.as_bytes())
+}
+
+pub(super) extern "C" fn user_module_name(context: Context<'_>, address: i64, process: i64) -> i64 {
+    let symbol = context.state.symbols.lookup(process as u32, address as u64);
+    let name = symbol.map_or("<unknown>".to_string(), |s| file_name(&s.path).to_string());
+    context.state.keep_bytes(name.as_bytes())
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
