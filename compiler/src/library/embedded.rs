@@ -26,7 +26,6 @@ files! {
     "memory"
     "netdev"
     "path"
-    "proc_mem"
     "queue_stats"
     "rlimit"
     "scheduler"
