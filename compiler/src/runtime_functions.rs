@@ -130,6 +130,16 @@ runtime_functions! {
     Unreadable(address, site) fallible true;
     /// The second of two strings.
     Otherwise(address, text);
+    /// The number of so many bytes at an address of the kernel's, not extended.
+    KernelNumber(address, bytes, site) fallible true;
+    /// The same, extended to 64 bits, by its sign when that is 1.
+    KernelInteger(address, bytes, signed, site) fallible true;
+    /// The string at an address of the kernel's.
+    KernelText(address, site) fallible true;
+    /// The same, or the other string where it cannot be read.
+    KernelTextOtherwise(address, text);
+    /// The address of the structure of the current task; 0 when it cannot be had.
+    CurrentTask();
 
     /// `pid()`.
     Pid();

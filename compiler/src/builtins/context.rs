@@ -77,6 +77,15 @@ pub(super) const ROWS: &[Builtin] = &[
         user: User::Runtime(RuntimeFunction::Execname),
     },
     Builtin {
+        name: "task_current",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "The address of the structure of the current task, a `struct task_struct`.",
+        example: "probe begin { println(@cast(task_current(), \"task_struct\")->tgid == pid()); exit() }",
+        kernel: Kernel::Inline(|k, _| Operand::Long(k.emitter.helper(Helper::GetCurrentTask, &[]))),
+        user: User::Runtime(RuntimeFunction::CurrentTask),
+    },
+    Builtin {
         name: "target",
         parameters: NONE,
         result: Kind::Long,

@@ -1,7 +1,7 @@
 //! Reading memory of the kernel and of processes: numbers and strings at addresses.
 //!
-//! What cannot be read is a run-time error, or gives the other value where one is given. User blocks
-//! have no kernel memory at hand: there every read fails.
+//! What cannot be read is a run-time error, or gives the other value where one is given. In user blocks,
+//! which belong to no process that is traced, reading the memory of processes always fails.
 
 use super::{Builtin, Kernel, Kind, Parameter, User};
 use crate::hir::Scalar;
@@ -19,7 +19,7 @@ const EXAMPLE: &str =
     "probe begin { try { println(kernel_string(0)) } catch (m) { println(m) } exit() }";
 
 macro_rules! text_rows {
-    ($name:literal, $helper:ident, $what:literal, $plain:literal) => {
+    ($name:literal, $helper:ident, $what:literal, $plain:literal, $user:ident, $user2:ident) => {
         [
             Builtin {
                 name: $name,
@@ -31,7 +31,7 @@ macro_rules! text_rows {
                     let address = operands[0].long();
                     k.read_text(Helper::$helper, address, MAX_STRING, None, $name)
                 }),
-                user: User::WithSite(RuntimeFunction::Unreadable),
+                user: User::WithSite(RuntimeFunction::$user),
             },
             Builtin {
                 name: $name,
@@ -44,7 +44,7 @@ macro_rules! text_rows {
                     let otherwise = operands[1].text().clone();
                     k.read_text(Helper::$helper, address, MAX_STRING, Some(&otherwise), $name)
                 }),
-                user: User::Runtime(RuntimeFunction::Otherwise),
+                user: User::Runtime(RuntimeFunction::$user2),
             },
             Builtin {
                 name: concat!($name, $plain),
@@ -61,7 +61,7 @@ macro_rules! text_rows {
                     let otherwise = operands[1].text().clone();
                     k.read_text(Helper::$helper, address, MAX_STRING, Some(&otherwise), $name)
                 }),
-                user: User::Runtime(RuntimeFunction::Otherwise),
+                user: User::Runtime(RuntimeFunction::$user2),
             },
         ]
     };
@@ -79,15 +79,33 @@ macro_rules! number_row {
                 let scalar = Scalar { bytes: $bytes, signed: $signed };
                 k.read_number(Helper::$helper, operands[0].long(), scalar, $name)
             }),
-            user: User::WithSite(RuntimeFunction::Unreadable),
+            user: match Helper::$helper {
+                Helper::ProbeReadKernel => {
+                    User::WithNumbersAndSite(RuntimeFunction::KernelInteger, &[$bytes, $signed as i64])
+                }
+                _ => User::WithSite(RuntimeFunction::Unreadable),
+            },
         }
     };
 }
 
 pub(super) const ROWS: &[Builtin] = {
-    const KERNEL: [Builtin; 3] = text_rows!("kernel_string", ProbeReadKernelStr, "the kernel", "2");
-    const USER: [Builtin; 3] =
-        text_rows!("user_string", ProbeReadUserStr, "the current process", "2");
+    const KERNEL: [Builtin; 3] = text_rows!(
+        "kernel_string",
+        ProbeReadKernelStr,
+        "the kernel",
+        "2",
+        KernelText,
+        KernelTextOtherwise
+    );
+    const USER: [Builtin; 3] = text_rows!(
+        "user_string",
+        ProbeReadUserStr,
+        "the current process",
+        "2",
+        Unreadable,
+        Otherwise
+    );
     let [kernel, kernel_or, kernel2] = KERNEL;
     let [user, user_or, user2] = USER;
     &[

@@ -95,6 +95,8 @@ pub enum User {
     WithNumbers(RuntimeFunction, &'static [i64]),
     /// The same, with the error site of the call as a last argument.
     WithSite(RuntimeFunction),
+    /// The same, with these numbers and then the error site of the call as last arguments.
+    WithNumbersAndSite(RuntimeFunction, &'static [i64]),
     /// A constant.
     Constant(i64),
     /// Another builtin, with calls of these as further arguments: in both halves.
@@ -142,6 +144,18 @@ pub fn with_arity(name: &str, arity: usize) -> Option<&'static Builtin> {
 /// The builtin of a name.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     all().find(|b| b.name == name)
+}
+
+impl Builtin {
+    /// Whether a call gives a value and neither fails nor does anything else.
+    pub(crate) fn never_fails(&self) -> bool {
+        std::ptr::eq(self, text_of_kernel())
+    }
+}
+
+/// What reads a string of the kernel's, or gives another one.
+pub(crate) fn text_of_kernel() -> &'static Builtin {
+    &memory::ROWS[1]
 }
 
 /// No parameters.

@@ -161,6 +161,11 @@ impl Diagnostics {
         self.list.get_mut(count..).unwrap_or_default()
     }
 
+    /// Forgets what was reported after the first `count`.
+    pub fn truncate(&mut self, count: usize) {
+        self.list.truncate(count);
+    }
+
     /// The last one reported, to add to it.
     pub fn last_mut(&mut self) -> Option<&mut Diagnostic> {
         self.list.last_mut()

@@ -61,5 +61,5 @@ pub(super) const FAMILIES: &[Family] = &[
 
 fn point(request: &Request<'_>, attach: fn(i64) -> Attach) -> Vec<Point> {
     let sequence = request.number(0).map_or(0, |(n, _)| n);
-    vec![Point { name: request.spelling(), attach: attach(sequence), context: vec![] }]
+    vec![Point::new(request.spelling(), attach(sequence))]
 }

@@ -13,7 +13,7 @@ use super::Request;
 use crate::btf::{Btf, Kind, TypeId};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::glob;
-use crate::hir::{Attach, FunctionPoints, FunctionTarget, Point};
+use crate::hir::{Attach, FunctionPoints, FunctionTarget, Identity, Point};
 use crate::source::Span;
 
 /// Endings the compiler gives to the code of functions it has changed; it is still that function's code.
@@ -161,10 +161,11 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
                 _ => (vec![], vec![]),
             };
             let name = spelling(request, &function.name, function.module.as_deref());
+            let identity = Identity { function: function.name.clone(), ..Identity::default() };
             let target = FunctionTarget { name: function.name, address: function.address };
             let functions =
                 FunctionPoints { targets: vec![target], returns: wanted.returns, entry };
-            Point { name, attach: Attach::Function(functions), context }
+            Point { context, identity, ..Point::new(name, Attach::Function(functions)) }
         })
         .collect()
 }

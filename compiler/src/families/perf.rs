@@ -141,5 +141,5 @@ fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: CountedEve
     };
     let of_target = request.position("process").is_some();
     let attach = Attach::Counted { event, rate, of_target };
-    vec![Point { name: request.spelling(), attach, context: vec![] }]
+    vec![Point::new(request.spelling(), attach)]
 }

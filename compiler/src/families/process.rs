@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Architecture;
 use crate::glob;
 use crate::hir::{
-    Attach, ContextSource, ContextVariable, Instruction, MarkNames, OnlyIn, Point, Scalar,
+    Attach, ContextSource, ContextVariable, Identity, Instruction, MarkNames, OnlyIn, Point, Scalar,
 };
 use crate::program_file::{FunctionSymbol, Mark, ProgramFile, ProgramName};
 use crate::registers;
@@ -155,7 +155,7 @@ fn functions(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
                 only_in: looked.only_in,
                 mark: Option::None,
             });
-            points.push(Point { name, attach, context });
+            points.push(Point { context, ..Point::new(name, attach) });
         }
     }
     if points.is_empty() {
@@ -259,7 +259,9 @@ fn mark_point(request: &Request<'_>, looked: &Looked, mark: &Mark) -> Point {
         mark: Some(MarkNames { provider: mark.provider.clone(), name: mark.name.clone() }),
     });
     let name = format!("{}.provider(\"{}\").mark(\"{}\")", looked.prefix, mark.provider, mark.name);
-    Point { name, attach, context }
+    let texts = vec![("$$name", mark.name.clone()), ("$$provider", mark.provider.clone())];
+    let identity = Identity { texts, ..Identity::default() };
+    Point { context, identity, ..Point::new(name, attach) }
 }
 
 fn unknown_mark(

@@ -78,7 +78,7 @@ fn one(request: &Request<'_>, direction: Direction, diagnostics: &mut Diagnostic
     let mut point = syscall_point(request.facts, table, direction);
     point.number = Some(call.number);
     point.ends_twice = MAKERS.contains(&call.name);
-    vec![Point { name: request.spelling(), attach: Attach::Syscall(point), context }]
+    vec![Point { context, ..Point::new(request.spelling(), Attach::Syscall(point)) }]
 }
 
 fn any(request: &Request<'_>, direction: Direction, diagnostics: &mut Diagnostics) -> Vec<Point> {
@@ -99,7 +99,7 @@ fn any(request: &Request<'_>, direction: Direction, diagnostics: &mut Diagnostic
         context.push(result());
     }
     let point = syscall_point(request.facts, table, direction);
-    vec![Point { name: request.spelling(), attach: Attach::Syscall(point), context }]
+    vec![Point { context, ..Point::new(request.spelling(), Attach::Syscall(point)) }]
 }
 
 fn result() -> ContextVariable {

@@ -107,7 +107,7 @@ fn ticks_per_second(request: &Request<'_>) -> u64 {
 fn sampled(request: &Request<'_>, hertz: u64) -> Vec<Point> {
     let rate = SampleRate::Period(1_000_000_000 / hertz);
     let attach = Attach::Counted { event: CountedEvent::CPU_CLOCK, rate, of_target: false };
-    vec![Point { name: request.spelling(), attach, context: vec![] }]
+    vec![Point::new(request.spelling(), attach)]
 }
 
 fn every(request: &Request<'_>, diagnostics: &mut Diagnostics, unit_ns: i64) -> Vec<Point> {
@@ -153,5 +153,5 @@ fn hertz(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
 
 fn timer(request: &Request<'_>, period_ns: u64, randomize_ns: u64) -> Vec<Point> {
     let attach = Attach::Timer { period_ns, randomize_ns };
-    vec![Point { name: request.spelling(), attach, context: vec![] }]
+    vec![Point::new(request.spelling(), attach)]
 }

@@ -5,7 +5,7 @@ use crate::btf::{self, Btf, Tracepoint};
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Facts;
 use crate::glob;
-use crate::hir::{Attach, ContextSource, ContextVariable, Point, Scalar};
+use crate::hir::{Attach, ContextSource, ContextVariable, Identity, Point, Scalar};
 use crate::source::Span;
 
 pub(super) const FAMILIES: &[Family] = &[Family {
@@ -31,6 +31,7 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
                 name: request.spelling(),
                 attach: Attach::Tracepoint { name: name.to_string(), btf_typedef: Option::None },
                 context: vec![],
+                identity: identity(name, text),
             }];
         }
         Err(missing) => {
@@ -124,6 +125,13 @@ fn report_unknown(
     }
 }
 
+/// `full` is the name, with its system where that is known.
+fn identity(name: &str, full: &str) -> Identity {
+    let system = full.split_once(':').map_or("", |(system, _)| system);
+    let texts = vec![("$$name", name.to_string()), ("$$system", system.to_string())];
+    Identity { function: String::new(), texts }
+}
+
 fn point(btf: &Btf, name: &str, full: &str, tracepoint: &Tracepoint) -> Point {
     let context = tracepoint
         .arguments
@@ -150,5 +158,6 @@ fn point(btf: &Btf, name: &str, full: &str, tracepoint: &Tracepoint) -> Point {
             btf_typedef: Some(tracepoint.typedef_id.0),
         },
         context,
+        identity: identity(name, full),
     }
 }

@@ -212,6 +212,24 @@ pub struct Point {
     pub attach: Attach,
     /// The context variables, by position.
     pub context: Vec<ContextVariable>,
+    /// What scripts can ask about the point itself.
+    pub identity: Identity,
+}
+
+/// What scripts can ask about a probe point: texts known when it is resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The function the point is in, as `ppfunc()` gives it; empty where it is in none.
+    pub function: String,
+    /// `$$name` and its like, with their `$$`.
+    pub texts: Vec<(&'static str, String)>,
+}
+
+impl Point {
+    /// A point without context variables.
+    pub fn new(name: String, attach: Attach) -> Point {
+        Point { name, attach, context: vec![], identity: Identity::default() }
+    }
 }
 
 /// How a probe point is attached.
@@ -671,6 +689,8 @@ pub struct Load {
     /// Whether the address is trusted by the verifier, so that the load cannot fault once the
     /// address is known not to be null.
     pub trusted: bool,
+    /// Whether the value is 0, and not an error, where the memory cannot be read.
+    pub or_zero: bool,
 }
 
 /// How an assignment combines old and new value.

@@ -17,6 +17,15 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         list.iter().enumerate().map(|(at, e)| self.operand(e, &list[at + 1..])).collect()
     }
 
+    /// Values that are only sent: they need not be such that can be calculated with.
+    pub(super) fn captures(&mut self, list: &[Expr]) -> Vec<Operand> {
+        let capture = |lower: &mut Self, at: usize, e: &Expr| match &e.kind {
+            ExprKind::Context(index) => Operand::Long(lower.half.context(*index)),
+            _ => lower.operand(e, &list[at + 1..]),
+        };
+        list.iter().enumerate().map(|(at, e)| capture(self, at, e)).collect()
+    }
+
     /// The value of an operand. A string is held if one of the later operands may assign to the variable
     /// it is in.
     fn operand<'e>(&mut self, e: &Expr, later: impl IntoIterator<Item = &'e Expr>) -> Operand {
@@ -37,9 +46,12 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
             // Not looked at: the mask of the search says so.
             ExprKind::Wildcard => Operand::Long(self.half.emitter().constant(0)),
             ExprKind::Read(place) => self.read(place),
-            ExprKind::Context(index) => Operand::Long(self.half.context(*index)),
+            ExprKind::Context(index) => Operand::Long(self.half.context_number(*index)),
             ExprKind::Load(load) => {
-                let address = self.long(&load.address);
+                let address = match &load.address.kind {
+                    ExprKind::Context(index) => self.half.context(*index),
+                    _ => self.long(&load.address),
+                };
                 Operand::Long(self.half.load(load, address, e.span))
             }
             ExprKind::Call { builtin, arguments } => {

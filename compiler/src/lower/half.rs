@@ -110,6 +110,11 @@ pub trait Half<'f> {
     fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], span: Span) -> Operand;
     /// A context variable.
     fn context(&mut self, index: usize) -> Value;
+
+    /// The same as a number that can be calculated with.
+    fn context_number(&mut self, index: usize) -> Value {
+        self.context(index)
+    }
     /// A load from kernel memory.
     fn load(&mut self, load: &Load, address: Value, span: Span) -> Value;
     /// A captured value of the record being handled.

@@ -19,7 +19,7 @@ pub use routine::RoutineUse;
 pub use text::can_format;
 
 use cranelift_codegen::ir::{
-    Block, Function, InstBuilder, UserFuncName, Value, types::I32, types::I64,
+    Block, Function, InstBuilder, StackSlot, UserFuncName, Value, types::I32, types::I64,
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
@@ -68,6 +68,8 @@ pub struct KernelCode<'a, 'f> {
     /// Context variables that are used more than once are loaded once, at the start: the optimizer
     /// takes every helper call for a change of the context.
     cached: Vec<Option<Value>>,
+    /// Where memory is read to that is loaded at once.
+    load_slot: Option<StackSlot>,
     exit: Block,
     /// Where the builtin that is being lowered is called.
     call_span: Span,
@@ -134,6 +136,7 @@ pub(super) fn function(
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],
+        load_slot: None,
         exit,
         call_span: probe.span,
         scratch: None,

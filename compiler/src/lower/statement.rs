@@ -44,7 +44,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 self.half.print(print, &arguments);
             }
             StmtKind::Emit { event, captures } => {
-                let captures = self.expressions(captures);
+                let captures = self.captures(captures);
                 self.half.emit(*event, &captures);
             }
             StmtKind::If { condition, then, otherwise } => {

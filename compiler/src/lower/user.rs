@@ -439,6 +439,13 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
                 words.push(site);
                 self.call(function, &words)
             }
+            User::WithNumbersAndSite(function, numbers) => {
+                words.extend(numbers.iter().map(|&n| self.emitter.constant(n)));
+                let near = format!("identifier '{}'", builtin.name);
+                let site = self.site(ErrorSite { kind: ErrorKind::Script, span, near });
+                words.push(site);
+                self.call(function, &words)
+            }
             User::Constant(value) => self.emitter.constant(value),
             User::StandsFor(..) => unreachable!("`resolve` leaves no `{}`", builtin.name),
         };
@@ -456,8 +463,24 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     fn load(&mut self, load: &Load, address: Value, span: Span) -> Value {
         let address = self.emitter.builder.ins().iadd_imm_s(address, i64::from(load.offset));
         let near = "operator '->'".to_string();
-        let site = self.site(ErrorSite { kind: ErrorKind::Script, span, near });
-        self.call(RuntimeFunction::Unreadable, &[address, site])
+        let site = if load.or_zero {
+            // No error is raised that has no site.
+            self.emitter.constant(-1)
+        } else {
+            self.site(ErrorSite { kind: ErrorKind::ReadFault, span, near })
+        };
+        let bytes = self.emitter.constant(i64::from(load.value.bytes));
+        let value = self.call(RuntimeFunction::KernelNumber, &[address, bytes, site]);
+        // The highest bit of the number, or of the field in it, comes to the top and goes back.
+        let whole = 8 * load.value.bytes;
+        let (low, width) = load.bits.unwrap_or((0, whole));
+        let (up, down) = (64 - i64::from(low) - i64::from(width), 64 - i64::from(width));
+        let value = self.emitter.builder.ins().ishl_imm_u(value, up);
+        if load.value.signed {
+            self.emitter.builder.ins().sshr_imm_u(value, down)
+        } else {
+            self.emitter.builder.ins().ushr_imm_u(value, down)
+        }
     }
 
     fn captured(&mut self, event: EventId, field: usize) -> Operand {

@@ -310,6 +310,11 @@ impl Deferring<'_> {
         // Text that is only printed is made where it is printed: its parts are shorter.
         let made_of_parts = match &e.kind {
             ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
+            // Both of its texts can be had, whichever it will be.
+            ExprKind::Conditional { then, otherwise, .. } => {
+                [then, otherwise].iter().any(|e| matches!(e.kind, ExprKind::Sprint(_)))
+                    && [then, otherwise].iter().all(|e| cannot_fail(e))
+            }
             ExprKind::Call { builtin, .. } => {
                 matches!((&builtin.kernel, builtin.result), (Kernel::Pure(_), Kind::Text(_)))
             }
@@ -495,5 +500,28 @@ impl Deferring<'_> {
             }
             ExprKind::Increment { target, .. } => self.place_obstacle(target),
         }
+    }
+}
+
+/// Whether a value can be computed where it is not asked for: without an error and without effect.
+fn cannot_fail(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Context(_) => true,
+        ExprKind::Read(place) => matches!(place.kind, PlaceKind::Local(_) | PlaceKind::Global(_)),
+        ExprKind::Load(load) => load.or_zero && cannot_fail(&load.address),
+        ExprKind::Sprint(print) => print.arguments.iter().all(cannot_fail),
+        ExprKind::Call { builtin, arguments } => {
+            builtin.never_fails() && arguments.iter().all(cannot_fail)
+        }
+        ExprKind::Arithmetic { operator, left, right, .. } => {
+            !matches!(operator, Arithmetic::Divide | Arithmetic::Modulo)
+                && cannot_fail(left)
+                && cannot_fail(right)
+        }
+        ExprKind::Compare { left, right, .. } => cannot_fail(left) && cannot_fail(right),
+        ExprKind::Conditional { condition, then, otherwise } => {
+            [condition, then, otherwise].into_iter().all(|e| cannot_fail(e))
+        }
+        _ => false,
     }
 }

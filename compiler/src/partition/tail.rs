@@ -142,11 +142,12 @@ impl Tail<'_, '_> {
     fn expression(&mut self, e: &mut Expr, conditional: bool) {
         if self.belongs_to_the_kernel(e) {
             if self.can_hoist(e, conditional) {
-                self.hoist(e);
-            } else {
-                self.report(e);
+                return self.hoist(e);
             }
-            return;
+            // Userspace can read memory of the kernel, if a little later.
+            if !matches!(e.kind, ExprKind::Load(_)) {
+                return self.report(e);
+            }
         }
         if self.is_of_the_moment(e) && self.can_hoist(e, conditional) {
             return self.hoist(e);

@@ -4,20 +4,38 @@ use super::{Resolver, Scope, constant};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::format::Format;
-use crate::hir::{Arithmetic, Attach, Expr, ExprKind, Load, Print, Scalar};
+use crate::hir::{Arithmetic, Expr, ExprKind, Load, Print, Scalar};
 use crate::source::Span;
 use crate::syntax::ast::{Access, Expression, ExpressionKind, Literal, LiteralValue, Name};
 
 /// Something in a member chain: a value, or memory a value can be loaded from.
-struct Reached {
+#[derive(Clone)]
+pub(super) struct Reached {
     what: What,
-    ty: Ty,
+    pub(super) ty: Ty,
     span: Span,
+}
+
+impl Reached {
+    /// Memory at an address.
+    pub(super) fn memory(address: Expr, ty: Ty, span: Span) -> Reached {
+        let what = What::Memory { address, offset: 0, trusted: false, bits: None, bytes: None };
+        Reached { what, ty, span }
+    }
+
+    /// A part of memory, so many bits behind its start.
+    pub(super) fn part(&self, bits: u32, ty: TypeId) -> Reached {
+        let mut part = Reached { ty: Ty::Kernel(ty), ..self.clone() };
+        if let What::Memory { offset, .. } = &mut part.what {
+            *offset += (bits / 8) as i32;
+        }
+        part
+    }
 }
 
 /// The type of what a chain reached.
 #[derive(Clone, Copy)]
-enum Ty {
+pub(super) enum Ty {
     /// A type of the kernel's.
     Kernel(TypeId),
     /// A pointer to one, as `@cast` makes them: the kernel need not have that type itself.
@@ -34,6 +52,7 @@ impl Ty {
     }
 }
 
+#[derive(Clone)]
 enum What {
     /// A number or pointer, already computed; `trusted` when the verifier lets it be read through.
     Value { expr: Expr, trusted: bool },
@@ -56,32 +75,81 @@ impl Resolver<'_> {
         {
             return Some(text);
         }
+        if let ExpressionKind::Member { base, access: Access::Pretty { deep } } = &expression.kind {
+            if let ExpressionKind::Context(name) = &base.kind
+                && let Some(texts) = self.variables_of(scope, name)
+            {
+                return self.pretty_variables(scope, &texts, *deep, expression.span);
+            }
+            let reached = self.reach(scope, base)?;
+            return self.pretty(reached, *deep, expression.span);
+        }
         let reached = self.reach(scope, expression)?;
         self.value_of(reached)
     }
 
-    /// `$$parms`, `$$vars` and, where a function returns, `$$return`: all context variables as text, `skb=0xffff888003a4c200 reason=0x3`.
+    /// The variables of `$$parms` and its like, by position in the context.
+    fn variables_of(&self, scope: &Scope<'_>, name: &str) -> Option<Vec<usize>> {
+        let point = scope.point?;
+        let is_result = |at: &usize| point.context[*at].name == "return";
+        let all = 0..point.context.len();
+        match name {
+            "$$vars" => Some(all.collect()),
+            "$$parms" => Some(all.filter(|at| !is_result(at)).collect()),
+            "$$return" => Some(all.filter(is_result).collect()),
+            // Variables inside of a function are not in the kernel's types.
+            "$$locals" => Some(vec![]),
+            _ => None,
+        }
+    }
+
+    /// `$$parms`, `$$vars`, `$$return` and `$$locals`: context variables as text,
+    /// `skb=0xffff888003a4c200 reason=0x3`; `$$name` and its like: texts of the probe point.
     fn all_variables(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Expr> {
-        let mark = scope.point.and_then(|point| match &point.attach {
-            Attach::Instruction(instruction) => instruction.mark.as_ref(),
-            _ => None,
-        });
-        let constant = match (name, mark) {
-            ("$$name", Some(mark)) => Some(&mark.name),
-            ("$$provider", Some(mark)) => Some(&mark.provider),
-            _ => None,
-        };
-        if let Some(text) = constant {
+        let point = scope.point?;
+        if let Some((_, text)) = point.identity.texts.iter().find(|(of, _)| *of == name) {
+            self.uses.all = true;
             return Some(self.expr(span, ExprKind::Text(text.clone())));
         }
-        let point = scope.point.filter(|_| matches!(name, "$$parms" | "$$vars" | "$$return"))?;
+        let variables = self.variables_of(scope, name)?;
         self.uses.all = true;
-        let texts: Vec<String> = point.context.iter().map(|v| format!("{}=%#x", v.name)).collect();
+        let texts: Vec<String> =
+            variables.iter().map(|&at| format!("{}=%#x", point.context[at].name)).collect();
         let format = Format::parse(&texts.join(" ")).ok()?;
         let arguments =
-            (0..point.context.len()).map(|at| self.expr(span, ExprKind::Context(at))).collect();
+            variables.iter().map(|&at| self.expr(span, ExprKind::Context(at))).collect();
         let print =
             Print { format: Some(format), delimiter: String::new(), newline: false, arguments };
+        Some(self.expr(span, ExprKind::Sprint(print)))
+    }
+
+    /// The same with the values shown after their types: `$$parms$`.
+    fn pretty_variables(
+        &mut self,
+        scope: &Scope<'_>,
+        variables: &[usize],
+        deep: bool,
+        span: Span,
+    ) -> Option<Expr> {
+        let point = scope.point?;
+        self.uses.all = true;
+        let mut texts = vec![];
+        for &at in variables {
+            let variable = &point.context[at];
+            let expr = self.expr(span, ExprKind::Context(at));
+            let what = What::Value { expr, trusted: variable.trusted };
+            let ty = Ty::Kernel(TypeId(variable.ty));
+            texts.push(self.pretty(Reached { what, ty, span }, deep, span)?);
+        }
+        let names: Vec<String> =
+            variables.iter().map(|&at| format!("{}=%s", point.context[at].name)).collect();
+        let format = Format::parse(&names.join(" ")).ok()?;
+        let print = Print {
+            format: Some(format),
+            delimiter: String::new(),
+            newline: false,
+            arguments: texts,
+        };
         Some(self.expr(span, ExprKind::Sprint(print)))
     }
 
@@ -95,7 +163,11 @@ impl Resolver<'_> {
         let reached = self.reach(scope, operand)?;
         match reached.what {
             What::Memory { address, offset, bits: None, .. } => {
-                Some(self.offset(address, i64::from(offset), span))
+                let expr = self.offset(address, i64::from(offset), span);
+                if let Ty::Kernel(ty) = reached.ty {
+                    self.points_to(&expr, ty);
+                }
+                Some(expr)
             }
             What::Memory { bits: Some(_), .. } => {
                 self.diagnostics.error(
@@ -126,11 +198,7 @@ impl Resolver<'_> {
                     Access::Field(name) => self.field(base, name, expression.span),
                     Access::Index(index) => self.element(scope, base, index, expression.span),
                     Access::Pretty { .. } => {
-                        self.unsupported(
-                            expression.span,
-                            "pretty printing of structures is not supported yet",
-                            "print the members you need",
-                        );
+                        self.refuse_pretty(expression.span);
                         None
                     }
                 }
@@ -141,12 +209,31 @@ impl Resolver<'_> {
                 None
             }
             _ => {
-                self.diagnostics
-                    .error(codes::CONTEXT_TYPE, expression.span, "not a structure")
-                    .label("`->` and `[ ]` need a `$variable` of the probe here");
-                None
+                let span = expression.span;
+                let expr = self.expression(scope, expression)?;
+                match self.needed_pointee(scope, &expr) {
+                    Ok(pointee) => {
+                        let what = What::Value { expr, trusted: false };
+                        Some(Reached { what, ty: Ty::PointerTo(pointee), span })
+                    }
+                    Err(differs) => {
+                        self.unknown_pointer(span, differs);
+                        None
+                    }
+                }
             }
         }
+    }
+
+    fn unknown_pointer(&mut self, span: Span, differs: bool) {
+        let diagnostic = self
+            .diagnostics
+            .error(codes::CONTEXT_TYPE, span, "what this points to is not known")
+            .label("`->` and `[ ]` need a pointer with a type of the kernel's");
+        if differs {
+            diagnostic.note("it is given pointers to several types");
+        }
+        diagnostic.help("say what it points to: `@cast(value, \"struct name\")->member`");
     }
 
     fn variable(&mut self, scope: &Scope<'_>, name: &str, span: Span) -> Option<Reached> {
@@ -190,7 +277,7 @@ impl Resolver<'_> {
     }
 
     /// `base->name`.
-    fn field(&mut self, base: Reached, name: &Name, span: Span) -> Option<Reached> {
+    pub(super) fn field(&mut self, base: Reached, name: &Name, span: Span) -> Option<Reached> {
         let facts = self.facts;
         let btf = facts.btf().ok()?;
         let (structure, what) = self.structure(btf, base, name)?;
@@ -385,7 +472,26 @@ impl Resolver<'_> {
     }
 
     /// The value of what a chain reached: a number, a pointer, or an array's address.
-    fn value_of(&mut self, reached: Reached) -> Option<Expr> {
+    pub(super) fn value_of(&mut self, reached: Reached) -> Option<Expr> {
+        let ty = reached.ty;
+        let expr = self.untyped_value_of(reached)?;
+        let facts = self.facts;
+        if let Ok(btf) = facts.btf() {
+            let pointee = match ty {
+                Ty::PointerTo(target) => Some(target),
+                Ty::Kernel(ty) => {
+                    let ty = btf.strip(ty);
+                    btf.pointee(ty).or_else(|| Some(btf.array(ty)?.element))
+                }
+            };
+            if let Some(pointee) = pointee.filter(|&pointee| btf.strip(pointee) != TypeId::VOID) {
+                self.points_to(&expr, pointee);
+            }
+        }
+        Some(expr)
+    }
+
+    fn untyped_value_of(&mut self, reached: Reached) -> Option<Expr> {
         let Reached { what, ty, span } = reached;
         let (address, offset, trusted, bits, bytes) = match what {
             What::Value { expr, .. } => return Some(expr),
@@ -428,7 +534,7 @@ impl Resolver<'_> {
         if let Some(bytes) = bytes {
             value.bytes = bytes;
         }
-        let load = Load { address, offset, value, bits, trusted };
+        let load = Load { address, offset, value, bits, trusted, or_zero: false };
         Some(self.expr(span, ExprKind::Load(Box::new(load))))
     }
 

@@ -13,7 +13,7 @@
 //!
 //! A call that was entered before the session finds nothing kept: the value is 0 or empty then.
 
-use super::{Resolver, Scope};
+use super::{Resolver, Scope, pointer::Holder};
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{
@@ -50,6 +50,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
             entry: vec![],
         }),
         context: functions.entry.clone(),
+        identity: point.identity.clone(),
     })
 }
 
@@ -86,7 +87,9 @@ impl Resolver<'_> {
             }
         };
         let place = self.place(span, PlaceKind::Local(local));
-        Some(self.expr(span, ExprKind::Read(place)))
+        let value = self.expr(span, ExprKind::Read(place));
+        self.derive_pointee(scope, &value);
+        Some(value)
     }
 
     /// The value at the entry of a chain that begins at a parameter, in the handler of a return.
@@ -126,7 +129,7 @@ impl Resolver<'_> {
         let depth = state.depth;
         let point = state.point.clone();
         let body = std::mem::replace(&mut state.body, self.script.new_body());
-        let mut entry_scope = Scope::new(Some(&point), body);
+        let mut entry_scope = Scope::new(Some(&point), body, span);
         let value = self.expression(&mut entry_scope, expression);
         let mut body = entry_scope.body;
         if value.is_some() && !entry_scope.locals.is_empty() {
@@ -135,7 +138,9 @@ impl Resolver<'_> {
                 .label("its value at the entry is not known")
                 .help("use `$variables` and globals only");
         }
+        let local_name = scope.body.locals[local].name.clone();
         if let Some(value) = value {
+            let pointee = self.pointee(&value);
             let keys = vec![self.tid(span), self.depth(depth, span)];
             let target = self.place(span, PlaceKind::Element(kept, keys));
             let kind = ExprKind::Assign {
@@ -145,6 +150,9 @@ impl Resolver<'_> {
                 value: Box::new(value),
             };
             let assign = self.expr(span, kind);
+            if let Some(pointee) = pointee {
+                self.learn_pointee(Holder::Local(scope.owner.clone(), local_name), pointee);
+            }
             body.statements.push(Stmt { kind: StmtKind::Expr(assign), span });
             let state = scope.entry.as_mut()?;
             state.body = body;

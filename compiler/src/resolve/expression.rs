@@ -1,6 +1,9 @@
 //! Expressions.
 
-use super::{Resolver, Scope, aggregate::names_histogram, constant, counted, print::PRINTERS};
+use super::{
+    Resolver, Scope, aggregate::names_histogram, constant, counted, pointer::Holder,
+    print::PRINTERS,
+};
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{
@@ -157,7 +160,9 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        Some(self.expr(span, kind))
+        let expr = self.expr(span, kind);
+        self.derive_pointee(scope, &expr);
+        Some(expr)
     }
 
     /// The value of a condition that can be known now: what it rules out is not resolved.
@@ -197,7 +202,13 @@ impl Resolver<'_> {
             ExpressionKind::Element { array, indices } => {
                 let id = self.array(scope, array, indices.len());
                 let keys: Vec<_> = indices.iter().map(|k| self.expression(scope, k)).collect();
-                PlaceKind::Element(id?, keys.into_iter().collect::<Option<_>>()?)
+                let keys = keys.into_iter().collect::<Option<Vec<_>>>()?;
+                let id = id?;
+                let declared = self.script.globals[id].span;
+                for (at, key) in keys.iter().enumerate() {
+                    self.learn(Holder::Key(declared, at), key);
+                }
+                PlaceKind::Element(id, keys)
             }
             ExpressionKind::Context(name) => {
                 self.diagnostics
@@ -316,13 +327,18 @@ impl Resolver<'_> {
         let value = self.expression(scope, value)?;
         let target = target?;
         self.refuse_iterated(scope, &target, span);
+        if operator == AssignOperator::Set {
+            self.learn_assignment(scope, &target, &value);
+        }
         let kind = ExprKind::Assign {
             target: Box::new(target),
             operator,
             operator_span,
             value: Box::new(value),
         };
-        Some(self.expr(span, kind))
+        let expr = self.expr(span, kind);
+        self.derive_pointee(scope, &expr);
+        Some(expr)
     }
 
     fn call(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::pointer::{Holder, Owner};
 use super::{Resolver, Scope, counted};
 use crate::diagnostic::codes;
 use crate::hir::{
@@ -58,22 +59,38 @@ impl<'a> Resolver<'a> {
         span: Span,
     ) -> Option<Expr> {
         let resolved: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
-        let arity = arguments.len();
-        let mut declared = self.functions.known(&name.text, name.span);
-        declared.retain(|f| f.parameters.len() == arity);
+        let overloads = self.overloads(name, arguments.len(), span)?;
+        for overload in &overloads {
+            for ((parameter, _), argument) in overload.parameters.iter().zip(&resolved) {
+                let owner = Owner { place: overload.name.span, point: String::new() };
+                if let Some(argument) = argument {
+                    self.learn(Holder::Local(owner, parameter.text.clone()), argument);
+                }
+            }
+        }
         if resolved.iter().all(Option::is_some) {
             let arguments: Vec<Expr> = resolved.iter().flatten().cloned().collect();
-            if let Some(replaced) = self.inline(&declared, &arguments) {
+            if let Some(replaced) = self.inline(&overloads, &arguments) {
                 return Some(replaced);
             }
         }
-        let function = self.function(name, arity, span)?;
+        let function = self.function(name, &overloads, span);
         let arguments = resolved.into_iter().collect::<Option<Vec<_>>>()?;
-        Some(self.expr(span, ExprKind::Invoke { function, arguments }))
+        let call = self.expr(span, ExprKind::Invoke { function, arguments });
+        let result = Holder::Result(overloads[0].name.span);
+        if let Some(pointee) = self.known_pointee(&result) {
+            self.points_to(&call, pointee);
+        }
+        Some(call)
     }
 
-    /// The function of a name with this many parameters; resolves its body on the first call.
-    fn function(&mut self, name: &Name, arity: usize, span: Span) -> Option<FunctionId> {
+    /// The functions of a name with this many parameters, in the order they are tried.
+    fn overloads(
+        &mut self,
+        name: &Name,
+        arity: usize,
+        span: Span,
+    ) -> Option<Vec<&'a FunctionDeclaration>> {
         let declared = self.functions.known(&name.text, name.span);
         let mut overloads: Vec<&'a FunctionDeclaration> =
             declared.iter().copied().filter(|f| f.parameters.len() == arity).collect();
@@ -99,21 +116,32 @@ impl<'a> Resolver<'a> {
         // Unless they say otherwise, the library's functions come after the script's.
         overloads
             .sort_by_key(|f| f.priority.unwrap_or_else(|| i64::from(self.is_library(f.name.span))));
-        if let Some(&id) = self.functions.called.get(&overloads[0].name.span) {
-            return Some(id);
+        Some(overloads)
+    }
+
+    /// The function made of these; resolves their bodies on the first call.
+    fn function(
+        &mut self,
+        name: &Name,
+        overloads: &[&'a FunctionDeclaration],
+        span: Span,
+    ) -> FunctionId {
+        let first = overloads[0].name.span;
+        if let Some(&id) = self.functions.called.get(&first) {
+            return id;
         }
         let id = self.script.functions.push(Function {
             name: name.text.clone(),
-            span: overloads[0].name.span,
-            arity,
+            span: first,
+            arity: overloads[0].parameters.len(),
             overloads: vec![],
             has_result: false,
         });
         // Known before its body is resolved: it may call itself.
-        self.functions.called.insert(overloads[0].name.span, id);
+        self.functions.called.insert(first, id);
         for declaration in overloads {
             let reported = self.diagnostics.len();
-            let overload = self.overload(declaration);
+            let overload = self.overload(declaration, first);
             self.cite(reported, span, &format!("`{}` is used here", name.text));
             let mut has_result = overload.declared.result.is_some();
             each_statement(&overload.body.statements, &mut |s| {
@@ -123,11 +151,13 @@ impl<'a> Resolver<'a> {
             function.has_result |= has_result;
             function.overloads.push(overload);
         }
-        Some(id)
+        id
     }
 
-    fn overload(&mut self, declaration: &FunctionDeclaration) -> Overload {
-        let mut scope = Scope::new(None, self.script.new_body());
+    /// `first` is the place of the name of the function's first overload.
+    fn overload(&mut self, declaration: &FunctionDeclaration, first: Span) -> Overload {
+        let mut scope = Scope::new(None, self.script.new_body(), declaration.name.span);
+        scope.function = Some(first);
         let parameters =
             declaration.parameters.iter().map(|(p, _)| scope.local(&p.text, p.span)).collect();
         let mut statements = vec![];
@@ -154,7 +184,13 @@ impl<'a> Resolver<'a> {
             return None;
         }
         match value {
-            Some(value) => Some(StmtKind::Return(Some(self.expression(scope, value)?))),
+            Some(value) => {
+                let value = self.expression(scope, value)?;
+                if let Some(function) = scope.function {
+                    self.learn(Holder::Result(function), &value);
+                }
+                Some(StmtKind::Return(Some(value)))
+            }
             None => Some(StmtKind::Return(None)),
         }
     }

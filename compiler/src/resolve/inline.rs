@@ -39,12 +39,16 @@ impl Resolver<'_> {
             return None;
         }
         let result = only_result(function)?;
-        let mut scope = Scope::new(None, self.script.new_body());
+        let mut scope = Scope::new(None, self.script.new_body(), function.name.span);
         let names = function.parameters.iter().map(|(name, _)| name.text.clone());
         let values = arguments.iter().cloned().enumerate();
         scope.substitution.arguments = names.zip(values).collect();
         let reported = self.diagnostics.len();
-        let expression = self.expression(&mut scope, result)?;
+        let Some(expression) = self.expression(&mut scope, result) else {
+            // The call reports it.
+            self.diagnostics.truncate(reported);
+            return None;
+        };
         let in_order: Vec<usize> = (0..arguments.len()).collect();
         let fits = scope.substitution.used == in_order || arguments.iter().all(is_plain);
         let used_all = in_order.iter().all(|at| scope.substitution.used.contains(at));

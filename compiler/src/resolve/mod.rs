@@ -16,19 +16,25 @@ mod function;
 mod global;
 mod inline;
 mod iteration;
+mod pointer;
+mod pretty;
 mod print;
 mod shared;
 mod statement;
 
 use std::collections::HashMap;
 
+use cranelift_codegen::entity::SecondaryMap;
+
 use alias::Expanded;
 use entry::EntryState;
 use function::Functions;
 use global::Globals;
+use pointer::{Owner, Pointees};
 pub(crate) use print::is_printer;
 use shared::{ContextUse, Shared};
 
+use crate::btf::TypeId;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
 use crate::hir::{
@@ -46,36 +52,33 @@ pub fn resolve<'a>(
     user_files: usize,
     library: &'a Library,
     facts: &'a dyn Facts,
-    diagnostics: &'a mut Diagnostics,
+    diagnostics: &mut Diagnostics,
 ) -> Script {
-    let mut resolver = Resolver {
-        facts,
-        library,
-        user_files,
-        diagnostics,
-        script: Script::default(),
-        globals: Globals::default(),
-        functions: Functions::default(),
-        aliases: vec![],
-        uses: ContextUse::default(),
-    };
-    let items = || scripts.iter().flat_map(|s| &s.items);
-    for item in items() {
-        match item {
-            ast::Item::Global(global) => resolver.declare_global(global),
-            ast::Item::Function(function) => resolver.functions.declare(function),
-            ast::Item::Alias(alias) => resolver.aliases.push(alias),
-            ast::Item::Probe(_) => {}
+    let mut pointees = Pointees::default();
+    let reported = diagnostics.len();
+    for _ in 0..MOST_ROUNDS {
+        let mut resolver = Resolver {
+            facts,
+            library,
+            user_files,
+            diagnostics: &mut *diagnostics,
+            script: Script::default(),
+            globals: Globals::default(),
+            functions: Functions::default(),
+            aliases: vec![],
+            pointees: std::mem::take(&mut pointees),
+            pointees_of: SecondaryMap::new(),
+            uses: ContextUse::default(),
+        };
+        resolver.declarations(scripts);
+        let Resolver { script, pointees: learned, .. } = resolver;
+        pointees = learned;
+        if !pointees.next_round() {
+            return script;
         }
+        diagnostics.truncate(reported);
     }
-    for item in items() {
-        if let ast::Item::Probe(probe) = item {
-            resolver.probe(probe);
-        }
-    }
-    resolver.refuse_changes_in_functions();
-    resolver.refuse_nothing_to_do(&scripts[..user_files.min(scripts.len())]);
-    resolver.script
+    Script::default()
 }
 
 /// Sets the initial values of globals given on the command line.
@@ -144,16 +147,27 @@ struct Resolver<'a> {
     globals: Globals<'a>,
     functions: Functions<'a>,
     aliases: Vec<&'a ast::AliasDeclaration>,
+    pointees: Pointees,
+    /// What the values of expressions point to.
+    pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
     /// The `$variables` that the handler being resolved has asked for.
     uses: ContextUse,
 }
+
+/// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
+/// on against the order of the script.
+const MOST_ROUNDS: usize = 32;
 
 /// What names mean inside one body.
 struct Scope<'p> {
     /// The probe point of a handler; none in functions.
     point: Option<&'p Point>,
     body: Body,
+    /// Whose locals they are, in every round.
+    owner: Owner,
     locals: HashMap<String, LocalId>,
+    /// The function it is in: the place of the name of its first overload.
+    function: Option<Span>,
     /// What the names of parameters stand for, where a call is replaced by what it returns.
     substitution: inline::Substitution,
     /// How many loops surround the statement.
@@ -165,11 +179,15 @@ struct Scope<'p> {
 }
 
 impl<'p> Scope<'p> {
-    fn new(point: Option<&'p Point>, body: Body) -> Scope<'p> {
+    fn new(point: Option<&'p Point>, body: Body, place: Span) -> Scope<'p> {
+        let point_name = point.map_or(String::new(), |point| point.name.clone());
+        let owner = Owner { place, point: point_name };
         Scope {
             point,
             body,
+            owner,
             locals: HashMap::new(),
+            function: None,
             substitution: inline::Substitution::default(),
             loops: 0,
             iterated: vec![],
@@ -188,6 +206,25 @@ impl<'p> Scope<'p> {
 }
 
 impl<'a> Resolver<'a> {
+    fn declarations(&mut self, scripts: &'a [ast::Script]) {
+        let items = || scripts.iter().flat_map(|s| &s.items);
+        for item in items() {
+            match item {
+                ast::Item::Global(global) => self.declare_global(global),
+                ast::Item::Function(function) => self.functions.declare(function),
+                ast::Item::Alias(alias) => self.aliases.push(alias),
+                ast::Item::Probe(_) => {}
+            }
+        }
+        for item in items() {
+            if let ast::Item::Probe(probe) = item {
+                self.probe(probe);
+            }
+        }
+        self.refuse_changes_in_functions();
+        self.refuse_nothing_to_do(&scripts[..self.user_files.min(scripts.len())]);
+    }
+
     /// Reports what was found wrong with what a user's probe point stands for.
     fn report(&mut self, found: Diagnostics, user: Span) {
         let reported = self.diagnostics.len();
@@ -273,7 +310,7 @@ impl<'a> Resolver<'a> {
         handler: &ast::Statement,
         span: Span,
     ) -> (Body, Option<Probe>) {
-        let mut scope = Scope::new(Some(point), self.script.new_body());
+        let mut scope = Scope::new(Some(point), self.script.new_body(), span);
         let mut statements = vec![];
         let mut armed: Vec<&ast::Expression> = vec![];
         for condition in conditions.iter().filter_map(|c| c.as_deref()) {

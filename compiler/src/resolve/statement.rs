@@ -1,6 +1,6 @@
 //! Statements.
 
-use super::{Resolver, Scope, print::PRINTERS};
+use super::{Resolver, Scope, pointer::Holder, print::PRINTERS};
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{Foreach, GlobalId, PlaceKind, Shape, Sort, SortBy, Stmt, StmtKind};
@@ -211,6 +211,13 @@ impl Resolver<'_> {
         let limit = foreach.limit.as_ref().map(|l| self.expression(scope, l));
         let keys = foreach.keys.iter().map(|(k, _)| self.loop_variable(scope, k)).collect();
         let value = foreach.value.as_ref().map(|(v, _)| self.loop_variable(scope, v));
+        let declared = self.script.globals[id].span;
+        for (at, (key, _)) in foreach.keys.iter().enumerate() {
+            self.learn_local(scope, &key.text, &Holder::Key(declared, at));
+        }
+        if let Some((value, _)) = &foreach.value {
+            self.learn_local(scope, &value.text, &Holder::Global(declared));
+        }
         scope.iterated.push(id);
         let body = self.loop_body(scope, &foreach.body);
         scope.iterated.pop();

@@ -88,7 +88,7 @@ pub fn add_dispatchers(script: &mut Script) {
         let Attach::Syscall(of) = &point.attach else { continue };
         let of = SyscallPoint { number: None, root_of: Some(at), ..of.clone() };
         let attach = Attach::Syscall(of);
-        let point = Point { name: "system calls".to_string(), attach, context: vec![] };
+        let point = Point::new("system calls".to_string(), attach);
         let probe = Probe { point, span: *span, body };
         script.probes.push(probe);
     }

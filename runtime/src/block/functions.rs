@@ -20,7 +20,7 @@ use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
-use super::{BlockContext, date, histogram, services, text};
+use super::{BlockContext, date, histogram, memory, services, text};
 use crate::sys::SysError;
 
 /// Bytes of stack the calls of a block may take; the main thread has 8 MiB.
@@ -63,6 +63,11 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::Sprint => sprint as *const u8,
         F::Unreadable => unreadable as *const u8,
         F::Otherwise => otherwise as *const u8,
+        F::KernelNumber => memory::number as *const u8,
+        F::KernelInteger => memory::integer as *const u8,
+        F::KernelText => memory::text as *const u8,
+        F::KernelTextOtherwise => memory::text_otherwise as *const u8,
+        F::CurrentTask => memory::current_task as *const u8,
         F::Pid => pid as *const u8,
         F::Tid => tid as *const u8,
         F::Uid => uid as *const u8,

@@ -8,6 +8,7 @@ mod format;
 pub mod functions;
 mod histogram;
 mod kernel_array;
+mod memory;
 mod order;
 mod regex;
 mod services;

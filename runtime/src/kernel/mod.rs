@@ -8,6 +8,7 @@ mod cpus;
 mod function_files;
 mod isa;
 pub mod kallsyms;
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,7 @@ pub struct LiveKernel {
     cpu_version: OnceLock<CpuVersion>,
     kallsyms: OnceLock<Kallsyms>,
     possible_cpus: OnceLock<usize>,
+    reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
     tracepoint_systems: OnceLock<BTreeMap<String, String>>,
 }
@@ -72,6 +74,26 @@ impl LiveKernel {
     /// The CPUs that are running now.
     pub fn online_cpus(&self) -> Vec<u32> {
         cpus::online()
+    }
+
+    /// The bytes at an address of the kernel's, at most 512; `None` when they cannot be read. The first
+    /// call loads a program.
+    pub fn memory(&self, address: u64, length: usize) -> Option<Vec<u8>> {
+        self.reader()?.bytes(address, length)
+    }
+
+    /// The string at an address of the kernel's, cut to so many bytes with its terminator, at most 512.
+    pub fn text(&self, address: u64, most: usize) -> Option<Vec<u8>> {
+        self.reader()?.text(address, most)
+    }
+
+    /// The address of the structure of this thread.
+    pub fn current_task(&self) -> Option<u64> {
+        self.reader()?.current_task()
+    }
+
+    fn reader(&self) -> Option<&memory::Reader> {
+        self.reader.get_or_init(|| memory::Reader::new().ok()).as_ref()
     }
 
     fn read_btf() -> Result<Btf, NoBtf> {
