@@ -26,6 +26,7 @@ files! {
     "memory"
     "netdev"
     "path"
+    "proc_mem"
     "queue_stats"
     "rlimit"
     "scheduler"
