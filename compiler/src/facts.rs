@@ -95,6 +95,13 @@ pub trait Facts {
         Err(NoFunctions { reason: "the symbols of this kernel are not known".to_string() })
     }
 
+    /// Whether the kernel lists a symbol among the functions that can be traced; `None` where it does not
+    /// tell.
+    fn is_traceable(&self, symbol: &str) -> Option<bool> {
+        let _ = symbol;
+        None
+    }
+
     /// The addresses of the functions in the source files whose path, or end of their path, matches the
     /// pattern, ascending: as far as that can be told without debug information. `None` when no such file is
     /// known.

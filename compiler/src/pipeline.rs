@@ -10,11 +10,11 @@ use crate::backend::names;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
-use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
+use crate::hir::{Attach, EventId, ProbeId, Script};
 use crate::layout::{Layout, control, counters};
 use crate::library::{self, Library};
 use crate::limits::Limits;
-use crate::lower::{self, KernelFeatures, Lowered};
+use crate::lower::{self, KernelFeatures, Lowered, TaskOffsets};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Subprogram, Variable};
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
@@ -152,21 +152,19 @@ impl Parsed {
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
         let may_goto = has_loops && options.facts.has_may_goto();
         let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
-        let asks_program = script.probes.values().any(|p| match &p.point.attach {
-            Attach::Instruction(i) => matches!(i.only_in, OnlyIn::Program { .. }),
-            _ => false,
-        });
-        let program_path = match asks_program.then(|| program_path(options.facts)) {
-            None => [0; 4],
-            Some(Some(path)) => path,
-            Some(None) => {
-                let span = script.probes.values().next()?.span;
-                diagnostics.error(codes::NO_BTF, span, "probing a library takes kernel types");
+        let asks = |attach: &Attach| matches!(attach, Attach::Instruction(_) | Attach::Lifetime(_));
+        let asking = script.probes.values().find(|p| asks(&p.point.attach));
+        let tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
+            None => TaskOffsets::default(),
+            Some((_, Some(offsets))) => offsets,
+            Some((span, None)) => {
+                let message = "which process runs is told by the kernel's types";
+                diagnostics.error(codes::NO_BTF, span, message);
                 return None;
             }
         };
         let architecture = options.facts.architecture();
-        let features = KernelFeatures { may_goto, actions, architecture, program_path };
+        let features = KernelFeatures { may_goto, actions, architecture, tasks };
         Some(Analyzed { script, types, layout, features })
     }
 }
@@ -298,6 +296,12 @@ impl Analyzed {
             variable.constant = Some(tables);
             variables.push(variable);
         }
+        if lowered.tables.uses_hit_texts {
+            let texts = lower::hit_texts(&self.script);
+            let mut variable = variable("ntap_hit_texts", texts.len() as u32);
+            variable.constant = Some(texts);
+            variables.push(variable);
+        }
         ObjectInput {
             maps: self.maps(lowered, options),
             variables,
@@ -413,19 +417,24 @@ mod map_kind {
     pub(super) const RINGBUF: u32 = 27;
 }
 
-/// Offsets on the way from a task to the inode of the program it runs.
-fn program_path(facts: &dyn Facts) -> Option<[u32; 4]> {
+/// Where things are in tasks of this kernel.
+fn task_offsets(facts: &dyn Facts) -> Option<TaskOffsets> {
     let btf = facts.btf().ok()?;
     let offset = |structure: &str, member: &str| {
         let structure = btf.find(structure, Kind::Struct)?;
         Some(btf.field(structure, member)?.bit_offset / 8)
     };
-    Some([
-        offset("task_struct", "mm")?,
-        offset("mm_struct", "exe_file")?,
-        offset("file", "f_inode")?,
-        offset("inode", "i_ino")?,
-    ])
+    Some(TaskOffsets {
+        program: [
+            offset("task_struct", "mm")?,
+            offset("mm_struct", "exe_file")?,
+            offset("file", "f_inode")?,
+            offset("inode", "i_ino")?,
+        ],
+        parent: offset("task_struct", "real_parent")?,
+        process: offset("task_struct", "tgid")?,
+        threads: [offset("task_struct", "signal")?, offset("signal_struct", "live")?],
+    })
 }
 
 /// The name of a probe's program.
@@ -456,6 +465,7 @@ fn section(attach: &Attach) -> String {
         }
         Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Instruction(_) => "uprobe".to_string(),
+        Attach::Lifetime(lifetime) => format!("tp_btf/{}", lifetime.moment.tracepoint()),
         Attach::Begin(_)
         | Attach::End(_)
         | Attach::Error(_)

@@ -153,6 +153,8 @@ runtime_functions! {
     Cpu();
     /// `execname()`.
     Execname();
+    /// A text about the probe point of the running block, by the number of `hir::HitText`.
+    HitText(what);
     /// `target()`.
     Target();
     /// Nanoseconds since 1970.
@@ -221,6 +223,20 @@ runtime_functions! {
     TextToken(text, delimiters);
     /// `strlen(text)`.
     TextLength(text);
+    /// `__name_of(value, names, otherwise)`.
+    NameOf(value, names, otherwise);
+    /// `__flags_of(value, names, none)`.
+    FlagsOf(value, names, none);
+    /// `__buffer_quoted(address, length, shown, can_read, words)`.
+    BufferQuoted(address, length, shown, can_read, a, b, c, d, e, f);
+    /// `__result(format, result, error)`.
+    ResultText(format, result, error);
+    /// `__address_of_socket(address, words, path)`.
+    SocketAddress(address, a, b, c, d, path);
+    /// `__ip_of(words)`.
+    SocketIp(a, b, c);
+    /// `__signal_set(mask, names)`.
+    SignalSet(mask, names);
     /// `tokenize(delimiters)`.
     TextNextToken(delimiters);
     /// The start of a text, or another when the text is the mark of one that cannot be read.
@@ -251,6 +267,22 @@ runtime_functions! {
 
 /// What the library puts in place of a string that cannot be read.
 pub const UNREADABLE_TEXT: &str = "\x7f\x01unreadable";
+
+impl RuntimeFunction {
+    /// Whether it is about addresses of processes: what they map has to be followed from the start.
+    pub fn names_user_addresses(self) -> bool {
+        matches!(
+            self,
+            RuntimeFunction::PrintUserStack
+                | RuntimeFunction::PrintUserStackBrief
+                | RuntimeFunction::PrintUserSymbols
+                | RuntimeFunction::UserStackText
+                | RuntimeFunction::UserSymbolName
+                | RuntimeFunction::UserSymbolData
+                | RuntimeFunction::UserModuleName
+        )
+    }
+}
 
 /// The limit of a `foreach` that states none.
 pub const NO_LIMIT: i64 = i64::MAX;

@@ -18,6 +18,8 @@ pub(crate) struct RecordedKernel {
     btf: Result<Btf, NoBtf>,
     /// Lines of address, name and, for those of modules, module.
     functions: String,
+    /// Lines of a source file and its functions.
+    files: String,
     tracepoint_systems: BTreeMap<String, String>,
 }
 
@@ -35,6 +37,7 @@ impl RecordedKernel {
             tracepoint_systems: BTreeMap::new(),
             btf: Ok(Btf::parse(types).expect("recorded types are BTF")),
             functions: fs::read_to_string(folder.join("functions.txt")).unwrap_or_default(),
+            files: fs::read_to_string(folder.join("files.txt")).unwrap_or_default(),
         };
         for line in facts.lines() {
             match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
@@ -102,6 +105,18 @@ impl Facts for RecordedKernel {
             visit(KernelFunction { name, address, module: words.next() });
         }
         Ok(())
+    }
+
+    fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
+        let mut lines = self.files.lines().filter_map(|line| line.split_once(' '));
+        let (_, names) = lines.find(|(file, _)| *file == pattern)?;
+        let mut addresses = vec![];
+        let listed = self.each_function(&mut |function| {
+            if names.split(' ').any(|name| name == function.name) {
+                addresses.push(function.address);
+            }
+        });
+        listed.ok().map(|()| addresses)
     }
 
     fn cpu_version(&self) -> CpuVersion {

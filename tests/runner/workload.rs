@@ -26,6 +26,7 @@
 //! | `sleep MS` | sleeps |
 //! | `spin MS` | computes |
 //! | `steps N` | calls the function `workload_step(n, n * 10, "step")` for n = 1, 2, ... N; it returns `2 * n` |
+//! | `children N` | makes N processes, one after another, that make one getuid call and end |
 //! | `framed N` | calls functions with frame pointers, the innermost `workload_framed_leaf` |
 //! | `nested N` | calls `workload_outer`, which calls `workload_middle`, which calls `workload_step` |
 //! | `marks N` | passes the marks of the provider `workload` for n = 1, 2, ... N: see `marks.rs` |
@@ -79,6 +80,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
             "spin" => spin(Duration::from_millis(number()?)),
             "touch" => touch(number()? as usize).map_err(|error| format!("touch: {error}"))?,
+            "children" => children(number()?).map_err(|error| format!("children: {error}"))?,
             "framed" => steps::framed(number()?),
             "steps" => steps::steps(number()?),
             "nested" => steps::nested(number()?),
@@ -171,6 +173,23 @@ fn write_through(count: u64, bytes: usize) -> io::Result<()> {
         file.write_all(&vec![b'x'; bytes])?;
     }
     std::fs::remove_file(&path)
+}
+
+fn children(count: u64) -> io::Result<()> {
+    for _ in 0..count {
+        // SAFETY: the child makes system calls only and ends; the parent has one thread.
+        match unsafe { libc::fork() } {
+            -1 => return Err(io::Error::last_os_error()),
+            // SAFETY: as above; two calls of the kernel's, and the child is gone.
+            0 => unsafe {
+                libc::syscall(libc::SYS_getuid);
+                libc::_exit(3);
+            },
+            // SAFETY: a child of ours, whose status nobody wants.
+            child => unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) },
+        };
+    }
+    Ok(())
 }
 
 fn take_name(name: &str) {

@@ -38,6 +38,8 @@ struct Wanted<'a> {
 struct Found {
     /// The name without the compiler's endings.
     name: String,
+    /// The name with them.
+    symbol: String,
     address: u64,
     module: Option<String>,
 }
@@ -64,6 +66,10 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
             return vec![];
         };
         found.retain(|function| addresses.binary_search(&function.address).is_ok());
+    }
+    // One that was asked for by name is tried.
+    if glob::is_pattern(wanted.pattern) {
+        found.retain(|function| request.facts.is_traceable(&function.symbol) != Some(false));
     }
     if wanted.exported {
         found.retain(|f| request.facts.symbol_address(&format!("__ksymtab_{}", f.name)).is_some());
@@ -119,6 +125,7 @@ fn search(
         if patterns.iter().any(|pattern| glob::matches(pattern, name)) {
             found.push(Found {
                 name: name.to_string(),
+                symbol: function.name.to_string(),
                 address: function.address,
                 module: function.module.map(str::to_string),
             });
@@ -162,7 +169,11 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
             };
             let name = spelling(request, &function.name, function.module.as_deref());
             let identity = Identity { function: function.name.clone(), ..Identity::default() };
-            let target = FunctionTarget { name: function.name, address: function.address };
+            let target = FunctionTarget {
+                name: function.name,
+                point: name.clone(),
+                address: function.address,
+            };
             let functions =
                 FunctionPoints { targets: vec![target], returns: wanted.returns, entry };
             Point { context, identity, ..Point::new(name, Attach::Function(functions)) }

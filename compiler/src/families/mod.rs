@@ -7,6 +7,7 @@
 mod begin_end;
 mod form;
 mod function;
+mod lifetime;
 mod mark;
 mod perf;
 mod process;
@@ -96,7 +97,13 @@ impl Request<'_> {
 
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    let process = [process::FAMILIES, trace::FAMILIES, syscall::FAMILIES, function::FAMILIES];
+    let process = [
+        process::FAMILIES,
+        lifetime::FAMILIES,
+        trace::FAMILIES,
+        syscall::FAMILIES,
+        function::FAMILIES,
+    ];
     [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES].into_iter().chain(process).flatten()
 }
 

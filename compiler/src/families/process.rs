@@ -102,7 +102,11 @@ fn files(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Looked> {
         Option::None => format!("process(\"{}\")", program.path),
     };
     let Some((library, library_span)) = request.text_of("library") else {
-        let only_in = process.map_or(OnlyIn::Anywhere, OnlyIn::Process);
+        let only_in = match name {
+            ProgramName::File(_) => OnlyIn::Anywhere,
+            ProgramName::Process(pid) => OnlyIn::Process(pid),
+            ProgramName::Target => OnlyIn::Target,
+        };
         return vec![Looked { prefix: spelled, file: program, only_in }];
     };
     let only_in = match process {

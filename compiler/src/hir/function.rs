@@ -18,6 +18,8 @@ pub struct FunctionPoints {
 pub struct FunctionTarget {
     /// The function's name.
     pub name: String,
+    /// The point in full, as `pp()` gives it.
+    pub point: String,
     /// Its address.
     pub address: u64,
 }

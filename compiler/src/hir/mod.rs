@@ -6,6 +6,8 @@
 //! [`crate::types::Types`], indexed by [`ExprId`].
 
 mod function;
+mod hit;
+mod lifetime;
 mod live;
 mod nesting;
 mod print;
@@ -13,6 +15,8 @@ mod syscall;
 mod visit;
 
 pub use function::{FunctionPoints, FunctionTarget};
+pub use hit::HitText;
+pub use lifetime::{Lifetime, Moment};
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use nesting::max_nesting;
 pub use print::{Annotations, print_body, print_expression};
@@ -177,6 +181,8 @@ pub enum Constant {
 pub struct Probe {
     /// Where it is attached and what it offers.
     pub point: Point,
+    /// The probe point as the script has it.
+    pub written: String,
     /// The probe point as the user wrote it.
     pub span: Span,
     /// The handler.
@@ -273,6 +279,8 @@ pub enum Attach {
     },
     /// An instruction of programs.
     Instruction(Instruction),
+    /// A moment in the life of a process.
+    Lifetime(Lifetime),
 }
 
 /// An instruction of a program file.
@@ -301,11 +309,13 @@ pub struct MarkNames {
     pub name: String,
 }
 
-/// In which of the processes that come to an instruction the handler runs.
+/// In which of the processes that come to a probe point the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnlyIn {
     /// In all.
     Anywhere,
+    /// In that of `-c` or `-x` and those it made; without such a process in all.
+    Target,
     /// In this one.
     Process(u32),
     /// In those that run the program with this inode.
@@ -351,7 +361,8 @@ impl Attach {
             | Attach::Counted { .. }
             | Attach::Function(_)
             | Attach::Syscall(_)
-            | Attach::Instruction(_) => true,
+            | Attach::Instruction(_)
+            | Attach::Lifetime(_) => true,
         }
     }
 
@@ -369,6 +380,7 @@ impl Attach {
             | Attach::Never
             | Attach::Timer { .. }
             | Attach::Tracepoint { .. }
+            | Attach::Lifetime(_)
             | Attach::Syscall(_) => false,
             Attach::Counted { .. } | Attach::Function(_) | Attach::Instruction(_) => true,
         }

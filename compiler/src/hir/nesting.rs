@@ -12,13 +12,9 @@ const RECURSION: u32 = 10;
 /// ten more when functions call themselves.
 pub fn max_nesting(script: &Script) -> u32 {
     let mut search = Search { script, chain: vec![], longest: 0, recursive: false };
-    let mut done = BTreeSet::new();
-    for probe in script.probes.values() {
-        for function in called(&probe.body.statements) {
-            if done.insert(function) {
-                search.enter(function);
-            }
-        }
+    // Each function there is is called by something.
+    for function in script.functions.keys() {
+        search.enter(function);
     }
     let recursion = if search.recursive { RECURSION } else { 0 };
     search.longest as u32 + 1 + recursion

@@ -334,5 +334,6 @@ pub enum Helper {
     RingbufReserve = 131,
     RingbufSubmit = 132,
     GetCurrentTaskBtf = 158,
+    GetAttachCookie = 174,
     TaskPtRegs = 175,
 }

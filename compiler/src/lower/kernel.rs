@@ -6,7 +6,9 @@
 
 mod arrays;
 mod half;
+mod hit;
 mod memory;
+mod process;
 mod records;
 mod registers;
 mod routine;
@@ -15,6 +17,7 @@ mod stats;
 mod syscall;
 mod text;
 
+pub use hit::hit_texts;
 pub use routine::RoutineUse;
 pub use text::can_format;
 
@@ -24,13 +27,16 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use super::{
-    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, Text,
+    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, TaskOffsets,
+    Text,
     emitter::trusted,
     user::{frontend_config, signature},
 };
 use crate::backend::names;
 use crate::facts::Architecture;
-use crate::hir::{Body, Comparison, Expr, ExprKind, Point, ProbeId, Script, StmtKind};
+use crate::hir::{
+    Body, Comparison, Expr, ExprKind, GlobalId, Place, PlaceKind, Point, ProbeId, Script, StmtKind,
+};
 use crate::layout::{Layout, control};
 use crate::source::Span;
 use crate::types::{Type, Types};
@@ -47,6 +53,11 @@ pub mod variables {
     pub const ZEROS: u32 = 3;
     /// The tables of regular expressions, constant.
     pub const TABLES: u32 = 4;
+
+    /// The texts about probe points, constant; behind the tables where there are any.
+    pub fn hit_texts(layout: &super::Layout) -> u32 {
+        if layout.automata.is_empty() { TABLES } else { TABLES + 1 }
+    }
 }
 
 /// The index of the ring buffer map.
@@ -60,8 +71,9 @@ pub struct KernelCode<'a, 'f> {
     layout: &'a Layout,
     point: &'a Point,
     architecture: Architecture,
-    /// Offsets on the way from a task to the inode of the program it runs.
-    program_path: [u32; 4],
+    /// Where things are in tasks.
+    tasks: TaskOffsets,
+    script: &'a Script,
     probe: ProbeId,
     /// The program's context.
     context: Value,
@@ -86,18 +98,23 @@ pub struct KernelCode<'a, 'f> {
     features: KernelFeatures,
     /// Statements that were not counted yet.
     uncounted: i64,
-    /// Counts statements; made when there are loops.
-    rounds: Option<Rounds>,
+    /// Where statements are counted; made when there are loops.
+    statements: Option<Room>,
+    /// The loops around the code, innermost last, where the verifier has to follow their rounds.
+    loops: Vec<LoopRounds>,
 }
 
-/// Where statements are counted: those of straight code need not be.
+/// How many rounds of a loop the verifier knows there to have been.
+///
+/// Statements are counted in memory, where the verifier does not follow the count: all that comes behind a
+/// loop looks the same to it after any number of rounds. That loops end it knows by `may_goto`, or where
+/// there is none by a count of the rounds of each loop, which it follows.
 #[derive(Clone, Copy)]
-enum Rounds {
-    /// In a variable: the verifier follows the count, and so knows that loops end.
-    Followed(Variable),
-    /// In memory, where the verifier does not follow it: all rounds look the same to it, and that loops
-    /// end it knows by `may_goto`.
-    Unfollowed(Room),
+struct LoopRounds {
+    /// The count.
+    rounds: Variable,
+    /// The most there can be before too many statements were run.
+    most: i64,
 }
 
 /// The handler of a `try`: its parameter is the site of the error.
@@ -132,7 +149,8 @@ pub(super) fn function(
         layout,
         point: &probe.point,
         architecture: features.architecture,
-        program_path: features.program_path,
+        tasks: features.tasks,
+        script,
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],
@@ -143,12 +161,13 @@ pub(super) fn function(
         failure: None,
         handlers: vec![],
         caught_sites: vec![],
-        rounds: None,
+        statements: None,
+        loops: vec![],
         message: None,
         features,
         uncounted: 0,
     };
-    code.prologue(probe.span, &probe.body, types, features);
+    code.prologue(probe.span, &probe.body, types);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
     // A handler that looks its scratch memory up has some, even if it makes no use of it.
     let least = if code.scratch.is_some() { 8 } else { 0 };
@@ -173,7 +192,7 @@ pub(super) fn routines(
 }
 
 impl KernelCode<'_, '_> {
-    fn prologue(&mut self, span: Span, body: &Body, types: &Types, features: KernelFeatures) {
+    fn prologue(&mut self, span: Span, body: &Body, types: &Types) {
         let location = self.tables.locations.intern(span);
         self.emitter.locate(location);
         self.only_its_system_calls();
@@ -187,9 +206,7 @@ impl KernelCode<'_, '_> {
         let layout = self.layout;
         let functions = || layout.kernel_functions.values().flatten();
         let loops = uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements));
-        let unfollowed = loops && features.may_goto;
-        if unfollowed || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types))
-        {
+        if loops || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types)) {
             self.find_scratch();
         }
         let mut uses = vec![0usize; self.point.context.len()];
@@ -201,16 +218,10 @@ impl KernelCode<'_, '_> {
         }
         if loops {
             let zero = self.emitter.constant(0);
-            self.rounds = Some(if unfollowed {
-                let room = self.emitter.permanent_scratch(8);
-                let address = self.room_address(room, 0);
-                self.emitter.store(zero, address, 0);
-                Rounds::Unfollowed(room)
-            } else {
-                let rounds = self.emitter.builder.declare_var(I64);
-                self.emitter.builder.def_var(rounds, zero);
-                Rounds::Followed(rounds)
-            });
+            let room = self.emitter.permanent_scratch(8);
+            let address = self.room_address(room, 0);
+            self.emitter.store(zero, address, 0);
+            self.statements = Some(room);
         }
     }
 
@@ -302,13 +313,26 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
     let long = |ty: Type| matches!(ty, Type::Text(width) if width > 16);
     let used = crate::hir::used_locals(&body.statements);
     let mut found = used.into_iter().any(|id| long(types.locals[body.id][id]));
+    // A short key takes as much room as the longest.
+    let keyed = |id: GlobalId| types.globals[id].keys.iter().any(|&key| long(key));
+    let place = |place: &Place| matches!(place.kind, PlaceKind::Element(id, _) if keyed(id));
     crate::hir::each_expression(&body.statements, &mut |e| {
         found |= long(types.expressions[e.id])
             || match &e.kind {
                 ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
+                ExprKind::Read(target) => place(target),
+                ExprKind::Assign { target, .. } | ExprKind::Increment { target, .. } => {
+                    place(target)
+                }
+                ExprKind::In { array, .. } => keyed(*array),
                 ExprKind::Call { builtin, .. } => builtin.raises(),
                 _ => false,
             };
+    });
+    crate::hir::each_statement(&body.statements, &mut |s| {
+        if let StmtKind::Record { target, .. } | StmtKind::Delete(target) = &s.kind {
+            found |= place(target);
+        }
     });
     found
 }

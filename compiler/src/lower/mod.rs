@@ -17,7 +17,7 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
-pub use kernel::{KernelCode, RoutineUse, can_format, has_kernel_loops, variables};
+pub use kernel::{KernelCode, RoutineUse, can_format, has_kernel_loops, hit_texts, variables};
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
 
@@ -50,13 +50,25 @@ pub struct Lowered {
 pub struct KernelFeatures {
     /// Which registers there are.
     pub architecture: Architecture,
-    /// Offsets on the way from a task to the inode of the program it runs: `mm`, `exe_file`, `f_inode`,
-    /// `i_ino`. Zeros when no probe asks.
-    pub program_path: [u32; 4],
+    /// Where things are in the kernel's tasks. Zeros when no probe asks.
+    pub tasks: TaskOffsets,
     /// Loops bounded by the kernel (`may_goto`).
     pub may_goto: bool,
     /// MAXACTION: the most statements in one hit of a probe.
     pub actions: i64,
+}
+
+/// Offsets in the structures of tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskOffsets {
+    /// On the way to the inode of the program it runs: `mm`, `exe_file`, `f_inode`, `i_ino`.
+    pub program: [u32; 4],
+    /// `real_parent`.
+    pub parent: u32,
+    /// `tgid`.
+    pub process: u32,
+    /// `signal` and in that `live`: how many threads of the process are left.
+    pub threads: [u32; 2],
 }
 
 /// A kernel handler in CLIF.

@@ -1,5 +1,7 @@
 //! Kernel handlers: what the kernel can do stays, what only userspace can do is sent there.
 
+use std::collections::BTreeSet;
+
 use cranelift_codegen::entity::PrimaryMap;
 
 use crate::builtins::{Kernel, Kind};
@@ -13,8 +15,18 @@ use crate::types::{Type, Types};
 /// The most bytes of captured values in one record.
 const MAX_PAYLOAD: u32 = 16 * 1024;
 
+/// What is in userspace only, though kernel handlers use it: they go on there from its first use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Userspace {
+    /// Functions that do what the kernel cannot.
+    pub(super) functions: BTreeSet<FunctionId>,
+    /// Arrays that drop their oldest elements.
+    pub(super) globals: BTreeSet<GlobalId>,
+}
+
 /// The state of the pass over one handler or function.
 pub(super) struct Deferring<'a> {
+    pub(super) userspace: &'a Userspace,
     pub(super) script: &'a mut Script,
     pub(super) types: &'a mut Types,
     pub(super) layout: &'a mut Layout,
@@ -44,6 +56,19 @@ impl Deferring<'_> {
     /// Splits the statements of a handler.
     pub(super) fn handler(&mut self, statements: Vec<Stmt>) -> Vec<Stmt> {
         self.statements(statements, &[])
+    }
+
+    /// Whether a function does what its callers in the kernel cannot go on from.
+    pub(super) fn needs_userspace(&self, id: FunctionId) -> bool {
+        let bodies = self.script.functions[id].overloads.iter().map(|o| &o.body.statements);
+        let mut ends = false;
+        for body in bodies.clone() {
+            each_expression(body, &mut |e| {
+                ends |= matches!(&e.kind, ExprKind::Call { builtin, .. }
+                    if matches!(builtin.kernel, Kernel::DeferredLast));
+            });
+        }
+        ends || bodies.flatten().any(|s| self.needs_cut_inside(s))
     }
 
     /// Splits statements; `after` is what runs behind them, up to the end of the handler.
@@ -108,8 +133,8 @@ impl Deferring<'_> {
             StmtKind::Try { body, handler, .. } => {
                 body.iter().chain(handler).any(|s| self.needs_cut_inside(s))
             }
-            StmtKind::Return(_)
-            | StmtKind::Break
+            StmtKind::Return(value) => value.as_ref().is_some_and(cannot),
+            StmtKind::Break
             | StmtKind::Continue
             | StmtKind::Next
             | StmtKind::Fail(_)
@@ -124,6 +149,10 @@ impl Deferring<'_> {
             || match &statement.kind {
                 StmtKind::If { then, otherwise, .. } => {
                     then.iter().chain(otherwise).any(|s| self.needs_cut_inside(s))
+                }
+                // The error of a continuation would not be caught.
+                StmtKind::Expr(Expr { kind: ExprKind::Call { builtin, arguments }, .. }) => {
+                    builtin.raises() && arguments.iter().any(|a| self.obstacle(a).is_some())
                 }
                 _ => false,
             }
@@ -426,9 +455,19 @@ impl Deferring<'_> {
 
     fn place_obstacle(&self, place: &Place) -> Option<Obstacle> {
         match &place.kind {
-            PlaceKind::Element(_, keys) => keys.iter().find_map(|k| self.obstacle(k)),
-            PlaceKind::Local(_) | PlaceKind::Global(_) => None,
+            PlaceKind::Element(id, keys) => self
+                .global_obstacle(*id, place.span)
+                .or_else(|| keys.iter().find_map(|k| self.obstacle(k))),
+            PlaceKind::Global(id) => self.global_obstacle(*id, place.span),
+            PlaceKind::Local(_) => None,
         }
+    }
+
+    /// Whether a global is in userspace only.
+    fn global_obstacle(&self, id: GlobalId, span: Span) -> Option<Obstacle> {
+        let what = || format!("`{}`", self.script.globals[id].name);
+        let is = self.userspace.globals.contains(&id);
+        is.then(|| Obstacle { span, what: what(), deferrable: true })
     }
 
     /// The first part of an expression that the kernel cannot compute.
@@ -456,6 +495,13 @@ impl Deferring<'_> {
                     deferrable: true,
                 }),
             },
+            ExprKind::Invoke { function, .. } if self.userspace.functions.contains(function) => {
+                Some(Obstacle {
+                    span: e.span,
+                    what: format!("`{}`", self.script.functions[*function].name),
+                    deferrable: true,
+                })
+            }
             ExprKind::Invoke { arguments, .. } => arguments.iter().find_map(|a| self.obstacle(a)),
             ExprKind::Sprint(print) => {
                 let formats = print.format.iter().flat_map(|f| f.conversions());
@@ -494,7 +540,9 @@ impl Deferring<'_> {
             ExprKind::Conditional { condition, then, otherwise } => {
                 self.obstacle(condition).or_else(|| both(then, otherwise))
             }
-            ExprKind::In { keys, .. } => keys.iter().find_map(|k| self.obstacle(k)),
+            ExprKind::In { array, keys } => self
+                .global_obstacle(*array, e.span)
+                .or_else(|| keys.iter().find_map(|k| self.obstacle(k))),
             ExprKind::Assign { target, value, .. } => {
                 self.place_obstacle(target).or_else(|| self.obstacle(value))
             }

@@ -17,8 +17,11 @@ pub use print::print;
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Diagnostics, codes};
-use crate::hir::{Body, ExprKind, FunctionId, ProbeId, Script, Stmt, each_expression};
+use cranelift_codegen::entity::PrimaryMap;
+
+use self::defer::Userspace;
+use crate::diagnostic::Diagnostics;
+use crate::hir::{Body, BodyId, ExprKind, FunctionId, ProbeId, Script, Stmt, each_expression};
 use crate::layout::Layout;
 use crate::regex::Automaton;
 use crate::syscalls;
@@ -35,7 +38,11 @@ pub fn partition(
     let mut layout = Layout { probes, routes: syscalls::routes(script), ..Layout::default() };
     let kernel = kernel_code(script);
     layout.automata = automata(script, &kernel);
+    let userspace = userspace(script, types, &mut layout, diagnostics, &kernel);
     for (probe, function) in kernel {
+        if function.is_some_and(|id| userspace.functions.contains(&id)) {
+            continue;
+        }
         let mut bodies = match function {
             // User blocks may call the function as well: kernel code has a copy of its own.
             Some(id) => {
@@ -47,6 +54,7 @@ pub fn partition(
         for body in &mut bodies {
             let statements = std::mem::take(&mut body.statements);
             let mut pass = defer::Deferring {
+                userspace: &userspace,
                 script,
                 types,
                 layout: &mut layout,
@@ -67,17 +75,45 @@ pub fn partition(
         }
     }
     place::place(script, types, capacity, &mut layout);
-    for array in layout.arrays.values().filter(|a| a.wrap && a.map.is_some()) {
-        diagnostics
-            .error(
-                codes::KERNEL_ONLY_PART,
-                array.span,
-                format!("`{}` cannot drop its oldest elements in kernel probes yet", array.name),
-            )
-            .label("declared with `%`")
-            .help(format!("give it room instead: `global {}[100000]`", array.name));
-    }
     layout
+}
+
+/// What kernel handlers use that is in userspace only.
+fn userspace(
+    script: &mut Script,
+    types: &mut Types,
+    layout: &mut Layout,
+    diagnostics: &mut Diagnostics,
+    kernel: &[(ProbeId, Option<FunctionId>)],
+) -> Userspace {
+    // Kernel maps drop the element that was not used for longest: not the oldest.
+    let globals = script.globals.iter().filter(|(_, g)| g.wrap).map(|(id, _)| id).collect();
+    let mut userspace = Userspace { functions: BTreeSet::new(), globals };
+    // What calls such a function is one.
+    loop {
+        let mut found = vec![];
+        for &(probe, function) in kernel {
+            let Some(id) = function.filter(|id| !userspace.functions.contains(id)) else {
+                continue;
+            };
+            let pass = defer::Deferring {
+                userspace: &userspace,
+                script,
+                types,
+                layout,
+                diagnostics,
+                probe,
+                body: BodyId::from_u32(0),
+                locals: PrimaryMap::new(),
+                uncut: 1,
+            };
+            found.extend(pass.needs_userspace(id).then_some(id));
+        }
+        if found.is_empty() {
+            return userspace;
+        }
+        userspace.functions.extend(found);
+    }
 }
 
 /// The kernel's handlers, and each function they call with one of the probes that does.

@@ -5,9 +5,10 @@
 //! rest of the handler: its local variables start with the values they had at the cut, and what it
 //! wants of the kernel's context (`$arguments`, `execname()`, clocks) was computed at the cut. What
 //! cannot be computed there, because it depends on what the rest does, or may fail although the rest
-//! would not come to it, is reported.
+//! would not come to it, is reported. Of a function that wants something of the kernel's context the rest
+//! calls a copy, which takes it from the record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::defer::Deferring;
 use crate::builtins::{Kernel, Kind};
@@ -24,6 +25,10 @@ struct Tail<'p, 'a> {
     assigned: BTreeSet<LocalId>,
     /// The globals that the rest changes, likewise.
     changed: BTreeSet<GlobalId>,
+    /// The functions that want something of the kernel's context, with the copies the rest calls.
+    copies: BTreeMap<FunctionId, FunctionId>,
+    /// Whether the code is that of a function: nothing is known of its variables at the cut.
+    in_function: bool,
 }
 
 impl Deferring<'_> {
@@ -34,7 +39,15 @@ impl Deferring<'_> {
         let event = self.layout.events.next_key();
         let assigned = assigned_locals(&rest);
         let changed = changed_globals(&rest, self.script);
-        let mut tail = Tail { pass: self, event, captures: vec![], assigned, changed };
+        let mut tail = Tail {
+            pass: self,
+            event,
+            captures: vec![],
+            assigned,
+            changed,
+            copies: BTreeMap::new(),
+            in_function: false,
+        };
         tail.statements(&mut rest, false);
         let live = live_locals(&rest);
         let mut prelude = vec![];
@@ -149,7 +162,7 @@ impl Tail<'_, '_> {
                 return self.report(e);
             }
         }
-        if self.is_of_the_moment(e) && self.can_hoist(e, conditional) {
+        if !self.in_function && self.is_of_the_moment(e) && self.can_hoist(e, conditional) {
             return self.hoist(e);
         }
         match &mut e.kind {
@@ -160,8 +173,10 @@ impl Tail<'_, '_> {
             | ExprKind::Captured { .. } => {}
             ExprKind::Read(place) => self.place(place, conditional),
             ExprKind::Load(load) => self.expression(&mut load.address, conditional),
-            ExprKind::Call { arguments, .. } | ExprKind::Invoke { arguments, .. } => {
+            ExprKind::Call { arguments, .. } => self.list(arguments, conditional),
+            ExprKind::Invoke { function, arguments } => {
                 self.list(arguments, conditional);
+                *function = self.called(*function);
             }
             ExprKind::Sprint(print) => self.list(&mut print.arguments, conditional),
             ExprKind::Unary { operand, .. } => self.expression(operand, conditional),
@@ -195,6 +210,52 @@ impl Tail<'_, '_> {
         }
     }
 
+    /// The function to be called in place of one: a copy, if it wants something of the kernel's context.
+    fn called(&mut self, id: FunctionId) -> FunctionId {
+        if let Some(&copy) = self.copies.get(&id) {
+            return copy;
+        }
+        if !self.wants_context(id) {
+            return id;
+        }
+        let result = self.pass.types.results[id];
+        let function = self.pass.script.functions[id].clone();
+        let copy = self.pass.script.functions.push(function);
+        self.pass.types.results.push(result);
+        // Known before its body is looked at: it may call itself.
+        self.copies.insert(id, copy);
+        let overloads = self.pass.script.functions[copy].overloads.len();
+        let outside = std::mem::replace(&mut self.in_function, true);
+        for at in 0..overloads {
+            let overload = &mut self.pass.script.functions[copy].overloads[at];
+            let mut statements = std::mem::take(&mut overload.body.statements);
+            self.statements(&mut statements, true);
+            self.pass.script.functions[copy].overloads[at].body.statements = statements;
+        }
+        self.in_function = outside;
+        copy
+    }
+
+    /// Whether a function, or one it calls, wants something of the kernel's context.
+    fn wants_context(&self, id: FunctionId) -> bool {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![id]);
+        let mut wants = false;
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            for overload in &self.pass.script.functions[id].overloads {
+                each_expression(&overload.body.statements, &mut |e| {
+                    wants |= self.belongs_to_the_kernel(e);
+                    if let ExprKind::Invoke { function, .. } = e.kind {
+                        open.push(function);
+                    }
+                });
+            }
+        }
+        wants
+    }
+
     /// Whether only the kernel handler can compute a value: it is of its context.
     fn belongs_to_the_kernel(&self, e: &Expr) -> bool {
         match &e.kind {
@@ -218,25 +279,28 @@ impl Tail<'_, '_> {
 
     /// Whether a value can be computed at the cut, before what the rest does, with the same result.
     fn can_hoist(&self, e: &Expr, conditional: bool) -> bool {
+        if self.in_function {
+            // Of the handler's context only what depends on nothing.
+            return matches!(&e.kind, ExprKind::Call { arguments, .. } if arguments.is_empty());
+        }
         match &e.kind {
             ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Context(_) => true,
             ExprKind::Read(place) => match &place.kind {
                 PlaceKind::Local(id) => !self.assigned.contains(id),
-                PlaceKind::Global(id) => !self.changed.contains(id),
+                PlaceKind::Global(id) => self.keeps(*id),
                 PlaceKind::Element(id, keys) => {
-                    !self.changed.contains(id)
-                        && keys.iter().all(|k| self.can_hoist(k, conditional))
+                    self.keeps(*id) && keys.iter().all(|k| self.can_hoist(k, conditional))
                 }
             },
             ExprKind::In { array, keys } => {
-                !self.changed.contains(array) && keys.iter().all(|k| self.can_hoist(k, conditional))
+                self.keeps(*array) && keys.iter().all(|k| self.can_hoist(k, conditional))
             }
             // May fail: only where the rest would fail as well.
             ExprKind::Load(load) => !conditional && self.can_hoist(&load.address, conditional),
             ExprKind::Call { builtin, arguments } => {
                 matches!(builtin.kernel, Kernel::Inline(_) | Kernel::Pure(_))
                     && arguments.iter().all(|a| self.can_hoist(a, conditional))
-                    && (arguments.is_empty() || !conditional)
+                    && (arguments.is_empty() || !conditional || !builtin.can_fail())
             }
             ExprKind::Unary { operand, .. } => self.can_hoist(operand, conditional),
             ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
@@ -244,6 +308,11 @@ impl Tail<'_, '_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether the kernel knows a global, and the rest of the handler does not change it.
+    fn keeps(&self, id: GlobalId) -> bool {
+        !self.changed.contains(&id) && !self.pass.userspace.globals.contains(&id)
     }
 
     fn hoist(&mut self, e: &mut Expr) {

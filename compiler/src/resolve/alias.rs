@@ -26,16 +26,13 @@ impl<'a> Resolver<'a> {
         if let Some(points) = braces::expand(point) {
             return points.iter().flat_map(|point| self.expand(point, depth)).collect();
         }
-        let mut aliases: Vec<&'a AliasDeclaration> = self
+        let aliases: Vec<&'a AliasDeclaration> = self
             .aliases
             .iter()
             .copied()
             .filter(|a| is_prefix(&a.alias.components, &point.components))
             .collect();
-        // `a.b.return` is meant when there is such an alias, not `.return` of what `a.b` stands for.
-        let all = aliases.clone();
-        aliases.retain(|a| !all.iter().any(|other| is_longer(other, a)));
-        let is_pattern = point.components.iter().any(|c| glob::is_pattern(&c.name.text));
+        let aliases = self.nearest(aliases, point);
         if aliases.is_empty() {
             return vec![Expanded { point: point.clone(), prologues: vec![], epilogues: vec![] }];
         }
@@ -46,6 +43,9 @@ impl<'a> Resolver<'a> {
             return vec![];
         }
         let mut found = vec![];
+        // Wildcards find what there is.
+        let optional =
+            point.optional || point.components.iter().any(|c| glob::is_pattern(&c.name.text));
         for alias in aliases {
             let suffix = &point.components[alias.alias.components.len()..];
             for target in &alias.points {
@@ -53,8 +53,7 @@ impl<'a> Resolver<'a> {
                 target.components.extend(suffix.iter().cloned());
                 // Errors are about what the user wrote.
                 target.span = point.span;
-                // Of the aliases a pattern stands for, some may not exist on this kernel.
-                target.optional |= point.optional || is_pattern;
+                target.optional |= optional;
                 for mut expanded in self.expand(&target, depth + 1) {
                     // What is nearer to the probe point runs first before, and last after the handler.
                     expanded.prologues.extend(alias.prologue.as_ref());
@@ -64,6 +63,25 @@ impl<'a> Resolver<'a> {
             }
         }
         found
+    }
+}
+
+impl<'a> Resolver<'a> {
+    /// Of the aliases at the start of a point those that name most of it; and by wildcards not those of
+    /// the library that lead to others found as well.
+    fn nearest(
+        &self,
+        aliases: Vec<&'a AliasDeclaration>,
+        point: &ProbePoint,
+    ) -> Vec<&'a AliasDeclaration> {
+        let longest = aliases.iter().map(|a| a.alias.components.len()).max().unwrap_or(0);
+        let has_wildcards = point.components.iter().any(|c| glob::is_pattern(&c.name.text));
+        let is_second = |a: &AliasDeclaration| {
+            self.is_library(a.span)
+                && a.points.iter().all(|p| is_prefix(&p.components, &point.components))
+        };
+        let near = aliases.into_iter().filter(|a| a.alias.components.len() == longest);
+        near.filter(|a| !(has_wildcards && is_second(a))).collect()
     }
 }
 
@@ -117,12 +135,6 @@ impl Resolver<'_> {
 
 fn starts_with(alias: &[&str], begin: &[Component]) -> bool {
     alias.len() >= begin.len() && alias.iter().zip(begin).all(|(a, b)| *a == b.name.text)
-}
-
-/// Whether the name of one alias goes on from that of another.
-fn is_longer(longer: &AliasDeclaration, alias: &AliasDeclaration) -> bool {
-    let (longer, alias) = (&longer.alias.components, &alias.alias.components);
-    longer.len() > alias.len() && is_prefix(alias, longer)
 }
 
 /// Whether an alias stands at the start of a point, whose components may hold wildcards.

@@ -13,9 +13,11 @@ mod context;
 mod entry;
 mod expression;
 mod function;
+mod given;
 mod global;
 mod inline;
 mod iteration;
+mod memory_print;
 mod pointer;
 mod pretty;
 mod print;
@@ -29,6 +31,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use alias::Expanded;
 use entry::EntryState;
 use function::Functions;
+use given::Given;
 use global::Globals;
 use pointer::{Owner, Pointees};
 pub(crate) use print::is_printer;
@@ -174,6 +177,8 @@ struct Scope<'p> {
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
     iterated: Vec<GlobalId>,
+    /// What names stand for that are no variables.
+    given: Given<'p>,
     /// What a handler of a return wants from the entry.
     entry: Option<EntryState>,
 }
@@ -191,6 +196,7 @@ impl<'p> Scope<'p> {
             substitution: inline::Substitution::default(),
             loops: 0,
             iterated: vec![],
+            given: Given::default(),
             entry: None,
         }
     }
@@ -284,7 +290,8 @@ impl<'a> Resolver<'a> {
                 let (body, at_entry) =
                     self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
-                let probe = Probe { point: resolved, span: point.span, body };
+                let written = crate::families::spell(point);
+                let probe = Probe { point: resolved, written, span: point.span, body };
                 let mut probes = vec![self.script.probes.push(probe)];
                 probes.extend(hidden);
                 shared.note(probes, std::mem::take(&mut self.uses));
@@ -321,7 +328,17 @@ impl<'a> Resolver<'a> {
         }
         let before = expanded.prologues.iter().copied();
         let after = expanded.epilogues.iter().copied();
-        for statement in before.chain([handler]).chain(after) {
+        let statements_after: Vec<&ast::Statement> =
+            [handler].into_iter().chain(after.clone()).collect();
+        let mut bodies = vec![];
+        for prologue in before {
+            if self.is_library(prologue.span) {
+                bodies.extend(scope.given.define(prologue, &statements_after));
+            } else {
+                bodies.push(prologue);
+            }
+        }
+        for statement in bodies.into_iter().chain(statements_after) {
             let reported = self.diagnostics.len();
             self.statement(&mut scope, statement, &mut statements);
             self.cite(reported, span, "for this probe point");
@@ -425,10 +442,6 @@ impl<'a> Resolver<'a> {
             }
             _ => {}
         }
-    }
-
-    fn unsupported(&mut self, span: Span, message: &str, help: &str) {
-        self.diagnostics.error(codes::UNSUPPORTED, span, message).help(help);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Resolver, Scope, counted};
 use crate::diagnostic::codes;
-use crate::format::{ConversionKind, Format, MAX_CONVERSIONS};
+use crate::format::{Format, MAX_CONVERSIONS};
 use crate::hir::Print;
 use crate::source::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, LiteralValue, Name};
@@ -106,7 +106,12 @@ impl Resolver<'_> {
             .iter()
             .map(|a| if plain { self.printed(scope, a) } else { self.expression(scope, a) })
             .collect();
-        let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        let mut arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        if let Some(whole) = format {
+            let (parts, values) = self.expand_memory(whole, arguments, name.span)?;
+            format = Some(parts);
+            arguments = values;
+        }
         Some(Print { format, delimiter, newline: printer.newline, arguments })
     }
 
@@ -127,15 +132,6 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        let is_memory = |kind| matches!(kind, ConversionKind::Memory | ConversionKind::MemoryHex);
-        if format.conversions().any(|c| is_memory(c.kind)) {
-            self.unsupported(
-                span,
-                "`%m` and `%M` are not supported yet",
-                "read the value first: `kernel_string`, `kernel_long` and their like",
-            );
-            return None;
-        }
         if format.conversions().count() > MAX_CONVERSIONS {
             self.diagnostics.error(
                 codes::FORMAT,

@@ -39,9 +39,11 @@ impl Shared {
         });
         let Some(same) = same else { return false };
         for &probe in &same.probes {
-            if let Attach::Function(known) = &mut script.probes[probe].point.attach {
+            let probe = &mut script.probes[probe];
+            if let Attach::Function(known) = &mut probe.point.attach {
                 known.targets.extend(new.targets.iter().cloned());
             }
+            probe.point.name.clone_from(&probe.written);
         }
         true
     }

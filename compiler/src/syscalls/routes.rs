@@ -84,12 +84,13 @@ pub fn add_dispatchers(script: &mut Script) {
         }
         let Some(&first) = group.numbered.values().flatten().next() else { continue };
         let body = script.new_body();
-        let Probe { span, point, .. } = &script.probes[first];
+        let Probe { span, point, written, .. } = &script.probes[first];
         let Attach::Syscall(of) = &point.attach else { continue };
         let of = SyscallPoint { number: None, root_of: Some(at), ..of.clone() };
         let attach = Attach::Syscall(of);
         let point = Point::new("system calls".to_string(), attach);
-        let probe = Probe { point, span: *span, body };
+        let written = written.clone();
+        let probe = Probe { point, written, span: *span, body };
         script.probes.push(probe);
     }
 }

@@ -15,6 +15,7 @@ use ntap_compiler::runtime_functions::NO_LIMIT;
 
 use super::BlockContext;
 use super::foreach::Loop;
+use super::text::escape;
 use super::values::{Key, Value, Word};
 use crate::sys::SysError;
 
@@ -69,7 +70,7 @@ fn write_word(word: &Word, out: &mut Vec<u8>) {
         Word::Long(number) => out.extend_from_slice(number.to_string().as_bytes()),
         Word::Text(text) => {
             out.push(b'"');
-            out.extend_from_slice(text.to_bytes());
+            out.extend_from_slice(&escape(text.to_bytes(), usize::MAX, false));
             out.push(b'"');
         }
     }

@@ -111,9 +111,10 @@ fn convert(spec: &Spec, argument: Argument<'_>, out: &mut Vec<u8>) {
         ConversionKind::Pointer => ("0x", format!("{unsigned:x}")),
         ConversionKind::Character => return character(spec, value as u8, alternate, out),
         ConversionKind::Binary => return binary(spec, value, out),
-        // Memory cannot be read from here: the address is shown instead.
-        ConversionKind::Memory | ConversionKind::MemoryHex => ("0x", format!("{unsigned:x}")),
-        ConversionKind::Text => ("", String::new()),
+        // The compiler puts numbers in place of memory.
+        ConversionKind::Memory | ConversionKind::MemoryHex | ConversionKind::Text => {
+            ("", String::new())
+        }
     };
     let mut digits = digits.into_bytes();
     if let Some(precision) = spec.precision {

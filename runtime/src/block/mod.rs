@@ -2,6 +2,7 @@
 
 mod arrays;
 mod date;
+mod decode;
 mod display;
 mod foreach;
 mod format;
@@ -54,12 +55,15 @@ pub struct State {
     pub exiting: bool,
     /// What `target()` gives.
     pub target: i64,
+    /// What is said about the probe point of the running block, by the numbers of `hir::HitText`.
+    pub hit_texts: Rc<[String]>,
     /// The arrays.
     pub arrays: Arrays,
     layout: Rc<Layout>,
     tables: Rc<Tables>,
     kernel: Rc<LiveKernel>,
-    symbols: UserSymbols,
+    /// Names of addresses of processes.
+    pub symbols: UserSymbols,
     raised: Option<RaisedError>,
     /// Strings that live until the block ends.
     texts: Vec<Rc<CStr>>,
@@ -105,7 +109,11 @@ impl BlockContext {
         shared: *mut u8,
         limits: Limits,
     ) -> Box<BlockContext> {
-        let literals: Vec<_> = tables.literals.iter().map(|t| literal(t, &limits)).collect();
+        let literals = tables.literals.iter().enumerate().map(|(at, text)| {
+            let whole = tables.whole.contains(&(at as u32));
+            if whole { values::c_string(text.as_bytes()) } else { literal(text, &limits) }
+        });
+        let literals: Vec<_> = literals.collect();
         let pointers: Vec<*const u8> = literals.iter().map(|l| l.as_ptr().cast()).collect();
         let mut cells = layout.cells.clone();
         let arrays = Arrays::new(&layout);
@@ -120,6 +128,7 @@ impl BlockContext {
                 output: vec![],
                 exiting: false,
                 target: 0,
+                hit_texts: Rc::new([]),
                 arrays,
                 layout,
                 tables,

@@ -12,7 +12,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,7 @@ pub struct LiveKernel {
     btf: OnceLock<Result<Btf, NoBtf>>,
     cpu_version: OnceLock<CpuVersion>,
     kallsyms: OnceLock<Kallsyms>,
+    traceable: OnceLock<Option<HashSet<String>>>,
     possible_cpus: OnceLock<usize>,
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
@@ -160,6 +161,16 @@ impl Facts for LiveKernel {
             }
         }
         Ok(())
+    }
+
+    fn is_traceable(&self, symbol: &str) -> Option<bool> {
+        let traceable = self.traceable.get_or_init(|| {
+            let text = sys::read_tracefs("available_filter_functions").ok()?;
+            // `name`, or `name [module]`.
+            let names = text.lines().filter_map(|line| line.split(' ').next());
+            Some(names.map(str::to_string).collect())
+        });
+        traceable.as_ref().map(|names| names.contains(symbol))
     }
 
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {

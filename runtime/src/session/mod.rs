@@ -11,6 +11,7 @@ mod kernel_half;
 mod losses;
 mod output;
 mod output_file;
+mod overload;
 mod timing;
 
 use std::collections::HashMap;
@@ -18,8 +19,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use cranelift_codegen::entity::EntityRef;
-use ntap_compiler::hir::{Attach, EventId, ProbeId, max_nesting};
-use ntap_compiler::layout::Storage;
+use ntap_compiler::builtins::User;
+use ntap_compiler::hir::{
+    Attach, EventId, ExprKind, HitText, Probe, ProbeId, Script, each_expression, max_nesting,
+};
+use ntap_compiler::layout::{Layout, Storage};
 use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::Role;
 use ntap_compiler::pipeline::{Analyzed, Compiled};
@@ -29,6 +33,7 @@ pub use errors::SessionError;
 pub use events::{interrupted_twice, monotonic_ns};
 pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
+pub use overload::DEFAULT_BUDGET_PERCENT;
 
 use crate::block::{BlockContext, RaisedError};
 use crate::kernel::LiveKernel;
@@ -39,6 +44,7 @@ use events::{Event, Events};
 use kernel_half::{KernelHalf, Record};
 use output::Output;
 use output_file::OutputFile;
+use overload::{Overload, Step};
 use timing::Timing;
 
 /// What a session is to do besides the script.
@@ -62,6 +68,8 @@ pub struct SessionOptions {
     pub output: Option<OutputFileOptions>,
     /// `-t`: say at the end how often each probe was hit, and how long its handler took.
     pub timing: bool,
+    /// Percent of the time of all CPUs that the handlers of one probe may take; nothing is paused without.
+    pub overload_percent: Option<u32>,
     /// `-F`: go on in the background once all probes are live.
     pub detach: bool,
 }
@@ -113,8 +121,12 @@ pub fn run(
     let mut context =
         BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
     context.state.target = i64::from(target_pid);
+    if asks_user_addresses(&script, &layout) {
+        context.state.symbols.follow();
+    }
     let mut session = Session {
         points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
+        hit_texts: script.probes.iter().map(|(id, p)| (id, hit_texts(p))).collect(),
         layout,
         native,
         context,
@@ -125,13 +137,14 @@ pub fn run(
         outcome: Outcome::default(),
         unsettled: false,
         timing: None,
+        overload: None,
         places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
         verbose: options.verbose,
         limits,
         shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
-    session.run_to_end(&mut target, watched, options)?;
+    session.run_to_end(&mut target, watched, &kernel, options)?;
     if let Some(target) = &mut target {
         session.outcome.command_status = target
             .try_wait()
@@ -143,9 +156,34 @@ pub fn run(
     Ok(session.outcome)
 }
 
+/// What blocks can ask about a probe point.
+fn hit_texts(probe: &Probe) -> Rc<[String]> {
+    HitText::ALL.iter().map(|&what| probe.hit_text(what, 0).to_string()).collect()
+}
+
+/// Whether a block asks for names of addresses of processes.
+fn asks_user_addresses(script: &Script, layout: &Layout) -> bool {
+    let mut asks = false;
+    let events = layout.events.values().map(|event| &event.body);
+    let probes = script.probes.values().map(|probe| &probe.body);
+    let overloads = script.functions.values().flat_map(|f| &f.overloads).map(|o| &o.body);
+    for body in events.chain(probes).chain(overloads) {
+        each_expression(&body.statements, &mut |e| {
+            if let ExprKind::Call { builtin, .. } = &e.kind
+                && let User::Runtime(function) = builtin.user
+            {
+                asks |= function.names_user_addresses();
+            }
+        });
+    }
+    asks
+}
+
 /// A running session.
 struct Session<'a> {
     points: HashMap<ProbeId, ntap_compiler::hir::Point>,
+    /// What blocks can ask about each probe point.
+    hit_texts: HashMap<ProbeId, Rc<[String]>>,
     layout: Rc<ntap_compiler::layout::Layout>,
     native: NativeCode,
     context: Box<BlockContext>,
@@ -159,6 +197,8 @@ struct Session<'a> {
     unsettled: bool,
     /// `-t`: what has been measured.
     timing: Option<Timing>,
+    /// The watch over what handlers cost.
+    overload: Option<Overload>,
     /// Where the probes stand in the script.
     places: Vec<(ProbeId, Span)>,
     verbose: bool,
@@ -187,6 +227,7 @@ impl Session<'_> {
         &mut self,
         target: &mut Option<TargetProcess>,
         watched: Option<std::os::fd::OwnedFd>,
+        kernel: &LiveKernel,
         options: &SessionOptions,
     ) -> Result<(), SessionError> {
         // From here on signals are events, so that an interrupt in a block waits for its end.
@@ -202,6 +243,11 @@ impl Session<'_> {
             if let Some(half) = &mut self.kernel_half {
                 half.attach(&self.points, &self.layout)?;
                 events.watch_records(half.ring_descriptor())?;
+                if let Some(percent) = options.overload_percent {
+                    let cpus = kernel.online_cpus().len() as u32;
+                    let overload = self.overload.insert(Overload::new(percent, cpus));
+                    events.watch_after(overload.first())?;
+                }
             }
             self.start_timers(&mut events, options)?;
             if let Some(target) = target {
@@ -276,6 +322,7 @@ impl Session<'_> {
                             self.run_block(Role::Probe(probe), None);
                         }
                     }
+                    Event::Watch => self.watch_overload(events)?,
                     Event::NextFile => self.output.next_file(),
                     Event::Interrupt | Event::TimeLimit | Event::TargetEnded => self.ending = true,
                 }
@@ -284,6 +331,36 @@ impl Session<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Looks at what handlers cost, and pauses those that cost too much.
+    fn watch_overload(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        let (Some(overload), Some(half)) = (&mut self.overload, &mut self.kernel_half) else {
+            return Ok(());
+        };
+        let after = match overload.look(half, &half.attached()) {
+            Step::Wait(after) => after,
+            Step::Pause(probes, after) => {
+                for (id, percent) in probes {
+                    half.detach_probe(id);
+                    let name = &self.points[&id].name;
+                    let seconds = after.as_secs();
+                    eprintln!(
+                        "WARNING: {name}: its handler took {percent} % of the time of all CPUs; it is paused \
+                         for {seconds} s (--overload)"
+                    );
+                }
+                after
+            }
+            Step::Resume(probes, after) => {
+                for id in probes {
+                    half.attach_probe(id, &self.points[&id])?;
+                }
+                after
+            }
+        };
+        events.watch_after(after)?;
         Ok(())
     }
 
@@ -317,6 +394,13 @@ impl Session<'_> {
                 eprintln!("WARNING: {line}");
             }
         }
+        for (id, times, total) in self.overload.iter_mut().flat_map(Overload::report) {
+            let name = &self.points[&id].name;
+            let seconds = total.as_secs_f64();
+            eprintln!(
+                "WARNING: {name}: paused {times} times, {seconds:.1} s in all: events of that time were not seen"
+            );
+        }
         if let Some(timing) = self.timing.take() {
             let probes: Vec<_> = self
                 .places
@@ -349,6 +433,7 @@ impl Session<'_> {
 
     /// Handles all records that are in the ring buffer.
     fn handle_records(&mut self) {
+        self.context.state.symbols.update();
         let Some(mut half) = self.kernel_half.take() else { return };
         let mut handled = 0u32;
         while let Some(record) = half.next_record() {
@@ -422,6 +507,14 @@ impl Session<'_> {
             Role::Probe(_) | Role::Function(_) => self.limits.actions_interruptible,
         };
         self.context.begin(payload, actions);
+        let probe = match role {
+            Role::Probe(probe) => Some(probe),
+            Role::Event(event) => Some(self.layout.events[event].probe),
+            Role::Function(_) => None,
+        };
+        if let Some(hit_texts) = probe.and_then(|probe| self.hit_texts.get(&probe)) {
+            self.context.state.hit_texts = hit_texts.clone();
+        }
         let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
         if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {

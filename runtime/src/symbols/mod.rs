@@ -1,21 +1,23 @@
 //! Addresses of processes: the file mapped there, and the symbol in it.
 //!
-//! What a process has mapped is read when one of its addresses is first asked about, and again when an
-//! address is in none of its mappings. Of a process that has ended what was known before is used.
+//! What processes map is followed while a script runs that asks; what they had mapped before is read when
+//! one of their addresses is first asked about. So processes that have ended are known, too.
+
+mod processes;
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ntap_compiler::program_file::ProgramFile;
 
 use crate::program_file;
+use processes::Processes;
 
 /// What is known of processes and the files they run.
 #[derive(Debug, Default)]
 pub struct UserSymbols {
-    processes: HashMap<u32, Vec<Mapped>>,
+    processes: Processes,
     files: HashMap<PathBuf, Option<Rc<File>>>,
 }
 
@@ -51,15 +53,8 @@ impl UserSymbols {
     /// The symbol at an address of a process; `None` where it has no file mapped as code, or has ended before it
     /// was known.
     pub fn lookup(&mut self, process: u32, address: u64) -> Option<UserSymbol> {
-        let known =
-            self.processes.get(&process).and_then(|maps| containing(maps, address)).cloned();
-        let mapped = match known {
-            Some(mapped) => mapped,
-            None => {
-                self.learn(process);
-                containing(self.processes.get(&process)?, address)?.clone()
-            }
-        };
+        self.processes.update();
+        let mapped = self.processes.find(process, address)?;
         let offset = address - mapped.start + mapped.offset;
         let path = mapped.path.display().to_string();
         let file = self.file(&mapped.path, process);
@@ -72,13 +67,14 @@ impl UserSymbols {
         })
     }
 
-    /// Reads what a process has mapped, if it is there.
-    pub fn learn(&mut self, process: u32) {
-        let Ok(text) = fs::read_to_string(format!("/proc/{process}/maps")) else { return };
-        let maps: Vec<Mapped> = text.lines().filter_map(mapped).collect();
-        if !maps.is_empty() {
-            self.processes.insert(process, maps);
-        }
+    /// Begins to follow what processes map.
+    pub fn follow(&mut self) {
+        self.processes.follow();
+    }
+
+    /// Takes in what processes have mapped, before there is too much of it.
+    pub fn update(&mut self) {
+        self.processes.update();
     }
 
     fn file(&mut self, path: &Path, process: u32) -> Option<Rc<File>> {
@@ -126,26 +122,4 @@ fn demangled(name: &str) -> String {
         return text;
     }
     name.to_string()
-}
-
-fn containing(maps: &[Mapped], address: u64) -> Option<&Mapped> {
-    maps.iter().find(|mapped| (mapped.start..mapped.end).contains(&address))
-}
-
-/// A line of /proc/PID/maps that is about code of a file.
-fn mapped(line: &str) -> Option<Mapped> {
-    let mut words = line.splitn(6, ' ');
-    let (start, end) = words.next()?.split_once('-')?;
-    let is_code = words.next()?.contains('x');
-    let offset = u64::from_str_radix(words.next()?, 16).ok()?;
-    let path = words.nth(2)?.trim();
-    if !is_code || !path.starts_with('/') {
-        return None;
-    }
-    Some(Mapped {
-        start: u64::from_str_radix(start, 16).ok()?,
-        end: u64::from_str_radix(end, 16).ok()?,
-        offset,
-        path: PathBuf::from(path.trim_end_matches(" (deleted)")),
-    })
 }

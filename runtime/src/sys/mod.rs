@@ -13,6 +13,7 @@ mod link;
 mod map;
 mod memory;
 mod perf_event;
+mod perf_records;
 mod process;
 mod program;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use map::{
 pub use memory::Mapping;
 pub(crate) use memory::lift_locked_memory_limit;
 pub use perf_event::{CountedEvent, CountsOf, PerfEvent, Rate, open_perf_event, set_program};
+pub use perf_records::{ProcessRecord, ProcessRecords};
 pub use process::{
     PollResult, kernel_release, membarrier_global, open_pidfd, poll_readable, run_shell,
 };

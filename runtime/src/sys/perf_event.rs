@@ -33,6 +33,12 @@ pub enum PerfEvent<'a> {
         /// When the function returns that begins there.
         returns: bool,
     },
+    /// What processes map as code, and when they begin, run another program and end: no program is called,
+    /// records are written (3.16).
+    Processes {
+        /// Of which.
+        of: CountsOf,
+    },
     /// Something that is counted.
     Counted {
         /// What.
@@ -138,6 +144,22 @@ pub fn open_perf_event(event: PerfEvent<'_>) -> Result<OwnedFd> {
             attributes.config2 = offset;
             attributes.period_or_frequency = 1;
             (ALL, 0, format!("{}:{offset:#x}", path.to_string_lossy()))
+        }
+        PerfEvent::Processes { of } => {
+            const DUMMY: u64 = 9;
+            const SAMPLE_TIME: u64 = 1 << 2;
+            // mmap, comm, task, sample_id_all, mmap2, comm_exec.
+            const RECORDS: u64 = 1 << 8 | 1 << 9 | 1 << 13 | 1 << 18 | 1 << 23 | 1 << 24;
+            attributes.event_type = TYPE_SOFTWARE;
+            attributes.config = DUMMY;
+            attributes.sample_type = SAMPLE_TIME;
+            attributes.flags = RECORDS;
+            match of {
+                CountsOf::Cpu(cpu) => (ALL, cpu as i32, format!("processes on CPU {cpu}")),
+                CountsOf::Thread(thread) => {
+                    (thread as libc::pid_t, ALL, format!("process {thread}"))
+                }
+            }
         }
         PerfEvent::Counted { event, rate, of } => {
             attributes.event_type = event.kind;

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types::I64};
 
 use super::KernelCode;
-use crate::hir::{Attach, MarkArgument, OnlyIn, Scalar};
+use crate::hir::{MarkArgument, Scalar};
 use crate::lower::{ErrorKind, ErrorSite, Helper, Operand, Text};
 use crate::registers::{self, Register};
 
@@ -179,41 +179,6 @@ impl KernelCode<'_, '_> {
         self.fail_if(IntCC::NotEqual, status, site);
         let from = self.emitter.slot_address(slot, 0);
         self.load_scalar(from, 0, scalar)
-    }
-
-    /// Leaves the handler in processes it is not meant for.
-    pub(super) fn test_process(&mut self) {
-        let Attach::Instruction(instruction) = &self.point.attach else { return };
-        let (found, expected) = match instruction.only_in {
-            OnlyIn::Anywhere => return,
-            OnlyIn::Process(pid) => {
-                let both = self.emitter.helper(Helper::GetCurrentPidTgid, &[]);
-                let process = self.high_half(both);
-                (process, i64::from(pid))
-            }
-            OnlyIn::Program { inode } => (self.program_inode(), inode as i64),
-        };
-        let go_on = self.emitter.block();
-        let is = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, found, expected);
-        self.emitter.builder.ins().brif(is, go_on, &[], self.exit, &[]);
-        self.emitter.switch_to(go_on);
-    }
-
-    /// The inode of the program that the current process runs; 0 when there is none.
-    fn program_inode(&mut self) -> Value {
-        let mut address = self.emitter.helper(Helper::GetCurrentTask, &[]);
-        for &offset in &self.program_path {
-            let slot = self.emitter.slot(8);
-            let to = self.emitter.slot_address(slot, 0);
-            let zero = self.emitter.constant(0);
-            self.emitter.store(zero, to, 0);
-            let size = self.emitter.constant(8);
-            let from = self.emitter.builder.ins().iadd_imm_s(address, i64::from(offset));
-            self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
-            let from = self.emitter.slot_address(slot, 0);
-            address = self.emitter.load(from, 0);
-        }
-        address
     }
 
     /// The value of a constant.

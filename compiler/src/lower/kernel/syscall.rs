@@ -66,7 +66,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// A word of the program's context.
-    fn context_word(&mut self, word: u32) -> Value {
+    pub(super) fn context_word(&mut self, word: u32) -> Value {
         // Access to the context may be rewritten by the verifier: not even `notrap`.
         let flags = MemFlagsData::new();
         self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32)
@@ -107,5 +107,22 @@ impl KernelCode<'_, '_> {
         let stay = self.emitter.block();
         self.emitter.builder.ins().brif(condition, to, &[], stay, &[]);
         self.emitter.switch_to(stay);
+    }
+
+    /// A number, or the most it may be; what is below 0 is large.
+    pub fn at_most(&mut self, value: Value, most: i64) -> Value {
+        let limit = self.emitter.constant(most);
+        let over = self.emitter.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, value, most);
+        let value = self.emitter.builder.ins().select(over, limit, value);
+        // Held here: the optimizer must not find the length and the test of it in two places.
+        let value = self.emitter.pin(value);
+        let mask = self.emitter.opaque(2 * most - 1);
+        self.emitter.builder.ins().band(value, mask)
+    }
+
+    /// 1 for 0, 0 for all else.
+    pub fn is_zero(&mut self, value: Value) -> Value {
+        let is = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, value, 0);
+        self.emitter.builder.ins().uextend(I64, is)
     }
 }

@@ -1,0 +1,149 @@
+//! `process.begin`, `process.end` and their like: moments in the lives of processes and threads, and all of
+//! their system calls.
+
+use super::{Argument::*, Family, Request};
+use crate::btf;
+use crate::diagnostic::{Diagnostics, codes};
+use crate::hir::{Attach, ContextSource, ContextVariable, Lifetime, Moment, OnlyIn, Point, Scalar};
+use crate::program_file::ProgramName;
+use crate::syscalls;
+
+/// The system calls that make processes and threads.
+const MAKERS: [&str; 4] = ["clone", "clone3", "fork", "vfork"];
+
+macro_rules! families {
+    ($(($argument:ident, $example:literal)),*) => {
+        &[$(
+            Family {
+                form: &[("process", $argument), ("begin", None)],
+                summary: "When a process begins: another made it, or it starts to run a program. Without a \
+                          name it is one of all processes, with `-c` or `-x` that process or one made by it.",
+                example: concat!("probe process", $example, ".begin ? { println(execname()) exit() } \
+                          probe begin { exit() }"),
+                resolve: |request, diagnostics| {
+                    moments(request, diagnostics, &[Moment::Exec, Moment::NewProcess])
+                },
+            },
+            Family {
+                form: &[("process", $argument), ("end", None)],
+                summary: "When a process ends.",
+                example: concat!("probe process", $example, ".end ? { println(execname()) exit() } \
+                          probe begin { exit() }"),
+                resolve: |request, diagnostics| {
+                    moments(request, diagnostics, &[Moment::ProcessEnd])
+                },
+            },
+            Family {
+                form: &[("process", $argument), ("thread", None), ("begin", None)],
+                summary: "When a further thread of a process begins.",
+                example: concat!("probe process", $example, ".thread.begin ? { println(tid()) exit() } \
+                          probe begin { exit() }"),
+                resolve: |request, diagnostics| moments(request, diagnostics, &[Moment::NewThread]),
+            },
+            Family {
+                form: &[("process", $argument), ("thread", None), ("end", None)],
+                summary: "When a thread ends that is not the first of its process.",
+                example: concat!("probe process", $example, ".thread.end ? { println(tid()) exit() } \
+                          probe begin { exit() }"),
+                resolve: |request, diagnostics| moments(request, diagnostics, &[Moment::ThreadEnd]),
+            },
+            Family {
+                form: &[("process", $argument), ("syscall", None)],
+                summary: "When a process makes a system call: `$syscall` is its number, `$arg1` to `$arg6` its \
+                          arguments.",
+                example: concat!("probe process", $example, ".syscall ? { println($syscall) exit() } \
+                          probe begin { exit() }"),
+                resolve: |request, diagnostics| moments(request, diagnostics, &[Moment::Call]),
+            },
+            Family {
+                form: &[("process", $argument), ("syscall", None), ("return", None)],
+                summary: "When a system call of a process returns: `$return` is the result, `$syscall` the \
+                          number.",
+                example: concat!("probe process", $example, ".syscall.return ? { println($return) exit() } \
+                          probe begin { exit() }"),
+                resolve: |request, diagnostics| {
+                    moments(request, diagnostics, &[Moment::CallReturn])
+                },
+            },
+        )*]
+    };
+}
+
+pub(super) const FAMILIES: &[Family] =
+    families![(Text, "(\"/bin/sh\")"), (Number, "(1)"), (None, "")];
+
+fn moments(request: &Request<'_>, diagnostics: &mut Diagnostics, moments: &[Moment]) -> Vec<Point> {
+    let span = request.point.span;
+    let only_in = match (request.text(0), request.number(0)) {
+        (Some((name, span)), _) => match request.facts.program_file(ProgramName::File(name)) {
+            Ok(program) => OnlyIn::Program { inode: program.inode },
+            Err(missing) => {
+                let diagnostic = diagnostics.error(codes::NO_PROGRAM, span, missing.reason);
+                if let Some(help) = missing.help {
+                    diagnostic.help(help);
+                }
+                return vec![];
+            }
+        },
+        (_, Some((pid, span))) => match u32::try_from(pid) {
+            Ok(pid) => OnlyIn::Process(pid),
+            Err(_) => {
+                let message = format!("there is no process {pid}");
+                diagnostics.error(codes::NO_PROGRAM, span, message);
+                return vec![];
+            }
+        },
+        _ => OnlyIn::Target,
+    };
+    let btf = match request.facts.btf() {
+        Ok(btf) => btf,
+        Err(missing) => {
+            diagnostics.error(codes::NO_BTF, span, format!("no kernel types: {missing}"));
+            return vec![];
+        }
+    };
+    let Some(table) = syscalls::table(request.facts.architecture()) else {
+        diagnostics.error(codes::UNSUPPORTED, span, "system calls of this architecture");
+        return vec![];
+    };
+    let makers: Vec<u32> =
+        MAKERS.iter().filter_map(|name| Some(table.find(name)?.number)).collect();
+    let mut points = vec![];
+    for &moment in moments {
+        let name = moment.tracepoint();
+        let Some(tracepoint) = btf::tracepoint(btf, name) else {
+            let message = format!("this kernel has no tracepoint {name}");
+            diagnostics.error(codes::UNKNOWN_TRACEPOINT, span, message);
+            return vec![];
+        };
+        let variable = |name: String, source| {
+            let value = Scalar { bytes: 8, signed: true };
+            ContextVariable { name, ty: 0, source, value, trusted: false }
+        };
+        let number = table.registers.number;
+        let context = match moment {
+            Moment::Call => {
+                let arguments =
+                    table.registers.arguments.iter().enumerate().map(|(at, &offset)| {
+                        variable(format!("arg{}", at + 1), ContextSource::Register(offset))
+                    });
+                let syscall = variable("syscall".to_string(), ContextSource::Word(1));
+                [syscall].into_iter().chain(arguments).collect()
+            }
+            Moment::CallReturn => vec![
+                variable("return".to_string(), ContextSource::Word(1)),
+                variable("syscall".to_string(), ContextSource::Register(number)),
+            ],
+            _ => vec![],
+        };
+        let attach = Attach::Lifetime(Lifetime {
+            moment,
+            only_in,
+            btf_typedef: tracepoint.typedef_id.0,
+            number_offset: number,
+            makers: makers.clone(),
+        });
+        points.push(Point { context, ..Point::new(request.spelling(), attach) });
+    }
+    points
+}

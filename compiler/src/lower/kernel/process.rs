@@ -1,0 +1,138 @@
+//! In which processes, and at which moments of their lives, a handler runs.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, Value};
+
+use super::KernelCode;
+use crate::hir::{Attach, Lifetime, Moment, OnlyIn, Scalar};
+use crate::layout::control;
+use crate::lower::Helper;
+
+/// How many generations of processes are looked back for the target.
+const GENERATIONS: usize = 8;
+
+impl KernelCode<'_, '_> {
+    /// Leaves the handler in processes, and at moments, it is not meant for.
+    pub(super) fn test_process(&mut self) {
+        let point = self.point;
+        let only_in = match &point.attach {
+            Attach::Instruction(instruction) => instruction.only_in,
+            Attach::Lifetime(lifetime) => {
+                self.test_moment(lifetime);
+                lifetime.only_in
+            }
+            _ => return,
+        };
+        let (found, expected) = match only_in {
+            OnlyIn::Anywhere => return,
+            OnlyIn::Target => return self.test_target(),
+            OnlyIn::Process(pid) => (self.current_process(), i64::from(pid)),
+            OnlyIn::Program { inode } => (self.program_inode(), inode as i64),
+        };
+        let is = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, found, expected);
+        self.only_if(is);
+    }
+
+    /// Leaves the handler unless the condition holds.
+    fn only_if(&mut self, condition: Value) {
+        let go_on = self.emitter.block();
+        self.emitter.builder.ins().brif(condition, go_on, &[], self.exit, &[]);
+        self.emitter.switch_to(go_on);
+    }
+
+    fn current_process(&mut self) -> Value {
+        let both = self.emitter.helper(Helper::GetCurrentPidTgid, &[]);
+        self.high_half(both)
+    }
+
+    fn test_moment(&mut self, lifetime: &Lifetime) {
+        let is_first = |k: &mut Self, code| {
+            let both = k.emitter.helper(Helper::GetCurrentPidTgid, &[]);
+            let (process, thread) = (k.high_half(both), k.low_half(both));
+            let is = k.emitter.builder.ins().icmp(code, process, thread);
+            k.only_if(is);
+        };
+        match lifetime.moment {
+            Moment::Exec | Moment::Call | Moment::CallReturn => {}
+            Moment::ThreadEnd => is_first(self, IntCC::NotEqual),
+            Moment::NewProcess | Moment::NewThread => {
+                let result = self.context_word(1);
+                let is = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, result, 0);
+                self.only_if(is);
+                let number = self.saved_register(lifetime.number_offset);
+                let made = self.emitter.block();
+                for &maker in &lifetime.makers {
+                    let other = self.emitter.block();
+                    let number = self.emitter.builder.ins().icmp_imm_s(
+                        IntCC::Equal,
+                        number,
+                        i64::from(maker),
+                    );
+                    self.emitter.builder.ins().brif(number, made, &[], other, &[]);
+                    self.emitter.switch_to(other);
+                }
+                self.emitter.jump(self.exit);
+                self.emitter.switch_to(made);
+                let code = match lifetime.moment {
+                    Moment::NewThread => IntCC::NotEqual,
+                    _ => IntCC::Equal,
+                };
+                is_first(self, code);
+            }
+            Moment::ProcessEnd => {
+                let task = self.emitter.helper(Helper::GetCurrentTask, &[]);
+                let signal = self.kernel_word(task, self.tasks.threads[0], 8);
+                let live = self.kernel_word(signal, self.tasks.threads[1], 4);
+                let none = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, live, 0);
+                self.only_if(none);
+            }
+        }
+    }
+
+    /// Goes on in the target and the processes it made, and theirs; everywhere when there is no target.
+    fn test_target(&mut self) {
+        let go_on = self.emitter.block();
+        let target = self.control_word(control::TARGET);
+        let look = self.emitter.block();
+        self.emitter.builder.ins().brif(target, look, &[], go_on, &[]);
+        self.emitter.switch_to(look);
+        let process = self.current_process();
+        let next = self.emitter.block();
+        let is = self.emitter.builder.ins().icmp(IntCC::Equal, process, target);
+        self.emitter.builder.ins().brif(is, go_on, &[], next, &[]);
+        self.emitter.switch_to(next);
+        let mut task = self.emitter.helper(Helper::GetCurrentTask, &[]);
+        for _ in 0..GENERATIONS {
+            task = self.kernel_word(task, self.tasks.parent, 8);
+            let process = self.kernel_word(task, self.tasks.process, 4);
+            let next = self.emitter.block();
+            let is = self.emitter.builder.ins().icmp(IntCC::Equal, process, target);
+            self.emitter.builder.ins().brif(is, go_on, &[], next, &[]);
+            self.emitter.switch_to(next);
+        }
+        self.emitter.jump(self.exit);
+        self.emitter.switch_to(go_on);
+    }
+
+    /// The inode of the program that the current process runs; 0 when there is none.
+    fn program_inode(&mut self) -> Value {
+        let mut address = self.emitter.helper(Helper::GetCurrentTask, &[]);
+        for offset in self.tasks.program {
+            address = self.kernel_word(address, offset, 8);
+        }
+        address
+    }
+
+    /// A number in the kernel's memory; 0 when it cannot be read.
+    fn kernel_word(&mut self, address: Value, offset: u32, bytes: u8) -> Value {
+        let slot = self.emitter.slot(8);
+        let to = self.emitter.slot_address(slot, 0);
+        let zero = self.emitter.constant(0);
+        self.emitter.store(zero, to, 0);
+        let size = self.emitter.constant(i64::from(bytes));
+        let from = self.emitter.builder.ins().iadd_imm_s(address, i64::from(offset));
+        self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
+        let from = self.emitter.slot_address(slot, 0);
+        self.load_scalar(from, 0, Scalar { bytes, signed: false })
+    }
+}

@@ -1,0 +1,127 @@
+//! What processes have mapped, from now on: also of those that end before anybody asks.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs;
+use std::path::PathBuf;
+
+use super::Mapped;
+use crate::kernel::LiveKernel;
+use crate::sys::{ProcessRecord, ProcessRecords};
+
+/// Of so many processes that have ended it is kept what they had mapped.
+const MOST_ENDED: usize = 4096;
+
+/// Processes and what they have mapped as code.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    maps: HashMap<u32, Vec<Mapped>>,
+    ended: VecDeque<u32>,
+    /// What the kernel tells, for each CPU.
+    records: Vec<ProcessRecords>,
+}
+
+impl Processes {
+    /// Begins to follow processes. Where the kernel does not allow it, those that live when they are asked about
+    /// are known all the same.
+    pub(super) fn follow(&mut self) {
+        self.records = LiveKernel::new()
+            .online_cpus()
+            .into_iter()
+            .filter_map(|cpu| ProcessRecords::open(cpu).ok())
+            .collect();
+    }
+
+    /// Takes in what has happened.
+    pub(super) fn update(&mut self) {
+        let mut records = vec![];
+        for ring in &mut self.records {
+            ring.read(&mut records);
+        }
+        // A process may have been on several CPUs.
+        records.sort_by_key(|(time, _)| *time);
+        for (_, record) in records {
+            self.take(record);
+        }
+    }
+
+    fn take(&mut self, record: ProcessRecord) {
+        match record {
+            ProcessRecord::Mapped { process, start, len, offset, path } => {
+                if !path.starts_with('/') {
+                    return;
+                }
+                if !self.maps.contains_key(&process) {
+                    self.learn(process);
+                }
+                let end = start.saturating_add(len);
+                let maps = self.maps.entry(process).or_default();
+                maps.retain(|mapped| mapped.end <= start || mapped.start >= end);
+                maps.push(Mapped { start, end, offset, path: PathBuf::from(path) });
+            }
+            ProcessRecord::Exec { process } => {
+                self.maps.insert(process, vec![]);
+            }
+            ProcessRecord::Fork { process, parent } => {
+                if process == parent {
+                    return;
+                }
+                if !self.maps.contains_key(&parent) {
+                    self.learn(parent);
+                }
+                if let Some(maps) = self.maps.get(&parent).cloned() {
+                    self.maps.insert(process, maps);
+                }
+            }
+            ProcessRecord::Exit { process } => {
+                self.ended.push_back(process);
+                if self.ended.len() > MOST_ENDED
+                    && let Some(oldest) = self.ended.pop_front()
+                    && !self.ended.contains(&oldest)
+                {
+                    self.maps.remove(&oldest);
+                }
+            }
+        }
+    }
+
+    /// The part of a file at an address of a process.
+    pub(super) fn find(&mut self, process: u32, address: u64) -> Option<Mapped> {
+        if let Some(mapped) = self.known(process, address) {
+            return Some(mapped);
+        }
+        self.learn(process);
+        self.known(process, address)
+    }
+
+    fn known(&self, process: u32, address: u64) -> Option<Mapped> {
+        let maps = self.maps.get(&process)?;
+        maps.iter().find(|mapped| (mapped.start..mapped.end).contains(&address)).cloned()
+    }
+
+    /// Reads what a process has mapped, if it is there.
+    fn learn(&mut self, process: u32) {
+        let Ok(text) = fs::read_to_string(format!("/proc/{process}/maps")) else { return };
+        let maps: Vec<Mapped> = text.lines().filter_map(mapped).collect();
+        if !maps.is_empty() {
+            self.maps.insert(process, maps);
+        }
+    }
+}
+
+/// A line of /proc/PID/maps that is about code of a file.
+fn mapped(line: &str) -> Option<Mapped> {
+    let mut words = line.splitn(6, ' ');
+    let (start, end) = words.next()?.split_once('-')?;
+    let is_code = words.next()?.contains('x');
+    let offset = u64::from_str_radix(words.next()?, 16).ok()?;
+    let path = words.nth(2)?.trim();
+    if !is_code || !path.starts_with('/') {
+        return None;
+    }
+    Some(Mapped {
+        start: u64::from_str_radix(start, 16).ok()?,
+        end: u64::from_str_radix(end, 16).ok()?,
+        offset,
+        path: PathBuf::from(path.trim_end_matches(" (deleted)")),
+    })
+}
