@@ -98,18 +98,23 @@ pub struct KernelCode<'a, 'f> {
     features: KernelFeatures,
     /// Statements that were not counted yet.
     uncounted: i64,
-    /// Counts statements; made when there are loops.
-    rounds: Option<Rounds>,
+    /// Where statements are counted; made when there are loops.
+    statements: Option<Room>,
+    /// The loops around the code, innermost last, where the verifier has to follow their rounds.
+    loops: Vec<LoopRounds>,
 }
 
-/// Where statements are counted: those of straight code need not be.
+/// How many rounds of a loop the verifier knows there to have been.
+///
+/// Statements are counted in memory, where the verifier does not follow the count: all that comes behind a
+/// loop looks the same to it after any number of rounds. That loops end it knows by `may_goto`, or where
+/// there is none by a count of the rounds of each loop, which it follows.
 #[derive(Clone, Copy)]
-enum Rounds {
-    /// In a variable: the verifier follows the count, and so knows that loops end.
-    Followed(Variable),
-    /// In memory, where the verifier does not follow it: all rounds look the same to it, and that loops
-    /// end it knows by `may_goto`.
-    Unfollowed(Room),
+struct LoopRounds {
+    /// The count.
+    rounds: Variable,
+    /// The most there can be before too many statements were run.
+    most: i64,
 }
 
 /// The handler of a `try`: its parameter is the site of the error.
@@ -156,12 +161,13 @@ pub(super) fn function(
         failure: None,
         handlers: vec![],
         caught_sites: vec![],
-        rounds: None,
+        statements: None,
+        loops: vec![],
         message: None,
         features,
         uncounted: 0,
     };
-    code.prologue(probe.span, &probe.body, types, features);
+    code.prologue(probe.span, &probe.body, types);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
     // A handler that looks its scratch memory up has some, even if it makes no use of it.
     let least = if code.scratch.is_some() { 8 } else { 0 };
@@ -186,7 +192,7 @@ pub(super) fn routines(
 }
 
 impl KernelCode<'_, '_> {
-    fn prologue(&mut self, span: Span, body: &Body, types: &Types, features: KernelFeatures) {
+    fn prologue(&mut self, span: Span, body: &Body, types: &Types) {
         let location = self.tables.locations.intern(span);
         self.emitter.locate(location);
         self.only_its_system_calls();
@@ -200,9 +206,7 @@ impl KernelCode<'_, '_> {
         let layout = self.layout;
         let functions = || layout.kernel_functions.values().flatten();
         let loops = uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements));
-        let unfollowed = loops && features.may_goto;
-        if unfollowed || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types))
-        {
+        if loops || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types)) {
             self.find_scratch();
         }
         let mut uses = vec![0usize; self.point.context.len()];
@@ -214,16 +218,10 @@ impl KernelCode<'_, '_> {
         }
         if loops {
             let zero = self.emitter.constant(0);
-            self.rounds = Some(if unfollowed {
-                let room = self.emitter.permanent_scratch(8);
-                let address = self.room_address(room, 0);
-                self.emitter.store(zero, address, 0);
-                Rounds::Unfollowed(room)
-            } else {
-                let rounds = self.emitter.builder.declare_var(I64);
-                self.emitter.builder.def_var(rounds, zero);
-                Rounds::Followed(rounds)
-            });
+            let room = self.emitter.permanent_scratch(8);
+            let address = self.room_address(room, 0);
+            self.emitter.store(zero, address, 0);
+            self.statements = Some(room);
         }
     }
 

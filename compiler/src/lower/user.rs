@@ -386,7 +386,11 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         self.uncounted = 0;
     }
 
-    fn forget(&mut self, _place: LocalPlace) {}
+    fn forget(&mut self, _place: LocalPlace, _in_condition: bool) {}
+
+    fn begin_loop(&mut self, _statements: usize) {}
+
+    fn end_loop(&mut self) {}
 
     fn divisor(&mut self, value: i64) -> Value {
         self.emitter.constant(value)
