@@ -96,6 +96,7 @@ fn run(
         output: options.output.clone(),
         detach: options.detach,
         timing: options.timing,
+        overload_percent: options.overload_percent,
     };
     let sources = compilation.into_sources();
     let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)

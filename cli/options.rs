@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use ntap_compiler::limits::{Limits, Setting};
-use ntap_runtime::session::{OutputFileOptions, Rotation};
+use ntap_runtime::session::{DEFAULT_BUDGET_PERCENT, OutputFileOptions, Rotation};
 
 use crate::emit::Stage;
 use crate::systemtap_options::SystemTapOptions;
@@ -46,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) detach: bool,
     /// `-t`.
     pub(crate) timing: bool,
+    /// `--overload`.
+    pub(crate) overload_percent: Option<u32>,
     color: Color,
 }
 
@@ -139,6 +141,10 @@ struct Run {
     #[arg(short = 't')]
     timing: bool,
 
+    /// Pause probes whose handlers take more of the time of all CPUs; 100: never
+    #[arg(long, value_name = "PERCENT", default_value_t = DEFAULT_BUDGET_PERCENT, value_parser = clap::value_parser!(u32).range(1..=100))]
+    overload: u32,
+
     /// Say what is done
     #[arg(short = 'v', action = clap::ArgAction::Count)]
     verbose: u8,
@@ -175,7 +181,7 @@ struct Run {
     #[arg(long)]
     suppress_handler_errors: bool,
 
-    /// Let handlers run as many statements as they like
+    /// Let handlers run as many statements as they like, and take as much time
     #[arg(long)]
     suppress_time_limits: bool,
 
@@ -337,6 +343,8 @@ impl Options {
                 .map(|path| OutputFileOptions { path, rotation: line.run.rotation }),
             detach: line.run.detach,
             timing: line.run.timing,
+            overload_percent: Some(line.run.overload)
+                .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
             color: line.run.color,
         };
         line.systemtap.check(options.verbose > 0);

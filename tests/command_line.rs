@@ -397,3 +397,23 @@ fn a_library_of_ones_own() {
     let output = ntap(&["-I", "/no/such/folder", "-e", "probe begin { exit() }"]);
     assert!(status(&output) == Some(1) && stderr(&output).contains("/no/such/folder"));
 }
+
+/// A handler that takes too much of the machine is detached for a while, and it is said for how long.
+#[test]
+fn handlers_that_take_too_much_are_paused() {
+    if !is_root() || !has_types() {
+        return println!("skipped: not root");
+    }
+    let script = "global n  probe kernel.trace(\"sys_enter\") { for (i = 0; i < 300; i++) n += i }";
+    let busy = "timeout 3 dd if=/dev/zero of=/dev/null bs=1";
+    let report = |overload: &str| {
+        let output = ntap(&["--overload", overload, "-c", busy, "-e", script]);
+        stderr(&output)
+    };
+    let paused = report("3");
+    let name = "WARNING: kernel.trace(\"sys_enter\"): ";
+    assert!(paused.contains(&format!("{name}its handler took ")), "{paused}");
+    assert!(paused.contains(&format!("{name}paused 1 times, ")), "{paused}");
+    let never = report("100");
+    assert!(!never.contains("paused"), "{never}");
+}

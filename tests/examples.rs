@@ -49,7 +49,9 @@ fn scripts_compile() {
 
 /// The examples of the catalogues with the name of their row.
 fn examples() -> Vec<(String, String)> {
-    let functions = builtins::all().map(|row| (format!("{}()", row.name), row.example.to_string()));
+    let functions = builtins::all()
+        .filter(|row| !row.is_internal())
+        .map(|row| (format!("{}()", row.name), row.example.to_string()));
     let points = families::all().map(|row| (families::form_text(row), row.example.to_string()));
     let library = documentation(Library::embedded()).into_iter();
     let library = library.map(|entry| (entry.name, entry.example));

@@ -13,8 +13,14 @@ const FIRST: u32 = 0x10_ff00;
 pub fn literal(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().filter_map(|&b| char::from_u32(FIRST + u32::from(b))));
+        for c in chunk.valid().chars() {
+            match stands_for(c) {
+                None => text.push(c),
+                // A character of the private plane is kept byte by byte, too.
+                Some(_) => text.extend(c.encode_utf8(&mut [0; 4]).bytes().filter_map(character)),
+            }
+        }
+        text.extend(chunk.invalid().iter().copied().filter_map(character));
     }
     text
 }
@@ -37,6 +43,11 @@ pub fn of(literal: &str) -> Cow<'_, [u8]> {
 /// How many bytes a literal has.
 pub fn length(literal: &str) -> u32 {
     literal.chars().map(|c| stands_for(c).map_or(c.len_utf8() as u32, |_| 1)).sum()
+}
+
+/// The character that stands for a byte.
+fn character(byte: u8) -> Option<char> {
+    char::from_u32(FIRST + u32::from(byte))
 }
 
 /// The byte that a character stands for.

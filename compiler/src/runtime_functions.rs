@@ -223,6 +223,20 @@ runtime_functions! {
     TextToken(text, delimiters);
     /// `strlen(text)`.
     TextLength(text);
+    /// `__name_of(value, names, otherwise)`.
+    NameOf(value, names, otherwise);
+    /// `__flags_of(value, names, none)`.
+    FlagsOf(value, names, none);
+    /// `__buffer_quoted(address, length, shown, can_read, words)`.
+    BufferQuoted(address, length, shown, can_read, a, b, c, d, e, f);
+    /// `__result(format, result, error)`.
+    ResultText(format, result, error);
+    /// `__address_of_socket(address, words, path)`.
+    SocketAddress(address, a, b, c, d, path);
+    /// `__ip_of(words)`.
+    SocketIp(a, b, c);
+    /// `__signal_set(mask, names)`.
+    SignalSet(mask, names);
     /// `tokenize(delimiters)`.
     TextNextToken(delimiters);
     /// The start of a text, or another when the text is the mark of one that cannot be read.

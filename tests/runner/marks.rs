@@ -50,10 +50,15 @@ std::arch::global_asm!(
 #[used]
 pub static WORKLOAD_GLOBAL: [u32; 2] = [77, 78];
 
+/// A semaphore on a page of the file of its own. Two segments may have their ends in one page of the file,
+/// which is mapped for each of them; the kernel writes to the first mapping it finds.
+#[repr(align(4096))]
+pub struct Semaphore(u16);
+
 /// How many watch the mark `watched`: written by the kernel.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".probes")]
-pub static mut WORKLOAD_WATCHED: u16 = 0;
+pub static mut WORKLOAD_WATCHED: Semaphore = Semaphore(0);
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn pass(count: u64) {
@@ -72,7 +77,7 @@ pub(crate) fn pass(count: u64) {
             "-2@({base:r},{index:r},2) -2@2({base:r}) 4@WORKLOAD_GLOBAL(%rip) 4@WORKLOAD_GLOBAL+4(%rip)",
             base = in(reg) numbers.as_ptr(), index = in(reg) 1_u64,);
         // SAFETY: a number that others may change.
-        if unsafe { (&raw const WORKLOAD_WATCHED).read_volatile() } != 0 {
+        if unsafe { (&raw const WORKLOAD_WATCHED.0).read_volatile() } != 0 {
             mark!("watched", "WORKLOAD_WATCHED", "",);
         }
     }

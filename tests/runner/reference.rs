@@ -49,7 +49,10 @@ fn builtin(page: &mut String, row: &Builtin) {
 
 /// What the library has of a kind: names with their sections.
 fn library(kind: EntryKind) -> Vec<(String, String)> {
-    let entries = documentation(Library::embedded()).into_iter().filter(|e| e.kind == kind);
+    let entries = documentation(Library::embedded()).into_iter().filter(|e| {
+        // Second names would be most of the page.
+        e.kind == kind && !e.summary.starts_with("As `")
+    });
     let with_section = entries.map(|entry| {
         let mut text = String::new();
         let head = entry.head.replacen(" (", "(", 1);

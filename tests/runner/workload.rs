@@ -23,6 +23,7 @@
 //! | `spin MS` | computes |
 //! | `steps N` | calls the function `workload_step(n, n * 10, "step")` for n = 1, 2, ... N; it returns `2 * n` |
 //! | `children N` | makes N processes, one after another, that make one getuid call and end |
+//! | `framed-threads T N` | has T threads call them, at once |
 //! | `framed N` | calls functions with frame pointers, the innermost `workload_framed_leaf` |
 //! | `nested N` | calls `workload_outer`, which calls `workload_middle`, which calls `workload_step` |
 //! | `marks N` | passes the marks of the provider `workload` for n = 1, 2, ... N: see `marks.rs` |
@@ -68,6 +69,14 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "spin" => spin(Duration::from_millis(number()?)),
             "touch" => touch(number()? as usize).map_err(|error| format!("touch: {error}"))?,
             "children" => children(number()?).map_err(|error| format!("children: {error}"))?,
+            "framed-threads" => {
+                let (threads, count) = (number()?, number()?);
+                std::thread::scope(|scope| {
+                    for _ in 0..threads {
+                        scope.spawn(move || steps::framed(count));
+                    }
+                });
+            }
             "framed" => steps::framed(number()?),
             "steps" => steps::steps(number()?),
             "nested" => steps::nested(number()?),

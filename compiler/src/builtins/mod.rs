@@ -6,6 +6,7 @@
 
 mod context;
 mod control;
+mod decode;
 mod indentation;
 mod memory;
 mod probe;
@@ -121,6 +122,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         registers::ROWS,
         time::ROWS,
         control::ROWS,
+        decode::ROWS,
         memory::ROWS,
         symbol::ROWS,
         stack::ROWS,
@@ -135,6 +137,16 @@ impl Builtin {
     /// Whether it is there for the library only.
     pub fn is_internal(&self) -> bool {
         self.name.starts_with("__")
+    }
+
+    /// Whether a call can raise an error.
+    pub fn can_fail(&self) -> bool {
+        self.raises() || matches!(self.user, User::WithSite(_))
+    }
+
+    /// Whether a call only reads something, which is the same each time, and never fails.
+    pub fn is_reading(&self) -> bool {
+        matches!(self.kernel, Kernel::Inline(_)) && !self.can_fail() && self.result == Kind::Long
     }
 }
 

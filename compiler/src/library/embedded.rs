@@ -14,13 +14,19 @@ macro_rules! files {
 files! {
     "ansi"
     "clock"
+    "constants"
+    "errno"
     "indent"
     "macros"
     "memory"
     "queue_stats"
+    "signal"
     "speculative"
     "stopwatch"
     "strings"
+    "syscall_any"
+    "syscall_text"
+    "syscalls"
     "task"
 }
 

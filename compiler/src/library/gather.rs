@@ -85,6 +85,7 @@ impl Gatherer<'_> {
             each_mention(item, &mut |mention| match mention {
                 Mention::Function(name) => self.function(&name.text, file),
                 Mention::Variable(name) => self.variable(name, file),
+                Mention::Changed(_) => {}
                 Mention::Point(point) => self.point(point),
             });
         }

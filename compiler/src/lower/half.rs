@@ -93,8 +93,13 @@ pub trait Half<'f> {
     /// and token are those an error cites.
     fn settle_count(&mut self, span: Span, near: &str);
 
-    /// A local is about to change in a loop: what is known of its value is of no use.
-    fn forget(&mut self, place: LocalPlace);
+    /// A local is about to change in a loop: what is known of its value is of no use, unless the loop's
+    /// condition asks for it.
+    fn forget(&mut self, place: LocalPlace, in_condition: bool);
+    /// A loop begins, with so many statements in its body.
+    fn begin_loop(&mut self, statements: usize);
+    /// The code of the innermost loop ends.
+    fn end_loop(&mut self);
 
     /// A constant divisor, which kernel code hides from the optimizer.
     fn divisor(&mut self, value: i64) -> Value;

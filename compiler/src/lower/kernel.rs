@@ -34,8 +34,10 @@ use super::{
 };
 use crate::backend::names;
 use crate::facts::Architecture;
-use crate::hir::{Body, Comparison, Expr, ExprKind, Point, ProbeId, Script, StmtKind};
-use crate::layout::{Layout, control};
+use crate::hir::{
+    Body, Comparison, Expr, ExprKind, GlobalId, Place, PlaceKind, Point, ProbeId, Script, StmtKind,
+};
+use crate::layout::{Layout, control, counters};
 use crate::source::Span;
 use crate::types::{Type, Types};
 
@@ -61,6 +63,9 @@ pub mod variables {
 /// The index of the ring buffer map.
 pub(crate) const RING_BUFFER: u32 = 0;
 
+/// How many threads on one CPU can be in the same handler of a process at a time.
+pub const SCRATCH_CLAIMS: u32 = 4;
+
 /// A kernel handler under construction.
 pub struct KernelCode<'a, 'f> {
     /// The function.
@@ -85,6 +90,8 @@ pub struct KernelCode<'a, 'f> {
     call_span: Span,
     /// The scratch memory, when the handler has any.
     scratch: Option<Value>,
+    /// The scratch memory that has to be given back, and where the handler is left without.
+    claimed: Option<(Value, Block)>,
     /// Reports the error whose site is its parameter; made when first needed.
     failure: Option<Block>,
     /// Where errors lead, innermost `try` last.
@@ -96,18 +103,23 @@ pub struct KernelCode<'a, 'f> {
     features: KernelFeatures,
     /// Statements that were not counted yet.
     uncounted: i64,
-    /// Counts statements; made when there are loops.
-    rounds: Option<Rounds>,
+    /// Where statements are counted; made when there are loops.
+    statements: Option<Room>,
+    /// The loops around the code, innermost last, where the verifier has to follow their rounds.
+    loops: Vec<LoopRounds>,
 }
 
-/// Where statements are counted: those of straight code need not be.
+/// How many rounds of a loop the verifier knows there to have been.
+///
+/// Statements are counted in memory, where the verifier does not follow the count: all that comes behind a
+/// loop looks the same to it after any number of rounds. That loops end it knows by `may_goto`, or where
+/// there is none by a count of the rounds of each loop, which it follows.
 #[derive(Clone, Copy)]
-enum Rounds {
-    /// In a variable: the verifier follows the count, and so knows that loops end.
-    Followed(Variable),
-    /// In memory, where the verifier does not follow it: all rounds look the same to it, and that loops
-    /// end it knows by `may_goto`.
-    Unfollowed(Room),
+struct LoopRounds {
+    /// The count.
+    rounds: Variable,
+    /// The most there can be before too many statements were run.
+    most: i64,
 }
 
 /// The handler of a `try`: its parameter is the site of the error.
@@ -151,15 +163,17 @@ pub(super) fn function(
         exit,
         call_span: probe.span,
         scratch: None,
+        claimed: None,
         failure: None,
         handlers: vec![],
         caught_sites: vec![],
-        rounds: None,
+        statements: None,
+        loops: vec![],
         message: None,
         features,
         uncounted: 0,
     };
-    code.prologue(probe.span, &probe.body, types, features);
+    code.prologue(probe.span, &probe.body, types);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
     // A handler that looks its scratch memory up has some, even if it makes no use of it.
     let least = if code.scratch.is_some() { 8 } else { 0 };
@@ -184,7 +198,7 @@ pub(super) fn routines(
 }
 
 impl KernelCode<'_, '_> {
-    fn prologue(&mut self, span: Span, body: &Body, types: &Types, features: KernelFeatures) {
+    fn prologue(&mut self, span: Span, body: &Body, types: &Types) {
         let location = self.tables.locations.intern(span);
         self.emitter.locate(location);
         self.only_its_system_calls();
@@ -198,9 +212,7 @@ impl KernelCode<'_, '_> {
         let layout = self.layout;
         let functions = || layout.kernel_functions.values().flatten();
         let loops = uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements));
-        let unfollowed = loops && features.may_goto;
-        if unfollowed || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types))
-        {
+        if loops || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types)) {
             self.find_scratch();
         }
         let mut uses = vec![0usize; self.point.context.len()];
@@ -212,16 +224,10 @@ impl KernelCode<'_, '_> {
         }
         if loops {
             let zero = self.emitter.constant(0);
-            self.rounds = Some(if unfollowed {
-                let room = self.emitter.permanent_scratch(8);
-                let address = self.room_address(room, 0);
-                self.emitter.store(zero, address, 0);
-                Rounds::Unfollowed(room)
-            } else {
-                let rounds = self.emitter.builder.declare_var(I64);
-                self.emitter.builder.def_var(rounds, zero);
-                Rounds::Followed(rounds)
-            });
+            let room = self.emitter.permanent_scratch(8);
+            let address = self.room_address(room, 0);
+            self.emitter.store(zero, address, 0);
+            self.statements = Some(room);
         }
     }
 
@@ -245,6 +251,9 @@ impl KernelCode<'_, '_> {
     /// Looks up the handler's scratch memory: an element of its own in a per-CPU array. A handler is not
     /// entered again while it runs on a CPU, so nobody else uses it.
     fn find_scratch(&mut self) {
+        if self.point.attach.in_process() {
+            return self.claim_scratch();
+        }
         let key = self.emitter.permanent_slot(8);
         let key = self.emitter.slot_address(key, 0);
         let index = self.emitter.constant(i64::from(self.layout.scratch_slot(self.probe)));
@@ -255,6 +264,50 @@ impl KernelCode<'_, '_> {
         self.emitter.builder.ins().brif(scratch, found, &[], self.exit, &[]);
         self.emitter.switch_to(found);
         self.scratch = Some(scratch);
+    }
+
+    /// Takes an element of the scratch map for as long as the handler runs. A handler that runs in a process may be
+    /// interrupted, and entered by another thread on the same CPU: each element begins with a word that says how
+    /// many want it, and there are some for each probe. A hit that finds none is counted.
+    fn claim_scratch(&mut self) {
+        let outer = self.exit;
+        let claimed = self.emitter.block();
+        let scratch = self.emitter.builder.append_block_param(claimed, I64);
+        let key = self.emitter.permanent_slot(8);
+        for level in 0..SCRATCH_CLAIMS {
+            let slot = self.layout.scratch_slot(self.probe) + level * self.layout.scratch_slots();
+            let index = self.emitter.constant(i64::from(slot));
+            let address = self.emitter.slot_address(key, 0);
+            self.emitter.store(index, address, 0);
+            let map = self.emitter.map(self.layout.scratch_map);
+            let element = self.emitter.helper(Helper::MapLookupElem, &[map, address]);
+            let (found, busy) = (self.emitter.block(), self.emitter.block());
+            self.emitter.builder.ins().brif(element, found, &[], outer, &[]);
+            self.emitter.switch_to(found);
+            let one = self.emitter.constant(1);
+            let before = self.emitter.fetch_add(element, one);
+            self.emitter.builder.ins().brif(before, busy, &[], claimed, &[element.into()]);
+            self.emitter.switch_to(busy);
+            let back = self.emitter.constant(-1);
+            self.emitter.fetch_add(element, back);
+        }
+        self.count(counters::SKIPPED);
+        self.emitter.jump(outer);
+        self.emitter.switch_to(claimed);
+        // The word of the claim.
+        self.emitter.permanent_scratch(8);
+        self.scratch = Some(scratch);
+        self.claimed = Some((scratch, outer));
+        self.exit = self.emitter.block();
+    }
+
+    /// Gives back what was claimed; goes on where the handler is left.
+    fn give_back_scratch(&mut self) {
+        let Some((scratch, outer)) = self.claimed else { return };
+        let back = self.emitter.constant(-1);
+        self.emitter.fetch_add(scratch, back);
+        self.emitter.jump(outer);
+        self.emitter.switch_to(outer);
     }
 
     /// Room for a temporary.
@@ -313,13 +366,26 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
     let long = |ty: Type| matches!(ty, Type::Text(width) if width > 16);
     let used = crate::hir::used_locals(&body.statements);
     let mut found = used.into_iter().any(|id| long(types.locals[body.id][id]));
+    // A short key takes as much room as the longest.
+    let keyed = |id: GlobalId| types.globals[id].keys.iter().any(|&key| long(key));
+    let place = |place: &Place| matches!(place.kind, PlaceKind::Element(id, _) if keyed(id));
     crate::hir::each_expression(&body.statements, &mut |e| {
         found |= long(types.expressions[e.id])
             || match &e.kind {
                 ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
+                ExprKind::Read(target) => place(target),
+                ExprKind::Assign { target, .. } | ExprKind::Increment { target, .. } => {
+                    place(target)
+                }
+                ExprKind::In { array, .. } => keyed(*array),
                 ExprKind::Call { builtin, .. } => builtin.raises(),
                 _ => false,
             };
+    });
+    crate::hir::each_statement(&body.statements, &mut |s| {
+        if let StmtKind::Record { target, .. } | StmtKind::Delete(target) = &s.kind {
+            found |= place(target);
+        }
     });
     found
 }

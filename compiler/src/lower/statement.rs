@@ -1,8 +1,10 @@
 //! Statements: control flow, the same for both halves.
 
+use std::collections::BTreeSet;
+
 use super::expression::{compared, mask};
 use super::{ErrorKind, ErrorSite, Half, Leaving, LoopTargets, Lower, Operand};
-use crate::hir::{Foreach, Place, PlaceKind, Stmt, StmtKind, assigned_locals};
+use crate::hir::{ExprKind, Foreach, Place, PlaceKind, Stmt, StmtKind, assigned_locals, each_part};
 use crate::layout::{ArrayId, Storage};
 
 impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
@@ -69,11 +71,20 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 let (next, end) = (e.block(), e.block());
                 e.jump(preheader);
                 e.switch_to(preheader);
+                let mut asked = BTreeSet::new();
+                if let Some(condition) = condition {
+                    each_part(condition, &mut |e| {
+                        if let ExprKind::Read(Place { kind: PlaceKind::Local(id), .. }) = e.kind {
+                            asked.insert(id);
+                        }
+                    });
+                }
                 for id in assigned_locals(std::slice::from_ref(statement)) {
                     if let Some(place) = self.locals[id] {
-                        self.half.forget(place);
+                        self.half.forget(place, asked.contains(&id));
                     }
                 }
+                self.half.begin_loop(body.len());
                 let e = self.half.emitter();
                 e.jump(head);
                 e.switch_to(head);
@@ -97,6 +108,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                     self.expression(step);
                 }
                 self.half.emitter().jump(head);
+                self.half.end_loop();
                 self.half.emitter().switch_to(end);
             }
             StmtKind::Foreach(foreach) => self.foreach(foreach),

@@ -1,7 +1,7 @@
 //! The tables that compiled code refers to by index: string literals, print sites, error sites,
 //! source locations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Locations, RoutineUse};
 use crate::format::Format;
@@ -13,6 +13,8 @@ pub struct Tables {
     /// The string literals of user blocks; the first is empty.
     pub literals: Vec<String>,
     literal_index: HashMap<String, u32>,
+    /// The literals that are tables of names, which the longest length of strings does not apply to.
+    pub whole: BTreeSet<u32>,
     /// The printing statements and expressions of user blocks.
     pub prints: Vec<PrintSite>,
     /// The regular expressions of user blocks.
@@ -32,6 +34,7 @@ impl Default for Tables {
         Tables {
             literals: vec![String::new()],
             literal_index: HashMap::from([(String::new(), 0)]),
+            whole: BTreeSet::new(),
             prints: vec![],
             regexes: vec![],
             errors: vec![],

@@ -386,7 +386,11 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         self.uncounted = 0;
     }
 
-    fn forget(&mut self, _place: LocalPlace) {}
+    fn forget(&mut self, _place: LocalPlace, _in_condition: bool) {}
+
+    fn begin_loop(&mut self, _statements: usize) {}
+
+    fn end_loop(&mut self) {}
 
     fn divisor(&mut self, value: i64) -> Value {
         self.emitter.constant(value)
@@ -421,6 +425,14 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     }
 
     fn builtin(&mut self, builtin: &'static Builtin, arguments: &[Operand], span: Span) -> Operand {
+        if builtin.is_internal() {
+            for argument in arguments {
+                if let Operand::Text(Text::Literal(table)) = argument {
+                    let index = self.tables.literal(table);
+                    self.tables.whole.insert(index);
+                }
+            }
+        }
         let mut words: Vec<Value> = arguments.iter().map(|a| self.word(a)).collect();
         let result = match builtin.user {
             User::Runtime(function) => self.call(function, &words),

@@ -300,7 +300,7 @@ impl Tail<'_, '_> {
             ExprKind::Call { builtin, arguments } => {
                 matches!(builtin.kernel, Kernel::Inline(_) | Kernel::Pure(_))
                     && arguments.iter().all(|a| self.can_hoist(a, conditional))
-                    && (arguments.is_empty() || !conditional)
+                    && (arguments.is_empty() || !conditional || !builtin.can_fail())
             }
             ExprKind::Unary { operand, .. } => self.can_hoist(operand, conditional),
             ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {

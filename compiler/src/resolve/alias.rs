@@ -32,6 +32,7 @@ impl<'a> Resolver<'a> {
             .copied()
             .filter(|a| is_prefix(&a.alias.components, &point.components))
             .collect();
+        let aliases = self.nearest(aliases, point);
         if aliases.is_empty() {
             return vec![Expanded { point: point.clone(), prologues: vec![], epilogues: vec![] }];
         }
@@ -42,6 +43,9 @@ impl<'a> Resolver<'a> {
             return vec![];
         }
         let mut found = vec![];
+        // Wildcards find what there is.
+        let optional =
+            point.optional || point.components.iter().any(|c| glob::is_pattern(&c.name.text));
         for alias in aliases {
             let suffix = &point.components[alias.alias.components.len()..];
             for target in &alias.points {
@@ -49,7 +53,7 @@ impl<'a> Resolver<'a> {
                 target.components.extend(suffix.iter().cloned());
                 // Errors are about what the user wrote.
                 target.span = point.span;
-                target.optional |= point.optional;
+                target.optional |= optional;
                 for mut expanded in self.expand(&target, depth + 1) {
                     // What is nearer to the probe point runs first before, and last after the handler.
                     expanded.prologues.extend(alias.prologue.as_ref());
@@ -59,6 +63,25 @@ impl<'a> Resolver<'a> {
             }
         }
         found
+    }
+}
+
+impl<'a> Resolver<'a> {
+    /// Of the aliases at the start of a point those that name most of it; and by wildcards not those of
+    /// the library that lead to others found as well.
+    fn nearest(
+        &self,
+        aliases: Vec<&'a AliasDeclaration>,
+        point: &ProbePoint,
+    ) -> Vec<&'a AliasDeclaration> {
+        let longest = aliases.iter().map(|a| a.alias.components.len()).max().unwrap_or(0);
+        let has_wildcards = point.components.iter().any(|c| glob::is_pattern(&c.name.text));
+        let is_second = |a: &AliasDeclaration| {
+            self.is_library(a.span)
+                && a.points.iter().all(|p| is_prefix(&p.components, &point.components))
+        };
+        let near = aliases.into_iter().filter(|a| a.alias.components.len() == longest);
+        near.filter(|a| !(has_wildcards && is_second(a))).collect()
     }
 }
 

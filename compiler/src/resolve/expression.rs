@@ -52,6 +52,11 @@ impl Resolver<'_> {
         expression: &Expression,
     ) -> Option<Expr> {
         let span = expression.span;
+        if let ExpressionKind::Variable(name) = &expression.kind
+            && let Some(given) = self.given(scope, name)
+        {
+            return given;
+        }
         let kind = match &expression.kind {
             ExpressionKind::Literal(LiteralValue::Number(n)) => ExprKind::Number(*n),
             ExpressionKind::Literal(LiteralValue::String(s)) => ExprKind::Text(s.clone()),

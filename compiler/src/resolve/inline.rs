@@ -76,6 +76,13 @@ fn is_plain(e: &Expr) -> bool {
         ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Context(_) => true,
         ExprKind::Read(place) => matches!(place.kind, PlaceKind::Local(_)),
         ExprKind::Load(load) => is_plain(&load.address),
+        ExprKind::Unary { operand, .. } => is_plain(operand),
+        ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
+            is_plain(left) && is_plain(right)
+        }
+        ExprKind::Call { builtin, arguments } => {
+            builtin.is_internal() && builtin.is_reading() && arguments.iter().all(is_plain)
+        }
         _ => false,
     }
 }

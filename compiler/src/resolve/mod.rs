@@ -13,6 +13,7 @@ mod context;
 mod entry;
 mod expression;
 mod function;
+mod given;
 mod global;
 mod inline;
 mod iteration;
@@ -30,6 +31,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use alias::Expanded;
 use entry::EntryState;
 use function::Functions;
+use given::Given;
 use global::Globals;
 use pointer::{Owner, Pointees};
 pub(crate) use print::is_printer;
@@ -175,6 +177,8 @@ struct Scope<'p> {
     loops: usize,
     /// The arrays the surrounding `foreach` loops run over.
     iterated: Vec<GlobalId>,
+    /// What names stand for that are no variables.
+    given: Given<'p>,
     /// What a handler of a return wants from the entry.
     entry: Option<EntryState>,
 }
@@ -192,6 +196,7 @@ impl<'p> Scope<'p> {
             substitution: inline::Substitution::default(),
             loops: 0,
             iterated: vec![],
+            given: Given::default(),
             entry: None,
         }
     }
@@ -323,7 +328,17 @@ impl<'a> Resolver<'a> {
         }
         let before = expanded.prologues.iter().copied();
         let after = expanded.epilogues.iter().copied();
-        for statement in before.chain([handler]).chain(after) {
+        let statements_after: Vec<&ast::Statement> =
+            [handler].into_iter().chain(after.clone()).collect();
+        let mut bodies = vec![];
+        for prologue in before {
+            if self.is_library(prologue.span) {
+                bodies.extend(scope.given.define(prologue, &statements_after));
+            } else {
+                bodies.push(prologue);
+            }
+        }
+        for statement in bodies.into_iter().chain(statements_after) {
             let reported = self.diagnostics.len();
             self.statement(&mut scope, statement, &mut statements);
             self.cite(reported, span, "for this probe point");

@@ -12,6 +12,8 @@ pub enum Mention<'a> {
     Function(&'a Name),
     /// A variable or array.
     Variable(&'a str),
+    /// A variable that is changed.
+    Changed(&'a str),
     /// A probe point that may be an alias.
     Point(&'a ProbePoint),
 }
@@ -54,6 +56,18 @@ pub fn has_next(statement: &Statement) -> bool {
     }
 }
 
+/// Calls `f` with every name a statement mentions.
+pub fn each_mention_of<'a>(body: &'a Statement, f: &mut dyn FnMut(Mention<'a>)) {
+    statement(body, f);
+}
+
+/// Calls `f` with the variable that is changed.
+fn changed<'a>(target: &'a Expression, f: &mut dyn FnMut(Mention<'a>)) {
+    if let ExpressionKind::Variable(name) = &target.kind {
+        f(Mention::Changed(name));
+    }
+}
+
 fn points<'a>(points: &'a [ProbePoint], f: &mut dyn FnMut(Mention<'a>)) {
     for point in points {
         f(Mention::Point(point));
@@ -71,9 +85,9 @@ fn statement<'a>(statement_: &'a Statement, f: &mut dyn FnMut(Mention<'a>)) {
         | StatementKind::Next
         | StatementKind::Return(None) => {}
         StatementKind::Block(statements) => statements.iter().for_each(|s| statement(s, f)),
-        StatementKind::Expression(e)
-        | StatementKind::Return(Some(e))
-        | StatementKind::Delete(e) => {
+        StatementKind::Expression(e) | StatementKind::Return(Some(e)) => expression(e, f),
+        StatementKind::Delete(e) => {
+            changed(e, f);
             expression(e, f);
         }
         StatementKind::If { condition, then, otherwise } => {
@@ -90,6 +104,8 @@ fn statement<'a>(statement_: &'a Statement, f: &mut dyn FnMut(Mention<'a>)) {
             statement(body, f);
         }
         StatementKind::Foreach(foreach) => {
+            let names = foreach.keys.iter().chain(&foreach.value);
+            names.for_each(|(name, _)| f(Mention::Changed(&name.text)));
             match &foreach.over {
                 ForeachOver::Array { array, slice, .. } => {
                     f(Mention::Variable(&array.text));
@@ -100,7 +116,8 @@ fn statement<'a>(statement_: &'a Statement, f: &mut dyn FnMut(Mention<'a>)) {
             foreach.limit.iter().for_each(|e| expression(e, f));
             statement(&foreach.body, f);
         }
-        StatementKind::Try { body, handler, .. } => {
+        StatementKind::Try { body, variable, handler } => {
+            variable.iter().for_each(|name| f(Mention::Changed(&name.text)));
             statement(body, f);
             statement(handler, f);
         }
@@ -133,14 +150,21 @@ fn expression<'a>(e: &'a Expression, f: &mut dyn FnMut(Mention<'a>)) {
         }
         ExpressionKind::AddressOf(operand)
         | ExpressionKind::Unary { operand, .. }
-        | ExpressionKind::Increment { target: operand, .. }
         | ExpressionKind::Defined(operand)
         | ExpressionKind::ProbeWrite(operand)
         | ExpressionKind::Entry(operand)
         | ExpressionKind::Match { text: operand, .. }
         | ExpressionKind::Cast { value: operand, .. } => expression(operand, f),
-        ExpressionKind::Binary { left, right, .. }
-        | ExpressionKind::Assign { target: left, value: right, .. } => {
+        ExpressionKind::Increment { target, .. } => {
+            changed(target, f);
+            expression(target, f);
+        }
+        ExpressionKind::Assign { target, value, .. } => {
+            changed(target, f);
+            expression(target, f);
+            expression(value, f);
+        }
+        ExpressionKind::Binary { left, right, .. } => {
             expression(left, f);
             expression(right, f);
         }

@@ -20,7 +20,7 @@ use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
-use super::{BlockContext, date, histogram, memory, services, text};
+use super::{BlockContext, date, decode, histogram, memory, services, text};
 use crate::sys::SysError;
 
 /// Bytes of stack the calls of a block may take; the main thread has 8 MiB.
@@ -109,6 +109,13 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TextEscape => text_escape as *const u8,
         F::TextToken => text_token as *const u8,
         F::TextLength => text_length as *const u8,
+        F::NameOf => decode::entry::name_of as *const u8,
+        F::FlagsOf => decode::entry::flags_of as *const u8,
+        F::BufferQuoted => decode::entry::buffer_quoted as *const u8,
+        F::ResultText => decode::entry::result_text as *const u8,
+        F::SocketAddress => decode::entry::socket_address as *const u8,
+        F::SocketIp => decode::entry::socket_ip as *const u8,
+        F::SignalSet => decode::entry::signal_set as *const u8,
         F::TextNextToken => text_next_token as *const u8,
         F::TextPartOr => text_part_or as *const u8,
         F::TextQuotedOr => text_quoted_or as *const u8,

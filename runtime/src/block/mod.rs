@@ -2,6 +2,7 @@
 
 mod arrays;
 mod date;
+mod decode;
 mod display;
 mod foreach;
 mod format;
@@ -108,7 +109,11 @@ impl BlockContext {
         shared: *mut u8,
         limits: Limits,
     ) -> Box<BlockContext> {
-        let literals: Vec<_> = tables.literals.iter().map(|t| literal(t, &limits)).collect();
+        let literals = tables.literals.iter().enumerate().map(|(at, text)| {
+            let whole = tables.whole.contains(&(at as u32));
+            if whole { values::c_string(text.as_bytes()) } else { literal(text, &limits) }
+        });
+        let literals: Vec<_> = literals.collect();
         let pointers: Vec<*const u8> = literals.iter().map(|l| l.as_ptr().cast()).collect();
         let mut cells = layout.cells.clone();
         let arrays = Arrays::new(&layout);

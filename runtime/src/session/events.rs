@@ -30,6 +30,8 @@ pub(super) enum Event {
     TimeLimit,
     /// The traced process has ended.
     TargetEnded,
+    /// It is time to look at what handlers cost.
+    Watch,
     /// Output is to go on in the next file (SIGUSR2).
     NextFile,
 }
@@ -40,6 +42,7 @@ enum Source {
     Records,
     Timer { probe: ProbeId, descriptor: OwnedFd, period_ns: u64, randomize_ns: u64 },
     TimeLimit(#[allow(dead_code)] OwnedFd),
+    Watch(OwnedFd),
     Target,
 }
 
@@ -136,6 +139,21 @@ impl Events {
         self.add(descriptor, Source::Timer { probe, descriptor: timer, period_ns, randomize_ns })
     }
 
+    /// Gives [`Event::Watch`] once, after a time; may be called again for the next one.
+    pub(super) fn watch_after(&mut self, time: Duration) -> Result<()> {
+        let ns = (time.as_nanos() as u64).max(1);
+        let timer = self.sources.iter().find_map(|source| match source {
+            Source::Watch(timer) => Some(timer),
+            _ => None,
+        });
+        if let Some(timer) = timer {
+            return set_timer(timer, ns, 0);
+        }
+        let timer = new_timer()?;
+        set_timer(&timer, ns, 0)?;
+        self.add(timer.as_raw_fd(), Source::Watch(timer))
+    }
+
     /// Ends the session after a time.
     pub(super) fn limit_time(&mut self, limit: Duration) -> Result<()> {
         let timer = new_timer()?;
@@ -197,7 +215,7 @@ impl Events {
         // What ends the session comes last: a timer that fired before still runs.
         events.sort_by_key(|e| match e {
             Event::Records => 0,
-            Event::Timer(_) | Event::NextFile => 1,
+            Event::Timer(_) | Event::NextFile | Event::Watch => 1,
             Event::TargetEnded | Event::TimeLimit | Event::Interrupt => 2,
         });
         Ok(events)
@@ -222,6 +240,10 @@ impl Events {
             }
             Source::TimeLimit(_) => (None, Event::TimeLimit),
             Source::Target => (None, Event::TargetEnded),
+            Source::Watch(timer) => {
+                read(timer.as_raw_fd(), &mut [0u8; 8]);
+                (None, Event::Watch)
+            }
             Source::Timer { probe, descriptor, period_ns, randomize_ns } => {
                 let mut expirations = [0u8; 8];
                 if !read(descriptor.as_raw_fd(), &mut expirations) {

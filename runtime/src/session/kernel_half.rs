@@ -1,6 +1,6 @@
 //! The kernel half of a session: programs, maps, records.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -27,7 +27,8 @@ pub(super) struct KernelHalf {
     loaded: Loaded,
     globals: Rc<GlobalsMapping>,
     ring: RingBuf<MapData>,
-    links: Vec<Link>,
+    /// What is attached, by the probe whose program it is.
+    links: BTreeMap<ProbeId, Link>,
     /// The process of `-c` or `-x`; 0 without.
     target: u32,
     /// Whether instructions of programs are attached to by links of their own.
@@ -76,7 +77,7 @@ impl KernelHalf {
         let half = KernelHalf {
             globals: Rc::new(globals),
             ring,
-            links: vec![],
+            links: BTreeMap::new(),
             target,
             uprobe_multi,
             map_names: object.maps.iter().map(|m| m.name.clone()).collect(),
@@ -178,18 +179,34 @@ impl KernelHalf {
             if layout.routes.probes.get(&id).is_some_and(|route| !route.is_root) {
                 continue;
             }
-            let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
-                continue;
-            };
-            if let Some(program) = self.loaded.program(&program_name(id)) {
-                let link = attach::attach(program.as_fd(), &attach_point)?;
-                if let Some(what) = link.incomplete() {
-                    eprintln!("WARNING: {}: {what}", point.name);
-                }
-                self.links.push(link);
-            }
+            self.attach_probe(id, point)?;
         }
         Ok(())
+    }
+
+    /// Attaches the program of one probe.
+    pub(super) fn attach_probe(&mut self, id: ProbeId, point: &Point) -> Result<(), SessionError> {
+        let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
+            return Ok(());
+        };
+        if let Some(program) = self.loaded.program(&program_name(id)) {
+            let link = attach::attach(program.as_fd(), &attach_point)?;
+            if let Some(what) = link.incomplete() {
+                eprintln!("WARNING: {}: {what}", point.name);
+            }
+            self.links.insert(id, link);
+        }
+        Ok(())
+    }
+
+    /// Detaches the program of one probe.
+    pub(super) fn detach_probe(&mut self, id: ProbeId) {
+        self.links.remove(&id);
+    }
+
+    /// The probes whose programs are attached.
+    pub(super) fn attached(&self) -> Vec<ProbeId> {
+        self.links.keys().copied().collect()
     }
 
     /// Lets all handlers go live at once.
@@ -266,6 +283,12 @@ impl KernelHalf {
     pub(super) fn run_time(&self, probe: ProbeId) -> Option<(u64, u64)> {
         let info = self.loaded.program(&program_name(probe))?.info().ok()?;
         Some((info.run_count, info.run_time_ns))
+    }
+
+    /// How often a probe was hit while too many threads were in its handler on one CPU.
+    pub(super) fn skipped(&self, layout: &Layout, probe: ProbeId) -> u64 {
+        let offset = layout.counters_offset(probe) + counters::SKIPPED;
+        self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
     }
 
     /// How often a probe asked for a stack that the kernel could not give.

@@ -11,6 +11,7 @@ mod kernel_half;
 mod losses;
 mod output;
 mod output_file;
+mod overload;
 mod timing;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ pub use errors::SessionError;
 pub use events::{interrupted_twice, monotonic_ns};
 pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
+pub use overload::DEFAULT_BUDGET_PERCENT;
 
 use crate::block::{BlockContext, RaisedError};
 use crate::kernel::LiveKernel;
@@ -42,6 +44,7 @@ use events::{Event, Events};
 use kernel_half::{KernelHalf, Record};
 use output::Output;
 use output_file::OutputFile;
+use overload::{Overload, Step};
 use timing::Timing;
 
 /// What a session is to do besides the script.
@@ -65,6 +68,8 @@ pub struct SessionOptions {
     pub output: Option<OutputFileOptions>,
     /// `-t`: say at the end how often each probe was hit, and how long its handler took.
     pub timing: bool,
+    /// Percent of the time of all CPUs that the handlers of one probe may take; nothing is paused without.
+    pub overload_percent: Option<u32>,
     /// `-F`: go on in the background once all probes are live.
     pub detach: bool,
 }
@@ -132,13 +137,14 @@ pub fn run(
         outcome: Outcome::default(),
         unsettled: false,
         timing: None,
+        overload: None,
         places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
         verbose: options.verbose,
         limits,
         shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
-    session.run_to_end(&mut target, watched, options)?;
+    session.run_to_end(&mut target, watched, &kernel, options)?;
     if let Some(target) = &mut target {
         session.outcome.command_status = target
             .try_wait()
@@ -191,6 +197,8 @@ struct Session<'a> {
     unsettled: bool,
     /// `-t`: what has been measured.
     timing: Option<Timing>,
+    /// The watch over what handlers cost.
+    overload: Option<Overload>,
     /// Where the probes stand in the script.
     places: Vec<(ProbeId, Span)>,
     verbose: bool,
@@ -219,6 +227,7 @@ impl Session<'_> {
         &mut self,
         target: &mut Option<TargetProcess>,
         watched: Option<std::os::fd::OwnedFd>,
+        kernel: &LiveKernel,
         options: &SessionOptions,
     ) -> Result<(), SessionError> {
         // From here on signals are events, so that an interrupt in a block waits for its end.
@@ -234,6 +243,11 @@ impl Session<'_> {
             if let Some(half) = &mut self.kernel_half {
                 half.attach(&self.points, &self.layout)?;
                 events.watch_records(half.ring_descriptor())?;
+                if let Some(percent) = options.overload_percent {
+                    let cpus = kernel.online_cpus().len() as u32;
+                    let overload = self.overload.insert(Overload::new(percent, cpus));
+                    events.watch_after(overload.first())?;
+                }
             }
             self.start_timers(&mut events, options)?;
             if let Some(target) = target {
@@ -308,6 +322,7 @@ impl Session<'_> {
                             self.run_block(Role::Probe(probe), None);
                         }
                     }
+                    Event::Watch => self.watch_overload(events)?,
                     Event::NextFile => self.output.next_file(),
                     Event::Interrupt | Event::TimeLimit | Event::TargetEnded => self.ending = true,
                 }
@@ -316,6 +331,36 @@ impl Session<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Looks at what handlers cost, and pauses those that cost too much.
+    fn watch_overload(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        let (Some(overload), Some(half)) = (&mut self.overload, &mut self.kernel_half) else {
+            return Ok(());
+        };
+        let after = match overload.look(half, &half.attached()) {
+            Step::Wait(after) => after,
+            Step::Pause(probes, after) => {
+                for (id, percent) in probes {
+                    half.detach_probe(id);
+                    let name = &self.points[&id].name;
+                    let seconds = after.as_secs();
+                    eprintln!(
+                        "WARNING: {name}: its handler took {percent} % of the time of all CPUs; it is paused \
+                         for {seconds} s (--overload)"
+                    );
+                }
+                after
+            }
+            Step::Resume(probes, after) => {
+                for id in probes {
+                    half.attach_probe(id, &self.points[&id])?;
+                }
+                after
+            }
+        };
+        events.watch_after(after)?;
         Ok(())
     }
 
@@ -348,6 +393,13 @@ impl Session<'_> {
             for line in losses::report(half, &self.points, &self.layout) {
                 eprintln!("WARNING: {line}");
             }
+        }
+        for (id, times, total) in self.overload.iter_mut().flat_map(Overload::report) {
+            let name = &self.points[&id].name;
+            let seconds = total.as_secs_f64();
+            eprintln!(
+                "WARNING: {name}: paused {times} times, {seconds:.1} s in all: events of that time were not seen"
+            );
         }
         if let Some(timing) = self.timing.take() {
             let probes: Vec<_> = self

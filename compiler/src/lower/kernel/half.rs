@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type as ClifType, Value};
 
-use super::{Handler, KernelCode, Rounds, variables};
+use super::{Handler, KernelCode, LoopRounds, variables};
 use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
 use crate::hir::{
@@ -57,7 +57,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// Loads an integer at an address that cannot fault.
-    pub(super) fn load_scalar(&mut self, address: Value, offset: i32, scalar: Scalar) -> Value {
+    pub fn load_scalar(&mut self, address: Value, offset: i32, scalar: Scalar) -> Value {
         let flags = trusted();
         let ins = self.emitter.builder.ins();
         match (scalar.bytes, scalar.signed) {
@@ -132,22 +132,11 @@ impl KernelCode<'_, '_> {
     /// Adds the statements that were not counted yet; gives how many there are now, when they are counted.
     fn add_statements(&mut self) -> Option<Value> {
         let count = std::mem::take(&mut self.uncounted);
-        let rounds = self.rounds.filter(|_| count > 0)?;
-        let new = match rounds {
-            Rounds::Followed(rounds) => {
-                let old = self.emitter.builder.use_var(rounds);
-                let new = self.emitter.builder.ins().iadd_imm_s(old, count);
-                self.emitter.builder.def_var(rounds, new);
-                new
-            }
-            Rounds::Unfollowed(room) => {
-                let address = self.room_address(room, 0);
-                let old = self.emitter.load(address, 0);
-                let new = self.emitter.builder.ins().iadd_imm_s(old, count);
-                self.emitter.store(new, address, 0);
-                new
-            }
-        };
+        let room = self.statements.filter(|_| count > 0)?;
+        let address = self.room_address(room, 0);
+        let old = self.emitter.load(address, 0);
+        let new = self.emitter.builder.ins().iadd_imm_s(old, count);
+        self.emitter.store(new, address, 0);
         Some(new)
     }
 
@@ -195,6 +184,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.jump(self.exit);
         self.write_failure_block();
         self.emitter.switch_to(self.exit);
+        self.give_back_scratch();
         self.go_on();
         let zero = self.emitter.constant(0);
         self.emitter.builder.ins().return_(&[zero]);
@@ -256,15 +246,25 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
 
     fn count_round(&mut self, site: ErrorSite) {
         self.uncounted += 1;
-        let Some(rounds) = self.rounds else { return };
         let index = self.tables.error(site);
         // Too many rounds cannot be caught.
         let failure = self.root_failure_block();
-        if let Rounds::Unfollowed(_) = rounds {
+        if self.features.may_goto {
             let budget = self.emitter.may_goto();
             let site = self.emitter.constant(i64::from(index));
             let go_on = self.emitter.block();
             self.emitter.builder.ins().brif(budget, go_on, &[], failure, &[site.into()]);
+            self.emitter.switch_to(go_on);
+        }
+        if let Some(&LoopRounds { rounds, most }) = self.loops.last() {
+            let old = self.emitter.builder.use_var(rounds);
+            let new = self.emitter.builder.ins().iadd_imm_s(old, 1);
+            self.emitter.builder.def_var(rounds, new);
+            let most = self.emitter.opaque(most);
+            let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, most);
+            let site = self.emitter.constant(i64::from(index));
+            let go_on = self.emitter.block();
+            self.emitter.builder.ins().brif(over, failure, &[site.into()], go_on, &[]);
             self.emitter.switch_to(go_on);
         }
         let Some(new) = self.add_statements() else { return };
@@ -276,13 +276,29 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.switch_to(go_on);
     }
 
-    fn forget(&mut self, place: LocalPlace) {
+    fn begin_loop(&mut self, statements: usize) {
+        if !self.features.may_goto {
+            let rounds = self.emitter.builder.declare_var(I64);
+            let zero = self.emitter.constant(0);
+            self.emitter.builder.def_var(rounds, zero);
+            // A round counts, and so does the first statement in it.
+            let least = if statements > 0 { 2 } else { 1 };
+            self.loops.push(LoopRounds { rounds, most: self.features.actions / least + 1 });
+        }
+    }
+
+    fn end_loop(&mut self) {
+        self.loops.pop();
+    }
+
+    fn forget(&mut self, place: LocalPlace, in_condition: bool) {
         // Where the verifier knows the first value of a variable, it follows the variable from round to
-        // round, and never comes to rounds that look the same. What was in memory it does not know.
-        let (Some(Rounds::Unfollowed(_)), LocalPlace::Variable(variable, _)) = (self.rounds, place)
-        else {
+        // round, and never comes to rounds that look the same. What was in memory it does not know. One that
+        // it has to follow to know when the loop ends it should know.
+        let LocalPlace::Variable(variable, _) = place else { return };
+        if in_condition && !self.features.may_goto {
             return;
-        };
+        }
         let room = self.emitter.scratch_room(8);
         let address = self.room_address(room, 0);
         let value = self.emitter.builder.use_var(variable);

@@ -108,4 +108,21 @@ impl KernelCode<'_, '_> {
         self.emitter.builder.ins().brif(condition, to, &[], stay, &[]);
         self.emitter.switch_to(stay);
     }
+
+    /// A number, or the most it may be; what is below 0 is large.
+    pub fn at_most(&mut self, value: Value, most: i64) -> Value {
+        let limit = self.emitter.constant(most);
+        let over = self.emitter.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, value, most);
+        let value = self.emitter.builder.ins().select(over, limit, value);
+        // Held here: the optimizer must not find the length and the test of it in two places.
+        let value = self.emitter.pin(value);
+        let mask = self.emitter.opaque(2 * most - 1);
+        self.emitter.builder.ins().band(value, mask)
+    }
+
+    /// 1 for 0, 0 for all else.
+    pub fn is_zero(&mut self, value: Value) -> Value {
+        let is = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, value, 0);
+        self.emitter.builder.ins().uextend(I64, is)
+    }
 }
