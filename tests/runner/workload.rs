@@ -17,6 +17,11 @@
 //! | `netns` | moves into a fresh network namespace whose loopback is up |
 //! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
 //! | `dummy N BYTES` | gives the network device dummy0 an address and sends N datagrams of BYTES by it |
+//! | `tcp N BYTES`, `tcp6 N BYTES` | makes N connections to itself, with a message each; see `network.rs` |
+//! | `tcp-refused N` | tries N times to connect to a port nobody listens on |
+//! | `exec` | makes a process that executes /bin/true, and waits for it |
+//! | `handle N` | sends itself SIGUSR1 N times, and handles it |
+//! | `write-through N BYTES` | writes N times BYTES to a new file, each time to the disk, then removes it |
 //! | `wait` | waits for a byte on standard input |
 //! | `done` | prints that word |
 //! | `sleep MS` | sleeps |
@@ -30,7 +35,7 @@
 //! | `malloc N BYTES` | allocates and frees so much N times |
 //! | `touch N` | writes to N pages that were never used |
 
-use super::{calls, marks, steps};
+use super::{calls, marks, network, steps};
 use std::io::{self, Read};
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -63,6 +68,19 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "dummy" => {
                 let (count, bytes) = (number()?, number()?);
                 send_by_dummy(count, bytes as usize).map_err(|error| format!("dummy: {error}"))?;
+            }
+            "tcp" | "tcp6" => {
+                let (count, bytes) = (number()?, number()?);
+                network::connections(verb == "tcp6", count, bytes as usize)
+                    .map_err(|error| format!("{verb}: {error}"))?;
+            }
+            "tcp-refused" => network::refused(number()?),
+            "exec" => execute().map_err(|error| format!("exec: {error}"))?,
+            "handle" => handle(number()?),
+            "write-through" => {
+                let (count, bytes) = (number()?, number()?);
+                write_through(count, bytes as usize)
+                    .map_err(|error| format!("write-through: {error}"))?;
             }
             "netns" => fresh_network().map_err(|error| format!("netns: {error}"))?,
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
@@ -139,6 +157,36 @@ fn touch(pages: usize) -> io::Result<()> {
         libc::munmap(memory, pages * PAGE);
     }
     Ok(())
+}
+
+fn execute() -> io::Result<()> {
+    std::process::Command::new("/bin/true").status().map(drop)
+}
+
+fn handle(count: u64) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: the handler does nothing; the signal is sent to this process only.
+    unsafe {
+        libc::signal(libc::SIGUSR1, nothing as extern "C" fn(libc::c_int) as libc::sighandler_t);
+        for _ in 0..count {
+            libc::kill(libc::getpid(), libc::SIGUSR1);
+        }
+    }
+}
+
+fn write_through(count: u64, bytes: usize) -> io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = format!("/var/tmp/ntap-workload-{}", std::process::id());
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .custom_flags(libc::O_SYNC)
+        .open(&path)?;
+    for _ in 0..count {
+        file.write_all(&vec![b'x'; bytes])?;
+    }
+    std::fs::remove_file(&path)
 }
 
 fn children(count: u64) -> io::Result<()> {
