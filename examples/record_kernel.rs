@@ -1,12 +1,13 @@
 //! Records what the compiler asks about the running kernel, for the tests of `tests/kernels/`.
 //!
 //! ```text
-//! cargo run --example record_kernel -- tests/kernels/6.18 kfree_skb sys_enter ... function:vfs_read ...
+//! cargo run --example record_kernel -- tests/kernels/6.18 kfree_skb sys_enter ... function:vfs_read ... type:mount ...
 //! ```
 //!
 //! Writes `types.btf`, the kernel's BTF reduced to what scripts on these tracepoints and functions can
-//! reach, `functions.txt`, the functions with their addresses and modules, and `facts.txt`. Structures behind more than [`POINTERS_FOLLOWED`] pointers are declared, not
-//! defined; the functions that pointers in structures lead to are left out.
+//! reach and to these structures, `functions.txt`, the functions with their addresses and modules, and
+//! `facts.txt`. Structures behind more than [`POINTERS_FOLLOWED`] pointers are declared, not defined; the
+//! functions that pointers in structures lead to are left out.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs;
@@ -20,21 +21,26 @@ use ntap_runtime::kernel::LiveKernel;
 const POINTERS_FOLLOWED: u32 = 2;
 /// What stands before the name of a function.
 const FUNCTION: &str = "function:";
+/// What stands before the name of a structure that `@cast` names.
+const TYPE: &str = "type:";
 /// Configuration options tests ask for.
 const OPTIONS: &[&str] = &["CONFIG_NET", "CONFIG_HZ", "CONFIG_BPF", "CONFIG_SMP", "CONFIG_MODULES"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1);
-    let usage = "usage: record_kernel FOLDER TRACEPOINT... function:FUNCTION...";
+    let usage = "usage: record_kernel FOLDER TRACEPOINT... function:FUNCTION... type:STRUCTURE...";
     let folder = words.next().ok_or(usage)?;
+    let (structures, words): (Vec<String>, Vec<String>) =
+        words.partition(|word| word.starts_with(TYPE));
+    let structures: Vec<&str> = structures.iter().map(|word| &word[TYPE.len()..]).collect();
     let (functions, tracepoints): (Vec<String>, Vec<String>) =
-        words.partition(|word| word.starts_with(FUNCTION));
+        words.into_iter().partition(|word| word.starts_with(FUNCTION));
     let functions: Vec<&str> = functions.iter().map(|word| &word[FUNCTION.len()..]).collect();
     let folder = Path::new(&folder);
     fs::create_dir_all(folder)?;
     let whole = fs::read("/sys/kernel/btf/vmlinux")?;
     let types = Types::read(&whole).ok_or("the kernel's BTF is malformed")?;
-    let reduced = types.reduce(&tracepoints, &functions)?;
+    let reduced = types.reduce(&tracepoints, &functions, &structures)?;
     fs::write(folder.join("types.btf"), &reduced)?;
     let kernel = LiveKernel::new();
     let mut listed = String::new();
@@ -165,8 +171,17 @@ impl<'a> Types<'a> {
         Some(at as u32)
     }
 
-    fn reduce(&self, tracepoints: &[String], functions: &[&str]) -> Result<Vec<u8>, String> {
+    fn reduce(
+        &self,
+        tracepoints: &[String],
+        functions: &[&str],
+        structures: &[&str],
+    ) -> Result<Vec<u8>, String> {
         let mut roots = vec![];
+        for name in structures {
+            let missing = || format!("no structure `{name}`");
+            roots.push(self.find(name, Kind::Struct).ok_or_else(missing)?);
+        }
         // Functions of modules are not among the kernel's own types.
         roots.extend(functions.iter().filter_map(|name| self.find(name, Kind::Function)));
         for name in tracepoints {

@@ -60,8 +60,10 @@ pub mod counters {
     pub const ARRAY_FULL: u32 = 8;
     /// u64: stacks that the kernel could not give.
     pub const LOST_STACKS: u32 = 16;
+    /// u64: hits while too many threads were in the handler.
+    pub const SKIPPED: u32 = 24;
     /// Bytes of the block.
-    pub const SIZE: u32 = 24;
+    pub const SIZE: u32 = 32;
 }
 
 /// Records in the ring buffer.

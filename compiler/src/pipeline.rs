@@ -359,13 +359,18 @@ impl Analyzed {
             });
         }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
+        let mut probes = self.script.probes.values();
+        let claims = match probes.any(|p| p.point.attach.in_process()) {
+            true => lower::SCRATCH_CLAIMS,
+            false => 1,
+        };
         if scratch > 0 {
             maps.push(MapDefinition {
                 name: "ntap_scratch".to_string(),
                 kind: map_kind::PERCPU_ARRAY,
                 key_size: 4,
                 value_size: scratch,
-                max_entries: self.layout.scratch_slots(),
+                max_entries: self.layout.scratch_slots() * claims,
                 flags: 0,
             });
         }

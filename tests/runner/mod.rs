@@ -7,6 +7,7 @@ pub(crate) mod garbled;
 pub(crate) mod generated;
 pub(crate) mod generator;
 pub(crate) mod marks;
+pub(crate) mod network;
 pub(crate) mod privilege;
 pub(crate) mod recorded_kernel;
 pub(crate) mod session;

@@ -16,19 +16,25 @@
 //! | `threads T N` | has T threads make N getppid calls each, at once |
 //! | `netns` | moves into a fresh network namespace whose loopback is up |
 //! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
+//! | `tcp N BYTES`, `tcp6 N BYTES` | makes N connections to itself, with a message each; see `network.rs` |
+//! | `tcp-refused N` | tries N times to connect to a port nobody listens on |
+//! | `exec` | makes a process that executes /bin/true, and waits for it |
+//! | `handle N` | sends itself SIGUSR1 N times, and handles it |
+//! | `write-through N BYTES` | writes N times BYTES to a new file, each time to the disk, then removes it |
 //! | `wait` | waits for a byte on standard input |
 //! | `done` | prints that word |
 //! | `sleep MS` | sleeps |
 //! | `spin MS` | computes |
 //! | `steps N` | calls the function `workload_step(n, n * 10, "step")` for n = 1, 2, ... N; it returns `2 * n` |
 //! | `children N` | makes N processes, one after another, that make one getuid call and end |
+//! | `framed-threads T N` | has T threads call them, at once |
 //! | `framed N` | calls functions with frame pointers, the innermost `workload_framed_leaf` |
 //! | `nested N` | calls `workload_outer`, which calls `workload_middle`, which calls `workload_step` |
 //! | `marks N` | passes the marks of the provider `workload` for n = 1, 2, ... N: see `marks.rs` |
 //! | `malloc N BYTES` | allocates and frees so much N times |
 //! | `touch N` | writes to N pages that were never used |
 
-use super::{calls, marks, steps};
+use super::{calls, marks, network, steps};
 use std::io::{self, Read};
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -58,11 +64,32 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                 let (count, bytes) = (number()?, number()?);
                 send(count, bytes as usize).map_err(|error| format!("udp: {error}"))?;
             }
+            "tcp" | "tcp6" => {
+                let (count, bytes) = (number()?, number()?);
+                network::connections(verb == "tcp6", count, bytes as usize)
+                    .map_err(|error| format!("{verb}: {error}"))?;
+            }
+            "tcp-refused" => network::refused(number()?),
+            "exec" => execute().map_err(|error| format!("exec: {error}"))?,
+            "handle" => handle(number()?),
+            "write-through" => {
+                let (count, bytes) = (number()?, number()?);
+                write_through(count, bytes as usize)
+                    .map_err(|error| format!("write-through: {error}"))?;
+            }
             "netns" => fresh_network().map_err(|error| format!("netns: {error}"))?,
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
             "spin" => spin(Duration::from_millis(number()?)),
             "touch" => touch(number()? as usize).map_err(|error| format!("touch: {error}"))?,
             "children" => children(number()?).map_err(|error| format!("children: {error}"))?,
+            "framed-threads" => {
+                let (threads, count) = (number()?, number()?);
+                std::thread::scope(|scope| {
+                    for _ in 0..threads {
+                        scope.spawn(move || steps::framed(count));
+                    }
+                });
+            }
             "framed" => steps::framed(number()?),
             "steps" => steps::steps(number()?),
             "nested" => steps::nested(number()?),
@@ -125,6 +152,36 @@ fn touch(pages: usize) -> io::Result<()> {
         libc::munmap(memory, pages * PAGE);
     }
     Ok(())
+}
+
+fn execute() -> io::Result<()> {
+    std::process::Command::new("/bin/true").status().map(drop)
+}
+
+fn handle(count: u64) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: the handler does nothing; the signal is sent to this process only.
+    unsafe {
+        libc::signal(libc::SIGUSR1, nothing as extern "C" fn(libc::c_int) as libc::sighandler_t);
+        for _ in 0..count {
+            libc::kill(libc::getpid(), libc::SIGUSR1);
+        }
+    }
+}
+
+fn write_through(count: u64, bytes: usize) -> io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = format!("/var/tmp/ntap-workload-{}", std::process::id());
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .custom_flags(libc::O_SYNC)
+        .open(&path)?;
+    for _ in 0..count {
+        file.write_all(&vec![b'x'; bytes])?;
+    }
+    std::fs::remove_file(&path)
 }
 
 fn children(count: u64) -> io::Result<()> {

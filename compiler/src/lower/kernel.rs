@@ -37,7 +37,7 @@ use crate::facts::Architecture;
 use crate::hir::{
     Body, Comparison, Expr, ExprKind, GlobalId, Place, PlaceKind, Point, ProbeId, Script, StmtKind,
 };
-use crate::layout::{Layout, control};
+use crate::layout::{Layout, control, counters};
 use crate::source::Span;
 use crate::types::{Type, Types};
 
@@ -63,6 +63,9 @@ pub mod variables {
 /// The index of the ring buffer map.
 pub(crate) const RING_BUFFER: u32 = 0;
 
+/// How many threads on one CPU can be in the same handler of a process at a time.
+pub const SCRATCH_CLAIMS: u32 = 4;
+
 /// A kernel handler under construction.
 pub struct KernelCode<'a, 'f> {
     /// The function.
@@ -87,6 +90,8 @@ pub struct KernelCode<'a, 'f> {
     call_span: Span,
     /// The scratch memory, when the handler has any.
     scratch: Option<Value>,
+    /// The scratch memory that has to be given back, and where the handler is left without.
+    claimed: Option<(Value, Block)>,
     /// Reports the error whose site is its parameter; made when first needed.
     failure: Option<Block>,
     /// Where errors lead, innermost `try` last.
@@ -158,6 +163,7 @@ pub(super) fn function(
         exit,
         call_span: probe.span,
         scratch: None,
+        claimed: None,
         failure: None,
         handlers: vec![],
         caught_sites: vec![],
@@ -245,6 +251,9 @@ impl KernelCode<'_, '_> {
     /// Looks up the handler's scratch memory: an element of its own in a per-CPU array. A handler is not
     /// entered again while it runs on a CPU, so nobody else uses it.
     fn find_scratch(&mut self) {
+        if self.point.attach.in_process() {
+            return self.claim_scratch();
+        }
         let key = self.emitter.permanent_slot(8);
         let key = self.emitter.slot_address(key, 0);
         let index = self.emitter.constant(i64::from(self.layout.scratch_slot(self.probe)));
@@ -255,6 +264,50 @@ impl KernelCode<'_, '_> {
         self.emitter.builder.ins().brif(scratch, found, &[], self.exit, &[]);
         self.emitter.switch_to(found);
         self.scratch = Some(scratch);
+    }
+
+    /// Takes an element of the scratch map for as long as the handler runs. A handler that runs in a process may be
+    /// interrupted, and entered by another thread on the same CPU: each element begins with a word that says how
+    /// many want it, and there are some for each probe. A hit that finds none is counted.
+    fn claim_scratch(&mut self) {
+        let outer = self.exit;
+        let claimed = self.emitter.block();
+        let scratch = self.emitter.builder.append_block_param(claimed, I64);
+        let key = self.emitter.permanent_slot(8);
+        for level in 0..SCRATCH_CLAIMS {
+            let slot = self.layout.scratch_slot(self.probe) + level * self.layout.scratch_slots();
+            let index = self.emitter.constant(i64::from(slot));
+            let address = self.emitter.slot_address(key, 0);
+            self.emitter.store(index, address, 0);
+            let map = self.emitter.map(self.layout.scratch_map);
+            let element = self.emitter.helper(Helper::MapLookupElem, &[map, address]);
+            let (found, busy) = (self.emitter.block(), self.emitter.block());
+            self.emitter.builder.ins().brif(element, found, &[], outer, &[]);
+            self.emitter.switch_to(found);
+            let one = self.emitter.constant(1);
+            let before = self.emitter.fetch_add(element, one);
+            self.emitter.builder.ins().brif(before, busy, &[], claimed, &[element.into()]);
+            self.emitter.switch_to(busy);
+            let back = self.emitter.constant(-1);
+            self.emitter.fetch_add(element, back);
+        }
+        self.count(counters::SKIPPED);
+        self.emitter.jump(outer);
+        self.emitter.switch_to(claimed);
+        // The word of the claim.
+        self.emitter.permanent_scratch(8);
+        self.scratch = Some(scratch);
+        self.claimed = Some((scratch, outer));
+        self.exit = self.emitter.block();
+    }
+
+    /// Gives back what was claimed; goes on where the handler is left.
+    fn give_back_scratch(&mut self) {
+        let Some((scratch, outer)) = self.claimed else { return };
+        let back = self.emitter.constant(-1);
+        self.emitter.fetch_add(scratch, back);
+        self.emitter.jump(outer);
+        self.emitter.switch_to(outer);
     }
 
     /// Room for a temporary.

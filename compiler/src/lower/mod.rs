@@ -17,7 +17,9 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
-pub use kernel::{KernelCode, RoutineUse, can_format, has_kernel_loops, hit_texts, variables};
+pub use kernel::{
+    KernelCode, RoutineUse, SCRATCH_CLAIMS, can_format, has_kernel_loops, hit_texts, variables,
+};
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
 

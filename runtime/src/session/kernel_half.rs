@@ -285,6 +285,12 @@ impl KernelHalf {
         Some((info.run_count, info.run_time_ns))
     }
 
+    /// How often a probe was hit while too many threads were in its handler on one CPU.
+    pub(super) fn skipped(&self, layout: &Layout, probe: ProbeId) -> u64 {
+        let offset = layout.counters_offset(probe) + counters::SKIPPED;
+        self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
+    }
+
     /// How often a probe asked for a stack that the kernel could not give.
     pub(super) fn lost_stacks(&self, layout: &Layout, probe: ProbeId) -> u64 {
         let offset = layout.counters_offset(probe) + counters::LOST_STACKS;

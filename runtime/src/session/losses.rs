@@ -19,6 +19,10 @@ pub(super) fn report(
     for (&id, point) in probes {
         let causes = [
             (half.lost_records(layout, id), "records lost: the ring buffer was full"),
+            (
+                half.skipped(layout, id),
+                "events missed: too many threads were in the handler on one CPU",
+            ),
             (half.lost_stacks(layout, id), "stacks missing: the kernel could not walk them"),
             (
                 half.recursion_misses(id),

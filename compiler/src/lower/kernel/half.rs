@@ -184,6 +184,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.jump(self.exit);
         self.write_failure_block();
         self.emitter.switch_to(self.exit);
+        self.give_back_scratch();
         self.go_on();
         let zero = self.emitter.constant(0);
         self.emitter.builder.ins().return_(&[zero]);

@@ -78,6 +78,14 @@ impl KernelCode<'_, '_> {
                     _ => IntCC::Equal,
                 };
                 is_first(self, code);
+                // The target itself is made before the probes are live, but may run later: it begins with the
+                // program it runs.
+                let target = self.control_word(control::TARGET);
+                let process = self.current_process();
+                let is = self.emitter.builder.ins().icmp(IntCC::NotEqual, process, target);
+                if lifetime.moment == Moment::NewProcess {
+                    self.only_if(is);
+                }
             }
             Moment::ProcessEnd => {
                 let task = self.emitter.helper(Helper::GetCurrentTask, &[]);
