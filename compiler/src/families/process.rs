@@ -159,7 +159,8 @@ fn functions(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
                 only_in: looked.only_in,
                 mark: Option::None,
             });
-            points.push(Point { context, ..Point::new(name, attach) });
+            let identity = Identity { function: function.name.clone(), ..Identity::default() };
+            points.push(Point { context, identity, ..Point::new(name, attach) });
         }
     }
     if points.is_empty() {
