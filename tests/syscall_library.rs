@@ -114,6 +114,14 @@ probe nd_syscall.{name} = syscall.{name} {{ }}
     if result == "n" {
         return Some(());
     }
+    // The program's memory is gone when these return.
+    let (variables, text) = match name {
+        "execve" | "execveat" => {
+            let filename = "  filename = string_quoted(@entry(user_string2($filename, \"\")))\n";
+            (filename.to_string(), "filename".to_string())
+        }
+        _ => (variables, text),
+    };
     let _ = write!(
         out,
         "// The end of a call of `{name}`: `retval`, `retstr`, and the variables of `syscall.{name}`.

@@ -86,6 +86,12 @@ pub trait Facts {
     /// The type information of the kernel proper (not of modules).
     fn btf(&self) -> Result<&Btf, NoBtf>;
 
+    /// The type information of the kernel proper with that of a module; `None` where there is none.
+    fn module_btf(&self, module: &str) -> Option<Btf> {
+        let _ = module;
+        None
+    }
+
     /// The address of a kernel symbol; `None` when there is none or addresses are hidden.
     fn symbol_address(&self, name: &str) -> Option<u64>;
 
@@ -95,10 +101,10 @@ pub trait Facts {
         Err(NoFunctions { reason: "the symbols of this kernel are not known".to_string() })
     }
 
-    /// Whether the kernel lists a symbol among the functions that can be traced; `None` where it does not
-    /// tell.
-    fn is_traceable(&self, symbol: &str) -> Option<bool> {
-        let _ = symbol;
+    /// Whether the kernel lists the function at an address among those that can be traced; `None` where it
+    /// does not tell.
+    fn is_traceable(&self, address: u64) -> Option<bool> {
+        let _ = address;
         None
     }
 

@@ -16,6 +16,7 @@
 //! | `threads T N` | has T threads make N getppid calls each, at once |
 //! | `netns` | moves into a fresh network namespace whose loopback is up |
 //! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
+//! | `dummy N BYTES` | gives the network device dummy0 an address and sends N datagrams of BYTES by it |
 //! | `tcp N BYTES`, `tcp6 N BYTES` | makes N connections to itself, with a message each; see `network.rs` |
 //! | `tcp-refused N` | tries N times to connect to a port nobody listens on |
 //! | `exec` | makes a process that executes /bin/true, and waits for it |
@@ -63,6 +64,10 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "udp-to-closed-port" => {
                 let (count, bytes) = (number()?, number()?);
                 send(count, bytes as usize).map_err(|error| format!("udp: {error}"))?;
+            }
+            "dummy" => {
+                let (count, bytes) = (number()?, number()?);
+                send_by_dummy(count, bytes as usize).map_err(|error| format!("dummy: {error}"))?;
             }
             "tcp" | "tcp6" => {
                 let (count, bytes) = (number()?, number()?);
@@ -232,11 +237,51 @@ fn fresh_network() -> io::Result<()> {
 }
 
 fn send(count: u64, bytes: usize) -> io::Result<()> {
+    send_to("127.0.0.1:9", count, bytes)
+}
+
+fn send_to(address: &str, count: u64, bytes: usize) -> io::Result<()> {
     // Not connected, so that the ICMP answers do not become errors of the next call.
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
     let data = vec![b'x'; bytes];
     for _ in 0..count {
-        socket.send_to(&data, "127.0.0.1:9")?;
+        socket.send_to(&data, address)?;
     }
     Ok(())
+}
+
+/// The device takes everything and throws it away; it comes with the module `dummy`.
+fn send_by_dummy(count: u64, bytes: usize) -> io::Result<()> {
+    // SAFETY: makes a new file descriptor; closed with the process.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: all zero is a valid request.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, &from) in request.ifr_name.iter_mut().zip(b"dummy0") {
+        *to = from as libc::c_char;
+    }
+    let command = |command: libc::Ioctl, request: &libc::ifreq| {
+        // SAFETY: the request outlives the call and has the type these commands take.
+        match unsafe { libc::ioctl(socket, command, &raw const *request) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // 10.9.8.7, whose network is all of 10.0.0.0/8.
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: 0,
+        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes([10, 9, 8, 7]) },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: both are 16 bytes of which any are valid.
+    request.ifr_ifru.ifru_addr =
+        unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(address) };
+    command(libc::SIOCSIFADDR as libc::Ioctl, &request)?;
+    let flags = libc::IFF_UP | libc::IFF_RUNNING | libc::IFF_NOARP;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    command(libc::SIOCSIFFLAGS as libc::Ioctl, &request)?;
+    send_to("10.9.8.1:9", count, bytes)
 }

@@ -9,7 +9,7 @@
 //!
 //! The bytes are not trusted. A question about something malformed has the answer `None`, an empty
 //! iterator or an empty name; nothing panics, and chains and nests are followed to a fixed depth.
-//! Only little-endian data is read, and only base BTF (a module's types build on the kernel's).
+//! Only little-endian data is read. A module's types build on the kernel's: [`Btf::with_module`].
 
 mod aggregate;
 mod describe;
@@ -177,6 +177,24 @@ impl Btf {
         let types = section(word(8)?, word(12)?)?;
         let strings = section(word(16)?, word(20)?)?;
         Ok(Btf { data: Box::new(data), types, strings, index: OnceLock::new() })
+    }
+
+    /// These types and those of a module, whose data builds on this one's: ids and places of names go on
+    /// where the kernel's end. A module's type information is in /sys/kernel/btf/NAME (5.11).
+    pub fn with_module(&self, module: &[u8]) -> Result<Btf, BtfError> {
+        let own = Btf::parse(module.to_vec())?;
+        let (types, strings) = ([self.types(), own.types()], [self.strings(), own.strings()]);
+        let (types, strings) = (types.concat(), strings.concat());
+        let (types_bytes, strings_bytes) = (types.len() as u32, strings.len() as u32);
+        let mut data = vec![];
+        data.extend_from_slice(&MAGIC.to_le_bytes());
+        data.extend_from_slice(&[1, 0]);
+        for word in [HEADER_BYTES as u32, 0, types_bytes, types_bytes, strings_bytes] {
+            data.extend_from_slice(&word.to_le_bytes());
+        }
+        data.extend(types);
+        data.extend(strings);
+        Btf::parse(data)
     }
 
     /// The first type of this kind and name. `find("sk_buff", Kind::Struct)`.

@@ -12,8 +12,9 @@ pub(super) use forms::FAMILIES;
 use super::Request;
 use crate::btf::{Btf, Kind, TypeId};
 use crate::diagnostic::{Diagnostics, codes};
+use crate::facts::Architecture;
 use crate::glob;
-use crate::hir::{Attach, FunctionPoints, FunctionTarget, Identity, Point};
+use crate::hir::{Attach, ContextVariable, FunctionPoints, FunctionTarget, Identity, Point};
 use crate::source::Span;
 
 /// Endings the compiler gives to the code of functions it has changed; it is still that function's code.
@@ -38,8 +39,6 @@ struct Wanted<'a> {
 struct Found {
     /// The name without the compiler's endings.
     name: String,
-    /// The name with them.
-    symbol: String,
     address: u64,
     module: Option<String>,
 }
@@ -69,7 +68,7 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     }
     // One that was asked for by name is tried.
     if glob::is_pattern(wanted.pattern) {
-        found.retain(|function| request.facts.is_traceable(&function.symbol) != Some(false));
+        found.retain(|function| request.facts.is_traceable(function.address) != Some(false));
     }
     if wanted.exported {
         found.retain(|f| request.facts.symbol_address(&format!("__ksymtab_{}", f.name)).is_some());
@@ -125,7 +124,6 @@ fn search(
         if patterns.iter().any(|pattern| glob::matches(pattern, name)) {
             found.push(Found {
                 name: name.to_string(),
-                symbol: function.name.to_string(),
                 address: function.address,
                 module: function.module.map(str::to_string),
             });
@@ -152,21 +150,21 @@ fn plain_name(symbol: &str) -> Option<&str> {
 
 /// One point for each function.
 fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<Point> {
-    let btf = request.facts.btf().ok().filter(|_| wanted.module.is_none());
-    let prototypes = btf.map(|btf| prototypes(btf, &found)).unwrap_or_default();
+    let mut types: HashMap<Option<String>, Option<Typed<'_>>> = HashMap::new();
     let architecture = request.facts.architecture();
+    let names: HashSet<String> = found.iter().map(|f| f.name.clone()).collect();
     found
         .into_iter()
         .map(|function| {
-            let prototype = prototypes.get(&function.name).copied();
-            let (context, entry) = match (btf, prototype) {
-                (Some(btf), Some(id)) if wanted.returns => {
-                    let result = arguments::result(btf, id, architecture);
-                    (result.into_iter().collect(), arguments::parameters(btf, id, architecture))
-                }
-                (Some(btf), Some(id)) => (arguments::parameters(btf, id, architecture), vec![]),
-                _ => (vec![], vec![]),
+            let typed = types
+                .entry(function.module.clone())
+                .or_insert_with_key(|module| Typed::new(request, module.as_deref(), &names));
+            let (parameters, result) = match typed {
+                Some(typed) => typed.context(&function.name, architecture),
+                None => (vec![], vec![]),
             };
+            let (context, entry) =
+                if wanted.returns { (result, parameters) } else { (parameters, vec![]) };
             let name = spelling(request, &function.name, function.module.as_deref());
             let identity = Identity { function: function.name.clone(), ..Identity::default() };
             let target = FunctionTarget {
@@ -181,16 +179,61 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
         .collect()
 }
 
-/// The BTF functions of these names. One scan: there are tens of thousands.
-fn prototypes(btf: &Btf, found: &[Found]) -> HashMap<String, TypeId> {
-    if let [one] = found {
-        return btf.function(&one.name).map(|id| (one.name.clone(), id)).into_iter().collect();
+/// The types of the kernel proper, or of it and a module.
+enum Types<'a> {
+    Kernel(&'a Btf),
+    Module(Box<Btf>),
+}
+
+/// Types with the functions that are asked for.
+struct Typed<'a> {
+    types: Types<'a>,
+    prototypes: HashMap<String, TypeId>,
+    /// The types that handlers can use: those of the kernel proper.
+    usable: arguments::Usable,
+}
+
+impl<'a> Typed<'a> {
+    fn new(
+        request: &Request<'a>,
+        module: Option<&str>,
+        names: &HashSet<String>,
+    ) -> Option<Typed<'a>> {
+        let kernel = request.facts.btf().ok()?;
+        let types = match module {
+            None => Types::Kernel(kernel),
+            Some(module) => Types::Module(Box::new(request.facts.module_btf(module)?)),
+        };
+        let usable = arguments::Usable {
+            types: kernel.type_count() as u32,
+            word: kernel.find("long unsigned int", Kind::Integer).unwrap_or(TypeId::VOID),
+        };
+        let mut typed = Typed { types, prototypes: HashMap::new(), usable };
+        let btf = typed.btf();
+        // One scan: there are tens of thousands.
+        let of_names = btf.ids(Kind::Function).filter(|&id| names.contains(btf.name(id)));
+        typed.prototypes = of_names.map(|id| (btf.name(id).to_string(), id)).collect();
+        Some(typed)
     }
-    let names: HashSet<&str> = found.iter().map(|f| f.name.as_str()).collect();
-    btf.ids(Kind::Function)
-        .filter(|&id| names.contains(btf.name(id)))
-        .map(|id| (btf.name(id).to_string(), id))
-        .collect()
+
+    fn btf(&self) -> &Btf {
+        match &self.types {
+            Types::Kernel(btf) => btf,
+            Types::Module(btf) => btf,
+        }
+    }
+
+    /// The parameters of a function, and its result.
+    fn context(
+        &self,
+        function: &str,
+        architecture: Architecture,
+    ) -> (Vec<ContextVariable>, Vec<ContextVariable>) {
+        let Some(&id) = self.prototypes.get(function) else { return (vec![], vec![]) };
+        let parameters = arguments::parameters(self.btf(), id, architecture, self.usable);
+        let result = arguments::result(self.btf(), id, architecture, self.usable);
+        (parameters, result.into_iter().collect())
+    }
 }
 
 /// The point of one function: the request with its name in place of the pattern.

@@ -44,6 +44,9 @@ pub(super) const FAMILIES: &[Family] = &[
     },
 ];
 
+/// The calls that replace the program, and the registers with the arguments.
+const REPLACERS: [&str; 2] = ["execve", "execveat"];
+
 /// The calls that end twice, once in the process or thread they make.
 const MAKERS: [&str; 4] = ["fork", "vfork", "clone", "clone3"];
 
@@ -72,10 +75,15 @@ fn one(request: &Request<'_>, direction: Direction, diagnostics: &mut Diagnostic
             trusted: false,
         })
         .collect();
+    let mut point = syscall_point(request.facts, table, direction);
     if direction == Direction::Return {
+        point.entry = context.clone();
+        if REPLACERS.contains(&call.name) {
+            // What they were called with is gone with the program.
+            context.clear();
+        }
         context.push(result());
     }
-    let mut point = syscall_point(request.facts, table, direction);
     point.number = Some(call.number);
     point.ends_twice = MAKERS.contains(&call.name);
     vec![Point { context, ..Point::new(request.spelling(), Attach::Syscall(point)) }]
@@ -95,10 +103,11 @@ fn any(request: &Request<'_>, direction: Direction, diagnostics: &mut Diagnostic
         trusted: false,
     };
     let mut context = vec![number];
+    let mut point = syscall_point(request.facts, table, direction);
     if direction == Direction::Return {
+        point.entry = context.clone();
         context.push(result());
     }
-    let point = syscall_point(request.facts, table, direction);
     vec![Point { context, ..Point::new(request.spelling(), Attach::Syscall(point)) }]
 }
 
@@ -135,10 +144,20 @@ fn syscall_point(facts: &dyn Facts, table: &Table, direction: Direction) -> Sysc
         number_offset: table.registers.number,
         compat,
         ends_twice: false,
+        other_typedef: Option::None,
+        entry: vec![],
         root_of: Option::None,
     };
-    let tracepoint = btf.and_then(|btf| btf::tracepoint(btf, point.tracepoint()));
-    point.btf_typedef = tracepoint.map(|tracepoint| tracepoint.typedef_id.0);
+    let typedef = |name: &str| {
+        let tracepoint = btf.and_then(|btf| btf::tracepoint(btf, name));
+        tracepoint.map(|tracepoint| tracepoint.typedef_id.0)
+    };
+    let other = match direction {
+        Direction::Entry => Direction::Return,
+        Direction::Return => Direction::Entry,
+    };
+    point.btf_typedef = typedef(point.tracepoint());
+    point.other_typedef = typedef(other.tracepoint());
     point
 }
 

@@ -1,5 +1,7 @@
 //! Probe points of system calls.
 
+use super::{Attach, ContextVariable, Identity, Point};
+
 /// The way of a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -24,14 +26,43 @@ pub struct SyscallPoint {
     pub compat: CompatTest,
     /// The call makes another process or thread, in which it also ends, with 0.
     pub ends_twice: bool,
+    /// The BTF id of the type of the other direction's tracepoint.
+    pub other_typedef: Option<u32>,
+    /// For the end of a call: the context at its begin.
+    pub entry: Vec<ContextVariable>,
     /// Made as the root of this group of probes ([`crate::syscalls::Routes`]).
     pub root_of: Option<usize>,
 }
 
 impl SyscallPoint {
+    /// The begin of the calls whose end this is; `None` for others. `name` is that of the point.
+    pub fn at_entry(&self, name: &str) -> Option<Point> {
+        let attach = Attach::Syscall(SyscallPoint {
+            direction: Direction::Entry,
+            btf_typedef: self.other_typedef,
+            other_typedef: self.btf_typedef,
+            entry: vec![],
+            ..self.clone()
+        });
+        let context = self.entry.clone();
+        (self.direction == Direction::Return).then(|| Point {
+            name: name.to_string(),
+            attach,
+            context,
+            identity: Identity::default(),
+        })
+    }
+
     /// The tracepoint.
     pub fn tracepoint(&self) -> &'static str {
-        match self.direction {
+        self.direction.tracepoint()
+    }
+}
+
+impl Direction {
+    /// The tracepoint of all calls.
+    pub fn tracepoint(self) -> &'static str {
+        match self {
             Direction::Entry => "sys_enter",
             Direction::Return => "sys_exit",
         }

@@ -17,8 +17,8 @@ use super::{Resolver, Scope, pointer::Holder};
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{
-    AssignOperator, Attach, Body, Comparison, Expr, ExprKind, FunctionPoints, Global, GlobalId,
-    LocalId, Place, PlaceKind, Point, Probe, Shape, Stmt, StmtKind,
+    AssignOperator, Attach, Body, Comparison, Direction, Expr, ExprKind, FunctionPoints, Global,
+    GlobalId, LocalId, Place, PlaceKind, Point, Probe, Shape, Stmt, StmtKind,
 };
 use crate::source::Span;
 use crate::syntax::ast::{Access, Expression, ExpressionKind};
@@ -41,6 +41,9 @@ pub(super) struct EntryState {
 
 /// The point at the entry of the functions at whose return another is; `None` for others.
 pub(super) fn entry_point(point: &Point) -> Option<Point> {
+    if let Attach::Syscall(of) = &point.attach {
+        return of.at_entry(&point.name);
+    }
     let Attach::Function(functions) = &point.attach else { return None };
     functions.returns.then(|| Point {
         name: point.name.clone(),
@@ -99,15 +102,16 @@ impl Resolver<'_> {
         expression: &Expression,
     ) -> Option<Option<Expr>> {
         let point = scope.point?;
-        let Attach::Function(functions) = &point.attach else { return None };
-        if !functions.returns {
-            return None;
-        }
+        let entry = match &point.attach {
+            Attach::Function(functions) if functions.returns => &functions.entry,
+            Attach::Syscall(of) if of.direction == Direction::Return => &of.entry,
+            _ => return None,
+        };
         let root = root(expression)?;
         let name = root.trim_start_matches('$');
         let is_all = matches!(root, "$$parms" | "$$vars");
         let here = point.context.iter().any(|v| v.name == name);
-        let there = functions.entry.iter().any(|v| v.name == name);
+        let there = entry.iter().any(|v| v.name == name);
         if here || !(there || is_all) {
             return None;
         }

@@ -119,6 +119,13 @@ impl Kallsyms {
         self.lookup(address).map(|symbol| symbol.name)
     }
 
+    /// All names of what begins at an address.
+    pub fn names(&self, address: u64) -> impl Iterator<Item = &str> {
+        let first = self.entries.partition_point(|entry| entry.address < address);
+        let there = self.entries[first..].iter().take_while(move |entry| entry.address == address);
+        there.map(|entry| str::from_utf8(self.name_of(entry)).unwrap_or_default())
+    }
+
     /// The address of a symbol. Of several local ones the lowest; a global one comes first.
     pub fn address(&self, name: &str) -> Option<u64> {
         let mut local = None;

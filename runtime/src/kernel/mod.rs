@@ -141,6 +141,15 @@ impl Facts for LiveKernel {
         self.btf.get_or_init(LiveKernel::read_btf).as_ref().map_err(NoBtf::clone)
     }
 
+    fn module_btf(&self, module: &str) -> Option<Btf> {
+        // A name from a script must not lead elsewhere.
+        if module.contains('/') {
+            return None;
+        }
+        let types = std::fs::read(Path::new(BTF_PATH).with_file_name(module)).ok()?;
+        self.btf().ok()?.with_module(&types).ok()
+    }
+
     fn symbol_address(&self, name: &str) -> Option<u64> {
         self.kallsyms().address(name)
     }
@@ -163,14 +172,16 @@ impl Facts for LiveKernel {
         Ok(())
     }
 
-    fn is_traceable(&self, symbol: &str) -> Option<bool> {
+    fn is_traceable(&self, address: u64) -> Option<bool> {
         let traceable = self.traceable.get_or_init(|| {
             let text = sys::read_tracefs("available_filter_functions").ok()?;
             // `name`, or `name [module]`.
             let names = text.lines().filter_map(|line| line.split(' ').next());
             Some(names.map(str::to_string).collect())
         });
-        traceable.as_ref().map(|names| names.contains(symbol))
+        // A function is listed under one of its names.
+        let mut names = self.kallsyms().names(address);
+        traceable.as_ref().map(|listed| names.any(|name| listed.contains(name)))
     }
 
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {

@@ -47,6 +47,7 @@ fn symbols_by_name() {
     let table = Kallsyms::parse(TABLE.as_bytes());
     assert_eq!(table.address("tcp_v4_rcv"), Some(0xffffffff81000180));
     assert_eq!(table.address("local"), Some(0xffffffff81000100));
+    assert!(table.names(0xffffffff81000000).eq(["_stext", "_text"]));
     assert_eq!(table.addresses("local"), [0xffffffff81000100, 0xffffffff81000a50]);
     assert_eq!(table.address("tcp_v4_rc"), None);
     assert_eq!(table.functions().filter(|symbol| symbol.module.is_none()).count(), 5);
