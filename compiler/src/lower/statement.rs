@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::expression::{compared, mask};
 use super::{ErrorKind, ErrorSite, Half, Leaving, LoopTargets, Lower, Operand};
-use crate::hir::{ExprKind, Foreach, Place, PlaceKind, Stmt, StmtKind, assigned_locals, each_part};
+use crate::hir::{
+    ExprKind, Foreach, LocalId, Place, PlaceKind, Stmt, StmtKind, assigned_locals, each_part,
+};
 use crate::layout::{ArrayId, Storage};
 
 impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
@@ -79,11 +81,8 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                         }
                     });
                 }
-                for id in assigned_locals(std::slice::from_ref(statement)) {
-                    if let Some(place) = self.locals[id] {
-                        self.half.forget(place, asked.contains(&id));
-                    }
-                }
+                let assigned = assigned_locals(std::slice::from_ref(statement));
+                self.forget_locals(&assigned, &asked);
                 self.half.begin_loop(body.len());
                 let e = self.half.emitter();
                 e.jump(head);
@@ -107,6 +106,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 if let Some(step) = step {
                     self.expression(step);
                 }
+                self.forget_locals(&assigned, &asked);
                 self.half.emitter().jump(head);
                 self.half.end_loop();
                 self.half.emitter().switch_to(end);
@@ -159,6 +159,16 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 self.half.emitter().switch_to(after);
             }
             StmtKind::Delete(place) => self.delete(place),
+        }
+    }
+
+    /// What is known of locals that a loop assigns is of no use in its next round; of those its condition
+    /// asks for it may be.
+    fn forget_locals(&mut self, assigned: &BTreeSet<LocalId>, asked: &BTreeSet<LocalId>) {
+        for &id in assigned {
+            if let Some(place) = self.locals[id] {
+                self.half.forget(place, asked.contains(&id));
+            }
         }
     }
 
