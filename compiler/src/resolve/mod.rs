@@ -273,6 +273,8 @@ impl<'a> Resolver<'a> {
         point: &ast::ProbePoint,
     ) -> bool {
         let mut matched = false;
+        // Braces give several points with the same handler; aliases add code of their own to theirs.
+        let mut plain = Shared::default();
         for expanded in self.expand(point, 0) {
             let mut tried = Diagnostics::default();
             let optional = expanded.point.optional || expanded.point.sufficient;
@@ -281,7 +283,8 @@ impl<'a> Resolver<'a> {
                 self.report(tried, point.span);
             }
             matched |= !found.is_empty();
-            let mut shared = Shared::default();
+            let mut of_alias = Shared::default();
+            let shared = if expanded.written.is_none() { &mut plain } else { &mut of_alias };
             for resolved in found {
                 if shared.take(&mut self.script, &resolved) {
                     continue;
