@@ -33,6 +33,7 @@ examples! {
     "net/dropwatch-offset"
     "net/dropwatch-reason"
     "net/dropwatch-stacks"
+    "net/ieee80211scan"
     "net/rxcpu"
     "net/skblife"
     "net/socket-trace"

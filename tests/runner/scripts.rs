@@ -8,8 +8,11 @@
 //! | `# workload: netns tcp 2 10` | what the process started with `-c` does |
 //! | `# line: *127.0.0.1:7777*` | a line like this is printed, with `*` and `?` for what differs each time; spaces count as one |
 //! | `# line: 25+ packets *` | the same, with a number of 25 or more: other processes have such events as well |
-//! | `# needs: functions` | the script probes functions of the kernel, where that can be done |
+//! | `# needs: functions` | the script probes functions of the kernel, where that can be done; elsewhere it is only loaded |
+//! | `# needs: module NAME` | of a module: where that is not loaded, `tests/examples.rs` compiles it for a recorded kernel |
+//! | `# needs: disk` | what it shows is about disks |
 
+use std::path::Path;
 use std::process::Command;
 
 use ntap_compiler::glob;
@@ -21,7 +24,18 @@ use super::{privilege, session, workload};
 pub(crate) fn run(case: &Case) -> Result<(), String> {
     let script = case.header("script").ok_or("the case names no script")?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
-    let can_attach = case.header("needs").is_none() || privilege::function_hindrance().is_none();
+    let can_attach = match case.header("needs") {
+        Some("functions") => privilege::function_hindrance().is_none(),
+        Some("disk") => has_disk(),
+        Some(needs) => {
+            let module = needs.strip_prefix("module ").ok_or(format!("unknown need `{needs}`"))?;
+            if !Path::new("/sys/module").join(module).exists() {
+                return Ok(());
+            }
+            true
+        }
+        None => true,
+    };
     match case.header("workload") {
         // Loaded and verified only.
         _ if !can_attach => command.arg("-p4"),
@@ -53,6 +67,8 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
 
 /// Whether a line is as a header says.
 fn is_like(pattern: &str, line: &str) -> bool {
+    // Of patterns only `*` and `?` are meant.
+    let (pattern, line) = (&pattern.replace('[', "("), &line.replace('[', "("));
     let at_least = pattern.split_once("+ ").and_then(|(number, rest)| {
         let number: u64 = number.parse().ok()?;
         Some((number, rest))
@@ -60,4 +76,10 @@ fn is_like(pattern: &str, line: &str) -> bool {
     let Some((least, rest)) = at_least else { return glob::matches(pattern, line) };
     let (number, line) = line.split_once(' ').unwrap_or((line, ""));
     number.parse().is_ok_and(|number: u64| number >= least) && glob::matches(rest, line)
+}
+
+/// Whether there is a disk: a block device of a bus.
+fn has_disk() -> bool {
+    let Ok(devices) = std::fs::read_dir("/sys/block") else { return false };
+    devices.flatten().any(|device| device.path().join("device").exists())
 }
