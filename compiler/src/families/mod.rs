@@ -19,6 +19,7 @@ pub use form::form_text;
 
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Facts;
+use crate::glob;
 use crate::hir::Point;
 use crate::source::Span;
 use crate::syntax::ast::{LiteralValue, ProbePoint};
@@ -121,6 +122,19 @@ pub fn resolve(point: &ProbePoint, facts: &dyn Facts, diagnostics: &mut Diagnost
 /// Whether a probe point has the form of one of the families.
 pub fn is_known(point: &ProbePoint) -> bool {
     all().any(|family| form::fits(family, point))
+}
+
+/// The forms whose names a point with wildcards in its names matches: `timer.*`.
+pub fn matching(point: &ProbePoint) -> impl Iterator<Item = String> {
+    let names: Vec<&str> = point.components.iter().map(|c| c.name.text.as_str()).collect();
+    let pattern = names.join(".");
+    let is_wanted = glob::is_pattern(&pattern);
+    all().map(form_text).filter(move |form| {
+        // Arguments and what may be left out are no part of the names.
+        let plain = form.split('[').next().unwrap_or_default();
+        let names: Vec<&str> = plain.split('.').map(|c| c.split('(').next().unwrap_or(c)).collect();
+        is_wanted && glob::matches(&pattern, &names.join("."))
+    })
 }
 
 /// A probe point as one would write it.
