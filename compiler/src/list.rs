@@ -1,7 +1,9 @@
 //! Listings: which probe points a pattern stands for, and what their handlers can use.
 
+use crate::btf::TypeId;
 use crate::diagnostic::Diagnostics;
 use crate::facts::Facts;
+use crate::hir::ContextVariable;
 use crate::pipeline::{self, Options};
 use crate::resolve::{self, LISTED_VARIABLE};
 use crate::source::SourceMap;
@@ -44,9 +46,8 @@ pub fn list(
         with_variables,
         diagnostics,
     );
-    let mut problems = Diagnostics::default();
-    let types = with_variables.then(|| types::infer(&script, &mut problems));
-    let types = types.filter(|_| !problems.has_errors());
+    // What is wrong with the handler of one point must not hide the variables of others.
+    let types = with_variables.then(|| types::infer(&script, &mut Diagnostics::default()));
     let mut listed: Vec<Listed> = points
         .into_iter()
         .map(|point| {
@@ -63,14 +64,21 @@ pub fn list(
             if with_variables {
                 variables.extend(point.context.iter().map(|variable| Variable {
                     name: format!("${}", variable.name),
-                    ty: c_type(variable.ty, variable.value.signed, options.facts),
+                    ty: c_type(variable, options.facts),
                 }));
             }
             Listed { name: point.name, variables }
         })
         .collect();
     listed.sort_by(|a, b| a.name.cmp(&b.name));
-    listed.dedup();
+    // A name that stands for several points has the variables that all of them have.
+    listed.dedup_by(|later, earlier| {
+        let is_same = later.name == earlier.name;
+        if is_same {
+            earlier.variables.retain(|variable| later.variables.contains(variable));
+        }
+        is_same
+    });
     listed
 }
 
@@ -80,11 +88,20 @@ pub fn script_of(pattern: &str) -> String {
 }
 
 /// The C type of a context variable, as stap writes it: `struct sk_buff*`.
-fn c_type(id: u32, signed: bool, facts: &dyn Facts) -> String {
-    let described = facts.btf().ok().filter(|_| id != 0);
-    match described {
-        Some(btf) => btf.describe(crate::btf::TypeId(id)).replace(" *", "*"),
-        None if signed => "long".to_string(),
-        None => "unsigned long".to_string(),
+fn c_type(variable: &ContextVariable, facts: &dyn Facts) -> String {
+    let described = facts.btf().ok().filter(|_| variable.ty != 0);
+    match (described, variable.value.signed) {
+        // What a variable points to may be `const`; that the function does not change the variable itself says
+        // nothing about its value.
+        (Some(btf), _) => btf.describe(btf.unqualified(TypeId(variable.ty))).replace(" *", "*"),
+        (None, signed) => {
+            let names = match variable.value.bytes {
+                1 => ["unsigned char", "signed char"],
+                2 => ["short unsigned int", "short int"],
+                4 => ["unsigned int", "int"],
+                _ => ["long unsigned int", "long int"],
+            };
+            names[usize::from(signed)].to_string()
+        }
     }
 }

@@ -124,17 +124,17 @@ pub fn is_known(point: &ProbePoint) -> bool {
     all().any(|family| form::fits(family, point))
 }
 
-/// The forms whose names a point with wildcards in its names matches: `timer.*`.
-pub fn matching(point: &ProbePoint) -> impl Iterator<Item = String> {
+/// The forms whose names a point with wildcards in its names matches: `timer.*`. Of a choice of names those
+/// that match: `perf.sw.*`.
+pub fn matching(point: &ProbePoint) -> Vec<String> {
     let names: Vec<&str> = point.components.iter().map(|c| c.name.text.as_str()).collect();
     let pattern = names.join(".");
-    let is_wanted = glob::is_pattern(&pattern);
-    all().map(form_text).filter(move |form| {
-        // Arguments and what may be left out are no part of the names.
-        let plain = form.split('[').next().unwrap_or_default();
-        let names: Vec<&str> = plain.split('.').map(|c| c.split('(').next().unwrap_or(c)).collect();
-        is_wanted && glob::matches(&pattern, &names.join("."))
-    })
+    if !glob::is_pattern(&pattern) {
+        return vec![];
+    }
+    let forms = all().flat_map(form::spellings);
+    let is_wanted = |(names, _): &(String, String)| glob::matches(&pattern, names);
+    forms.filter(is_wanted).map(|(_, text)| text).collect()
 }
 
 /// A probe point as one would write it.

@@ -62,11 +62,13 @@ impl<'a> Resolver<'a> {
             let mut tried = Diagnostics::default();
             let found = self.points(&expanded.point, &mut tried);
             if found.is_empty() {
-                listed.extend(families::matching(&expanded.point).map(|name| ListedPoint {
-                    name,
-                    context: vec![],
-                    variables: None,
-                }));
+                let forms = families::matching(&expanded.point);
+                if forms.is_empty() {
+                    self.report(tried, point.span);
+                }
+                let listed_form = |name| ListedPoint { name, context: vec![], variables: None };
+                listed.extend(forms.into_iter().map(listed_form));
+                continue;
             }
             let mut variables = None;
             for (at, resolved) in found.into_iter().enumerate() {
@@ -80,6 +82,12 @@ impl<'a> Resolver<'a> {
                         // At returns the parameters are there, with their values at the entry.
                         context.extend(functions.entry.iter().cloned());
                         functions.targets.first().map_or(resolved.name, |t| t.point.clone())
+                    }
+                    (None, Attach::Tracepoint { name, .. }) => {
+                        match self.facts.tracepoint_systems().get(name) {
+                            Some(system) => format!("kernel.trace(\"{system}:{name}\")"),
+                            None => resolved.name,
+                        }
                     }
                     (None, _) => resolved.name,
                 };
