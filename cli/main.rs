@@ -3,7 +3,6 @@
 mod compile;
 mod emit;
 mod errors;
-mod examples;
 mod library;
 mod list;
 mod options;
@@ -40,13 +39,11 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
     if let Action::Explain(code) = &options.action {
         return explain(code);
     }
-    if let Some(listing) = &options.listing {
-        let library = || library::library(&options.library_directories);
+    if let Some(listing) = options.listing {
+        let library = library::library(&options.library_directories)?;
         let text = match listing {
-            Listing::Functions => library::functions(library()?),
-            Listing::Aliases => library::aliases(library()?),
-            Listing::Examples(words) => examples::list(words)?,
-            Listing::Source(example) => example.text.to_string(),
+            Listing::Functions => library::functions(library),
+            Listing::Aliases => library::aliases(library),
         };
         print!("{text}");
         return Ok(ExitCode::SUCCESS);

@@ -9,7 +9,6 @@ use ntap_compiler::limits::{Limits, Setting};
 use ntap_runtime::session::{DEFAULT_BUDGET_PERCENT, OutputFileOptions, Rotation};
 
 use crate::emit::Stage;
-use crate::examples::{self, Example};
 use crate::systemtap_options::SystemTapOptions;
 
 /// What the command line asks for.
@@ -68,14 +67,11 @@ pub(crate) struct ListRequest {
     pub(crate) json: bool,
 }
 
-/// What is printed instead of running a script.
+/// Lists of what scripts may use.
+#[derive(Clone, Copy)]
 pub(crate) enum Listing {
     Functions,
     Aliases,
-    /// The scripts of the program that are about these words.
-    Examples(Vec<String>),
-    /// The source of one of them.
-    Source(&'static Example),
 }
 
 /// Where the script is.
@@ -83,8 +79,6 @@ pub(crate) enum Script {
     File(PathBuf),
     StandardInput,
     Text(String),
-    /// One that comes with the program.
-    Example(&'static Example),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -120,10 +114,6 @@ struct Source {
     /// Another script, besides the first one; may be repeated
     #[arg(short = 'E', value_name = "SCRIPT")]
     more_scripts: Vec<String>,
-
-    /// A script that comes with the program (`ntap examples` lists them), then its arguments
-    #[arg(long, value_name = "NAME", conflicts_with = "script_text")]
-    example: Option<String>,
 
     /// The script file (`-` is standard input), then its arguments `$1`, `@1` ...
     #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true)]
@@ -247,15 +237,6 @@ enum Sub {
         #[arg(short = 'u')]
         unoptimized: bool,
     },
-    /// List the scripts that come with the program, those about some words, or print one
-    Examples {
-        /// Words that the name or the description has to contain
-        words: Vec<String>,
-
-        /// Print the source of this one
-        #[arg(long, value_name = "NAME", conflicts_with = "words")]
-        show: Option<String>,
-    },
     /// Say more about a message, given its code
     Explain {
         /// The code, such as E0203
@@ -352,14 +333,6 @@ fn megabytes(text: &str) -> Result<u32, String> {
     }
 }
 
-/// The script of a name; ends with a message when there is none.
-fn example(name: &str) -> &'static Example {
-    examples::find(name).unwrap_or_else(|failure| {
-        failure.print(std::io::stderr().is_terminal());
-        std::process::exit(1)
-    })
-}
-
 /// Ends with a message about the command line.
 pub(crate) fn refuse(kind: clap::error::ErrorKind, message: &str) -> ! {
     use clap::CommandFactory;
@@ -420,12 +393,6 @@ impl Options {
                 options.unoptimized = unoptimized;
                 options.set_source(source);
             }
-            Some(Sub::Examples { words, show }) => {
-                options.listing = Some(match show {
-                    Some(name) => Listing::Source(example(&name)),
-                    None => Listing::Examples(words),
-                });
-            }
             Some(Sub::Explain { code }) => options.action = Action::Explain(code),
             Some(Sub::List { pattern, json }) => {
                 options.action = Action::List(ListRequest { pattern, with_variables: true, json });
@@ -442,11 +409,6 @@ impl Options {
     fn set_source(&mut self, source: Source) {
         let mut words = source.words.into_iter();
         self.more_scripts = source.more_scripts;
-        if let Some(name) = source.example {
-            self.script = Script::Example(example(&name));
-            self.arguments = words.collect();
-            return;
-        }
         let only_more = !self.more_scripts.is_empty() && words.len() == 0;
         self.script = match source.script_text {
             Some(text) => Script::Text(text),
