@@ -45,7 +45,8 @@ pub(super) fn spellings(family: &'static Family) -> Vec<(String, String)> {
             true => vec![choice(component.0)],
             false => choices(component.0).map(str::to_string).collect(),
         };
-        let with = |begin: &Vec<String>, name: &String| [&begin[..], &[name.clone()]].concat();
+        let with =
+            |begin: &Vec<String>, name: &String| [&begin[..], std::slice::from_ref(name)].concat();
         all =
             all.iter().flat_map(|begin| names.iter().map(move |name| with(begin, name))).collect();
     }
