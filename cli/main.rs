@@ -6,6 +6,7 @@ mod emit;
 mod errors;
 mod json;
 mod library;
+mod list;
 mod options;
 mod repl;
 mod systemtap_options;
@@ -39,9 +40,6 @@ fn main() -> ExitCode {
 }
 
 fn act(options: &Options) -> Result<ExitCode, Failure> {
-    if let Action::Explain(code) = &options.action {
-        return explain(code);
-    }
     if let Some(listing) = options.listing {
         let library = library::library(&options.library_directories)?;
         let text = match listing {
@@ -57,18 +55,15 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
         (None, Some(pid)) => kernel.programs().set_target(Target::Process(pid)),
         (None, None) => {}
     }
+    let compilation = || Compilation::new(options, kernel.as_ref());
     match &options.action {
-        Action::Interact => return repl::interact(options, kernel),
-        Action::Tool(tool) => return act_as(tool, options, &kernel),
-        Action::Emit(_) | Action::Build(_) | Action::Explain(_) | Action::Run => {}
-    }
-    let mut compilation = Compilation::new(options, kernel.as_ref())?;
-    match &options.action {
-        Action::Emit(stage) => emit::emit(*stage, &mut compilation),
-        Action::Build(output) => build(&mut compilation, output),
-        Action::Run => run(options, compilation, kernel.clone()),
-        // Have been done: they need no script.
-        Action::Interact | Action::Tool(_) | Action::Explain(_) => Ok(ExitCode::SUCCESS),
+        Action::Interact => repl::interact(options, kernel),
+        Action::Tool(tool) => act_as(tool, options, &kernel),
+        Action::List(request) => list::list(request, options, kernel.as_ref()),
+        Action::Explain(code) => explain(code),
+        Action::Emit(stage) => emit::emit(*stage, &mut compilation()?),
+        Action::Build(output) => build(&mut compilation()?, output),
+        Action::Run => run(options, compilation()?, kernel.clone()),
     }
 }
 
