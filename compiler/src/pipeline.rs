@@ -181,17 +181,14 @@ impl Analyzed {
     }
 
     /// Makes functions of the loops in kernel handlers, where the kernel's verifier would walk them.
-    fn take_out_loops(
-        &self,
-        lowered: &mut Lowered,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<()> {
+    fn take_out_loops(&self, lowered: &mut Lowered, diagnostics: &mut Diagnostics) -> Option<()> {
         if self.features.loops != LoopBound::Callback {
             return Some(());
         }
         let first = lowered.routines.len() as u32;
         for handler in &mut lowered.kernel {
-            let taken = lower::take_out_loops(handler, first, self.features.actions, &mut lowered.loops);
+            let taken =
+                lower::take_out_loops(handler, first, self.features.actions, &mut lowered.loops);
             if let Err(error) = taken {
                 report_backend(self.script.probes[handler.probe].span, &error, diagnostics);
                 return None;

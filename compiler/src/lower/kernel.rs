@@ -30,8 +30,8 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use super::{
-    Emitter, Helper, KernelFeatures, KernelFunction, LoopBound, Lower, Operand, Room, Tables, TaskOffsets,
-    Text,
+    Emitter, Helper, KernelFeatures, KernelFunction, LoopBound, Lower, Operand, Room, Tables,
+    TaskOffsets, Text,
     emitter::trusted,
     user::{frontend_config, signature},
 };

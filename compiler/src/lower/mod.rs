@@ -17,11 +17,11 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
+pub(crate) use kernel::take_out_loops;
 pub use kernel::{
     KernelCode, LoopFunction, RoutineUse, SCRATCH_CLAIMS, can_format, has_kernel_loops, hit_texts,
     variables,
 };
-pub(crate) use kernel::take_out_loops;
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
 

@@ -144,7 +144,8 @@ impl Taking<'_> {
             function.layout.blocks().filter(|&b| loops.is_in_loop(b, found)).collect();
         // Each loop has one test of its own.
         let own = blocks.iter().filter(|&&b| loops.innermost_loop(b) == Some(found));
-        let (test, exhausted, go_on) = own.copied().find_map(|block| budget_test(function, block))?;
+        let (test, exhausted, go_on) =
+            own.copied().find_map(|block| budget_test(function, block))?;
 
         let is_inside = |value| blocks.contains(&block_of(function, value));
         let (mut before, mut exits) = (vec![scratch], vec![]);
@@ -174,14 +175,16 @@ impl Taking<'_> {
         let parameters = function.dfg.block_params(head);
         let base = self.scratch(parameters.len());
         let carried: Vec<u32> = (0..parameters.len()).map(|at| base + 8 * at as u32).collect();
-        let place = |value: &Value| parameters.iter().position(|p| p == value).map(|at| carried[at]);
+        let place =
+            |value: &Value| parameters.iter().position(|p| p == value).map(|at| carried[at]);
         let behind = behind
             .into_iter()
             .map(|value| (value, place(&value).unwrap_or_else(|| self.scratch(1))))
             .collect();
         let widest = exits.iter().map(|&e| function.dfg.block_params(e).len()).max().unwrap_or(0);
         let (way, arguments) = (self.scratch(1), self.scratch(widest));
-        let location = function.layout.first_inst(head).map_or(SourceLoc::default(), |i| function.srcloc(i));
+        let location =
+            function.layout.first_inst(head).map_or(SourceLoc::default(), |i| function.srcloc(i));
         Some(Cut {
             head,
             blocks,
@@ -324,22 +327,23 @@ impl Cut {
                 if brought.contains_key(&value) {
                     continue;
                 }
-                let new = match (constant(round, value), self.before.iter().position(|&v| v == value)) {
-                    (Some(definition), _) => {
-                        let defined_in = round.layout.inst_block(definition);
-                        if defined_in.is_some_and(|b| self.blocks.contains(&b)) {
-                            continue;
+                let new =
+                    match (constant(round, value), self.before.iter().position(|&v| v == value)) {
+                        (Some(definition), _) => {
+                            let defined_in = round.layout.inst_block(definition);
+                            if defined_in.is_some_and(|b| self.blocks.contains(&b)) {
+                                continue;
+                            }
+                            copy_before(round, definition, inst)
                         }
-                        copy_before(round, definition, inst)
-                    }
-                    (None, Some(at)) => {
-                        let ty = round.dfg.value_type(value);
-                        let mut place = FuncCursor::new(round).at_first_insertion_point(block);
-                        place.set_srcloc(self.location);
-                        place.ins().load(ty, trusted(), frame, 8 * at as i32)
-                    }
-                    (None, None) => continue,
-                };
+                        (None, Some(at)) => {
+                            let ty = round.dfg.value_type(value);
+                            let mut place = FuncCursor::new(round).at_first_insertion_point(block);
+                            place.set_srcloc(self.location);
+                            place.ins().load(ty, trusted(), frame, 8 * at as i32)
+                        }
+                        (None, None) => continue,
+                    };
                 brought.insert(value, new);
             }
             round.dfg.map_inst_values(inst, |v| brought.get(&v).copied().unwrap_or(v));
@@ -350,15 +354,16 @@ impl Cut {
     fn write_call(&self, function: &mut Function, scratch: Value, index: u32, rounds: i64) {
         let call = function.dfg.make_block();
         function.layout.insert_block(call, self.head);
-        let types: Vec<Type> =
-            function.dfg.block_params(self.head).iter().map(|&p| function.dfg.value_type(p)).collect();
+        let types: Vec<Type> = function
+            .dfg
+            .block_params(self.head)
+            .iter()
+            .map(|&p| function.dfg.value_type(p))
+            .collect();
         let parameters: Vec<Value> =
             types.iter().map(|&ty| function.dfg.append_block_param(call, ty)).collect();
-        let outside: Vec<Block> = function
-            .layout
-            .blocks()
-            .filter(|&b| b != call && !self.blocks.contains(&b))
-            .collect();
+        let outside: Vec<Block> =
+            function.layout.blocks().filter(|&b| b != call && !self.blocks.contains(&b)).collect();
         let bytes = 8 * self.before.len() as u32;
         let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3);
         let slot = function.create_sized_stack_slot(slot);
@@ -432,7 +437,9 @@ impl Cut {
                 for value in used {
                     let Some(definition) = constant(function, value) else { continue };
                     let from = function.layout.inst_block(definition);
-                    if from.is_some_and(|b| self.blocks.contains(&b)) && !copies.contains_key(&value) {
+                    if from.is_some_and(|b| self.blocks.contains(&b))
+                        && !copies.contains_key(&value)
+                    {
                         let copy = copy_before(function, definition, inst);
                         copies.insert(value, copy);
                     }
