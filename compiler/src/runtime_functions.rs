@@ -25,6 +25,10 @@ pub mod context {
     /// Address of the `.bss` section shared with kernel code.
     pub const SHARED: u32 = 32;
 
+    /// Address of the values that the shared cells of `Layout::counters` had when the block began, with what the
+    /// block has added since; one word for each shared cell.
+    pub const SEEN: u32 = 40;
+
     /// An error that `try` catches.
     pub const RAISED: i64 = 1;
     /// An error that ends the block whatever surrounds it.

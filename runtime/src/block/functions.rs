@@ -275,18 +275,13 @@ extern "C" fn array_set(context: Context<'_>, array: i64, keys: i64, value: i64,
 extern "C" fn array_add(context: Context<'_>, array: i64, keys: i64, delta: i64, site: i64) -> i64 {
     let array = array_id(array);
     let key = element_key(context, array, keys);
-    let old = match context.state.arrays.get(array, &key) {
-        Ok(found) => found.map_or(0, Value::long),
+    match context.state.arrays.add(array, key, delta) {
+        Ok(old) => old,
         Err(error) => {
-            system_error(context, array, &error);
-            return 0;
+            store_error(context, array, site, &error);
+            0
         }
-    };
-    let new = Value::Word(Word::Long(old.wrapping_add(delta)));
-    if let Err(error) = context.state.arrays.set(array, key, new) {
-        store_error(context, array, site, &error);
     }
-    old
 }
 
 extern "C" fn array_contains(context: Context<'_>, array: i64, keys: i64) -> i64 {
