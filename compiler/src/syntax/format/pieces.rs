@@ -52,8 +52,8 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
 
 /// The comment a text begins with, and what is behind it.
 fn first_comment(text: &str) -> (&str, &str) {
-    if text.starts_with("/*") {
-        let end = text[2..].find("*/").map_or(text.len(), |at| at + 4);
+    if let Some(inside) = text.strip_prefix("/*") {
+        let end = inside.find("*/").map_or(text.len(), |at| at + 4);
         return text.split_at(end);
     }
     let end = text.find('\n').unwrap_or(text.len());

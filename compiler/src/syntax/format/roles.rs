@@ -112,7 +112,7 @@ impl Walk {
     }
 
     fn keyword(&mut self, text: &str) -> Role {
-        let is_outside = !self.open.iter().any(|open| *open == Open::Body);
+        let is_outside = !self.open.contains(&Open::Body);
         // A component of a probe point may be any word: `process.function("f").return`.
         if self.head == Head::Probe && self.is_in_point() && self.written_before(".") {
             return Role::Operand;
