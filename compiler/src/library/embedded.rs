@@ -45,6 +45,7 @@ files! {
     "tcp"
     "tcp_probes"
     "udp"
+    "user_memory"
     "vfs"
     "vm"
 }

@@ -137,8 +137,8 @@ impl Library {
     }
 }
 
-/// Whether the names of an alias's components match those of a point, as far as both go; braces and
-/// `**` of the point may stand for anything.
+/// Whether the names of an alias's components match those of a point, as far as both go; `**` and
+/// braces with dots in them may stand for anything.
 fn may_begin(alias: &[String], point: &[Component]) -> bool {
     if point.iter().any(|component| component.name.text.contains("**"))
         && !point.iter().any(|component| component.name.text.contains('{'))
@@ -148,10 +148,11 @@ fn may_begin(alias: &[String], point: &[Component]) -> bool {
     }
     for (name, component) in alias.iter().zip(point) {
         let pattern = &component.name.text;
-        if pattern.contains('{') || pattern.contains("**") {
+        if pattern.contains("**") || pattern.contains('{') && pattern.contains('.') {
             return true;
         }
-        if !crate::glob::matches(pattern, name) {
+        let parts = crate::glob::without_braces(pattern);
+        if !parts.iter().any(|part| crate::glob::matches(part, name)) {
             return false;
         }
     }

@@ -18,6 +18,7 @@ mod global;
 mod inline;
 mod iteration;
 mod memory_print;
+mod operators;
 mod pointer;
 mod pretty;
 mod print;
@@ -75,8 +76,11 @@ pub fn resolve<'a>(
             uses: ContextUse::default(),
         };
         resolver.declarations(scripts);
-        let Resolver { script, pointees: learned, .. } = resolver;
+        let Resolver { mut script, pointees: learned, .. } = resolver;
         pointees = learned;
+        for global in script.globals.values_mut() {
+            global.pointer = pointees.knows(&pointer::Holder::Global(global.span));
+        }
         if !pointees.next_round() {
             return script;
         }
@@ -362,7 +366,14 @@ impl<'a> Resolver<'a> {
     ) {
         let span = condition.span;
         let Some(condition) = self.expression(scope, condition) else { return };
-        if !scope.locals.is_empty() {
+        let read = Stmt { kind: StmtKind::Expr(condition.clone()), span };
+        let mut changed = false;
+        iteration::changed(std::slice::from_ref(&read), &mut |_| changed = true);
+        if changed {
+            self.diagnostics
+                .error(codes::WRONG_PLACE, span, "an arming condition must not modify variables")
+                .help("change them inside the handler");
+        } else if !scope.locals.is_empty() {
             self.diagnostics
                 .error(codes::WRONG_PLACE, span, "an arming condition can use only globals")
                 .help("declare it `global`, or test it inside the handler");
