@@ -122,9 +122,6 @@ impl<'a> Compilation<'a> {
 fn read(script: &Script) -> Result<(String, String), Failure> {
     let (name, bytes) = match script {
         Script::Text(text) => return Ok(("<input>".to_string(), text.clone())),
-        Script::Example(example) => {
-            return Ok((format!("{}.nt", example.path), example.text.to_string()));
-        }
         Script::StandardInput => ("<stdin>".to_string(), limited(std::io::stdin().lock())),
         Script::File(path) => {
             let bytes = std::fs::File::open(path).and_then(|file| {

@@ -3,8 +3,8 @@
 mod compile;
 mod emit;
 mod errors;
-mod examples;
 mod library;
+mod list;
 mod options;
 mod systemtap_options;
 
@@ -39,13 +39,11 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
     if let Action::Explain(code) = &options.action {
         return explain(code);
     }
-    if let Some(listing) = &options.listing {
-        let library = || library::library(&options.library_directories);
+    if let Some(listing) = options.listing {
+        let library = library::library(&options.library_directories)?;
         let text = match listing {
-            Listing::Functions => library::functions(library()?),
-            Listing::Aliases => library::aliases(library()?),
-            Listing::Examples(words) => examples::list(words)?,
-            Listing::Source(example) => example.text.to_string(),
+            Listing::Functions => library::functions(library),
+            Listing::Aliases => library::aliases(library),
         };
         print!("{text}");
         return Ok(ExitCode::SUCCESS);
@@ -56,13 +54,16 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
         (None, Some(pid)) => kernel.programs().set_target(Target::Process(pid)),
         (None, None) => {}
     }
+    if let Action::List(request) = &options.action {
+        return list::list(request, options, kernel.as_ref());
+    }
     let mut compilation = Compilation::new(options, kernel.as_ref())?;
     match &options.action {
         Action::Emit(stage) => emit::emit(*stage, &mut compilation),
         Action::Build(output) => build(&mut compilation, output),
         Action::Run => run(options, compilation, kernel.clone()),
         // Has been done: it needs no script.
-        Action::Explain(_) => Ok(ExitCode::SUCCESS),
+        Action::List(_) | Action::Explain(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -9,7 +9,6 @@ use ntap_compiler::limits::{Limits, Setting};
 use ntap_runtime::session::{DEFAULT_BUDGET_PERCENT, OutputFileOptions, Rotation};
 
 use crate::emit::Stage;
-use crate::examples::{self, Example};
 use crate::systemtap_options::SystemTapOptions;
 
 /// What the command line asks for.
@@ -58,16 +57,21 @@ pub(crate) enum Action {
     Emit(Stage),
     Build(PathBuf),
     Explain(String),
+    List(ListRequest),
 }
 
-/// What is printed instead of running a script.
+/// Which probe points are to be listed, and how.
+pub(crate) struct ListRequest {
+    pub(crate) pattern: String,
+    pub(crate) with_variables: bool,
+    pub(crate) json: bool,
+}
+
+/// Lists of what scripts may use.
+#[derive(Clone, Copy)]
 pub(crate) enum Listing {
     Functions,
     Aliases,
-    /// The scripts of the program that are about these words.
-    Examples(Vec<String>),
-    /// The source of one of them.
-    Source(&'static Example),
 }
 
 /// Where the script is.
@@ -75,8 +79,6 @@ pub(crate) enum Script {
     File(PathBuf),
     StandardInput,
     Text(String),
-    /// One that comes with the program.
-    Example(&'static Example),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -112,10 +114,6 @@ struct Source {
     /// Another script, besides the first one; may be repeated
     #[arg(short = 'E', value_name = "SCRIPT")]
     more_scripts: Vec<String>,
-
-    /// A script that comes with the program (`ntap examples` lists them), then its arguments
-    #[arg(long, value_name = "NAME", conflicts_with = "script_text")]
-    example: Option<String>,
 
     /// The script file (`-` is standard input), then its arguments `$1`, `@1` ...
     #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true)]
@@ -208,6 +206,14 @@ struct Run {
     #[arg(long)]
     dump_probe_aliases: bool,
 
+    /// List the probe points that match
+    #[arg(short = 'l', value_name = "PATTERN")]
+    list: Option<String>,
+
+    /// List the probe points that match, with the variables of each
+    #[arg(short = 'L', value_name = "PATTERN", conflicts_with = "list")]
+    list_variables: Option<String>,
+
     /// Do not show at the end the globals that nothing reads
     #[arg(long)]
     no_global_var_display: bool,
@@ -231,19 +237,19 @@ enum Sub {
         #[arg(short = 'u')]
         unoptimized: bool,
     },
-    /// List the scripts that come with the program, those about some words, or print one
-    Examples {
-        /// Words that the name or the description has to contain
-        words: Vec<String>,
-
-        /// Print the source of this one
-        #[arg(long, value_name = "NAME", conflicts_with = "words")]
-        show: Option<String>,
-    },
     /// Say more about a message, given its code
     Explain {
         /// The code, such as E0203
         code: String,
+    },
+    /// List probe points with their variables
+    List {
+        /// The pattern, such as 'kernel.trace("tcp:*")'
+        pattern: String,
+
+        /// One JSON object to a line
+        #[arg(long)]
+        json: bool,
     },
     /// Write the kernel half of a script as an ELF object
     Build {
@@ -327,14 +333,6 @@ fn megabytes(text: &str) -> Result<u32, String> {
     }
 }
 
-/// The script of a name; ends with a message when there is none.
-fn example(name: &str) -> &'static Example {
-    examples::find(name).unwrap_or_else(|failure| {
-        failure.print(std::io::stderr().is_terminal());
-        std::process::exit(1)
-    })
-}
-
 /// Ends with a message about the command line.
 pub(crate) fn refuse(kind: clap::error::ErrorKind, message: &str) -> ! {
     use clap::CommandFactory;
@@ -381,6 +379,12 @@ impl Options {
             color: line.run.color,
         };
         line.systemtap.check(options.verbose > 0);
+        let with_variables = line.run.list_variables.is_some();
+        if let Some(pattern) = line.run.list_variables.or(line.run.list) {
+            let json = false;
+            options.action = Action::List(ListRequest { pattern, with_variables, json });
+            return options;
+        }
         match line.subcommand {
             None if options.listing.is_some() => {}
             None => options.set_source(line.source),
@@ -389,13 +393,10 @@ impl Options {
                 options.unoptimized = unoptimized;
                 options.set_source(source);
             }
-            Some(Sub::Examples { words, show }) => {
-                options.listing = Some(match show {
-                    Some(name) => Listing::Source(example(&name)),
-                    None => Listing::Examples(words),
-                });
-            }
             Some(Sub::Explain { code }) => options.action = Action::Explain(code),
+            Some(Sub::List { pattern, json }) => {
+                options.action = Action::List(ListRequest { pattern, with_variables: true, json });
+            }
             Some(Sub::Build { script, output, arguments }) => {
                 options.action = Action::Build(output);
                 options.script = Script::File(script);
@@ -408,11 +409,6 @@ impl Options {
     fn set_source(&mut self, source: Source) {
         let mut words = source.words.into_iter();
         self.more_scripts = source.more_scripts;
-        if let Some(name) = source.example {
-            self.script = Script::Example(example(&name));
-            self.arguments = words.collect();
-            return;
-        }
         let only_more = !self.more_scripts.is_empty() && words.len() == 0;
         self.script = match source.script_text {
             Some(text) => Script::Text(text),

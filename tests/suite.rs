@@ -13,8 +13,7 @@ mod runner;
 use std::process::ExitCode;
 
 use runner::{
-    Outcome, Suite, both, cases::Case, garbled, generated, privilege, scripts, session, stages,
-    workload,
+    Outcome, Suite, both, cases::Case, garbled, generated, privilege, session, stages, workload,
 };
 
 const SUITES: &[Suite] = &[
@@ -30,7 +29,6 @@ const SUITES: &[Suite] = &[
     Suite { at_once: 4, ..pure("run", session::run) },
     Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("kernel", session::run) },
     Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("both", both::run) },
-    Suite { at_once: 4, hindrance: privilege::hindrance, ..pure("scripts", scripts::run) },
     Suite { hindrance: privilege::function_hindrance, ..pure("vm", session::run) },
 ];
 

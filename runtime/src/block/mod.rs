@@ -4,6 +4,7 @@ mod arrays;
 mod date;
 mod decode;
 mod display;
+mod floating;
 mod foreach;
 mod format;
 pub mod functions;
@@ -43,6 +44,7 @@ pub struct BlockContext {
     literals: *const *const u8,
     cells: *mut i64,
     shared: *mut u8,
+    seen: *mut i64,
     /// What the runtime functions work on.
     pub state: State,
 }
@@ -82,6 +84,7 @@ pub struct State {
     /// Owners of what the first words point to.
     _literals: (Vec<std::ffi::CString>, Vec<*const u8>),
     _cells: Vec<i64>,
+    _seen: Vec<i64>,
 }
 
 /// A string literal, cut to the longest string there may be.
@@ -116,6 +119,7 @@ impl BlockContext {
         let literals: Vec<_> = literals.collect();
         let pointers: Vec<*const u8> = literals.iter().map(|l| l.as_ptr().cast()).collect();
         let mut cells = layout.cells.clone();
+        let mut seen = vec![0; layout.shared.len()];
         let arrays = Arrays::new(&layout);
         let regexes = regex::Regexes::new(&tables.regexes);
         Box::new(BlockContext {
@@ -124,6 +128,7 @@ impl BlockContext {
             literals: pointers.as_ptr(),
             cells: cells.as_mut_ptr(),
             shared,
+            seen: seen.as_mut_ptr(),
             state: State {
                 output: vec![],
                 exiting: false,
@@ -146,6 +151,7 @@ impl BlockContext {
                 stack_base: 0,
                 _literals: (literals, pointers),
                 _cells: cells,
+                _seen: seen,
             },
         })
     }
@@ -156,6 +162,11 @@ impl BlockContext {
         self.record = record.map_or(std::ptr::null(), <[u8]>::as_ptr);
         self.state.actions = actions;
         self.state.depth = 0;
+        for &cell in &self.state.layout.counters {
+            let value = self.cell(Storage::Shared(cell));
+            // SAFETY: there is a word for each shared cell.
+            unsafe { *self.seen.add(cell as usize) = value };
+        }
         let here = 0u8;
         self.state.stack_base = std::ptr::from_ref(&here) as usize;
     }

@@ -23,9 +23,9 @@ use ntap_compiler::builtins::User;
 use ntap_compiler::hir::{
     Attach, EventId, ExprKind, HitText, Probe, ProbeId, Script, each_expression, max_nesting,
 };
-use ntap_compiler::layout::{Layout, Storage};
+use ntap_compiler::layout::{ArrayId, Layout, Storage};
 use ntap_compiler::limits::Limits;
-use ntap_compiler::lower::Role;
+use ntap_compiler::lower::{ErrorKind, ErrorSite, Role};
 use ntap_compiler::pipeline::{Analyzed, Compiled};
 use ntap_compiler::source::{SourceMap, Span};
 
@@ -316,8 +316,10 @@ impl Session<'_> {
                         self.handle_records();
                         if !self.ending {
                             if let Some(arrays) = self.layout.taken.get(&probe) {
-                                let taken = self.context.state.arrays.take(arrays);
-                                self.note_unsettled(taken);
+                                match self.context.state.arrays.take(arrays) {
+                                    Ok(dropped) => self.report_overflows(&dropped),
+                                    Err(error) => self.note_unsettled(&error),
+                                }
                             }
                             self.run_block(Role::Probe(probe), None);
                         }
@@ -473,14 +475,28 @@ impl Session<'_> {
     }
 
     /// Says once that intervals may not be exact, when they cannot be made so.
-    fn note_unsettled(&mut self, taken: Result<(), crate::sys::SysError>) {
-        if let Err(error) = taken
-            && !std::mem::replace(&mut self.unsettled, true)
-        {
+    fn note_unsettled(&mut self, error: &crate::sys::SysError) {
+        if !std::mem::replace(&mut self.unsettled, true) {
             eprintln!(
                 "WARNING: counts between two rounds of a timer may be off by the handlers that were \
                  running: {error}"
             );
+        }
+    }
+
+    /// Reports the arrays whose elements, those kept here and those taken from kernel code, are too many.
+    fn report_overflows(&mut self, dropped: &[(ArrayId, u64)]) {
+        for &(id, count) in dropped {
+            let array = &self.layout.arrays[id];
+            let error = RaisedError {
+                message: format!("Array overflow, {count} elements have no room"),
+                site: ErrorSite {
+                    kind: ErrorKind::Script,
+                    span: array.span,
+                    near: format!("identifier '{}'", array.name),
+                },
+            };
+            self.report(&error);
         }
     }
 
