@@ -5,6 +5,7 @@ mod compile;
 mod emit;
 mod errors;
 mod examples;
+mod fmt;
 mod json;
 mod library;
 mod list;
@@ -77,6 +78,7 @@ fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCod
             let (json, color) = (*json, options.color());
             return Ok(check::check(&check::Check { files, json, library, kernel, color }));
         }
+        Tool::Fmt { files, check } => return Ok(fmt::fmt(files, *check, options.color())),
         Tool::Completions { shell } => tools::completions(*shell),
         Tool::Man => tools::manual()?,
         Tool::Repl => {}
