@@ -34,6 +34,11 @@ fn time_factor() -> u32 {
     std::env::var("NTAP_TIME_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
+/// Whether this is a guest whose CPU is emulated.
+pub(crate) fn is_emulated() -> bool {
+    time_factor() > 1
+}
+
 /// Runs a case and compares.
 pub(crate) fn run(case: &Case) -> Result<(), String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
