@@ -13,6 +13,7 @@
 //! Standard output is compared with `NAME.stdout`, standard error with `NAME.stderr`.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -39,6 +40,17 @@ pub(crate) fn is_emulated() -> bool {
     time_factor() > 1
 }
 
+/// Has a command run at the priority that cases expect, whatever the tests themselves run at.
+fn at_usual_priority(command: &mut Command) {
+    // SAFETY: setpriority is safe between fork and exec. Where it is not allowed, the priority stays.
+    unsafe {
+        command.pre_exec(|| {
+            libc::setpriority(libc::PRIO_PROCESS, 0, 0);
+            Ok(())
+        });
+    }
+}
+
 /// Runs a case and compares.
 pub(crate) fn run(case: &Case) -> Result<(), String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
@@ -60,6 +72,7 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     }
     command.current_dir(case.path.parent().ok_or("a case is in a folder")?);
     command.env("TZ", "UTC").env_remove("NO_COLOR");
+    at_usual_priority(&mut command);
     let signal = case.header("signal").map(signal_number).transpose()?;
     let finished = watch(&mut command, |session| {
         if let Some(attached) = &mut attached {
