@@ -296,7 +296,11 @@ impl Inference<'_> {
     fn statement(&mut self, statement: &Stmt) {
         match &statement.kind {
             StmtKind::Expr(e) => {
+                let reads = self.read.len();
                 self.expression(e);
+                if matches!(e.kind, ExprKind::Read(_)) {
+                    self.read.truncate(reads);
+                }
             }
             StmtKind::Record { target, value } => {
                 let target_term = self.place(target);
