@@ -475,9 +475,9 @@ impl Session<'_> {
                 Record::Event(..) | Record::Error { .. } if self.ended_by_event => {}
                 Record::Event(event, payload) => {
                     let role = Role::Event(EventId::new(event as usize));
-                    let was_ending = self.ending;
+                    let had_ended = self.context.state.exiting || self.failed();
                     self.run_quietly(role, Some(&payload));
-                    if self.ending && !was_ending {
+                    if !had_ended && (self.context.state.exiting || self.failed()) {
                         self.ended_by_event = true;
                         half.halt();
                     }
