@@ -410,7 +410,8 @@ impl Inference<'_> {
         match self.base(term) {
             Some(Base::Text) => self.mismatch(Base::Long, Base::Text, e.span, None),
             Some(Base::Stats) => self.mismatch(Base::Long, Base::Stats, e.span, None),
-            Some(Base::Long) | None => {}
+            Some(Base::Long) => {}
+            None => self.expect(term, Base::Long, e.span),
         }
     }
 
