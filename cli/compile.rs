@@ -7,6 +7,7 @@ use ntap_compiler::library::Library;
 use ntap_compiler::pipeline::{self, Analyzed, Compiled, Parsed};
 use ntap_compiler::source::SourceMap;
 use ntap_runtime::kernel::LiveKernel;
+use ntap_runtime::session::OutputFormat;
 
 use crate::errors::Failure;
 use crate::library;
@@ -49,6 +50,7 @@ impl<'a> Compilation<'a> {
             globals: &self.options.globals,
             limits: self.options.limits,
             suppress_handler_errors: self.options.suppress_handler_errors,
+            histogram_sums: self.options.format == OutputFormat::Json,
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use ntap_compiler::limits::{Limits, Setting};
-use ntap_runtime::session::{DEFAULT_BUDGET_PERCENT, OutputFileOptions, Rotation};
+use ntap_runtime::session::{DEFAULT_BUDGET_PERCENT, OutputFileOptions, OutputFormat, Rotation};
 
 use crate::emit::Stage;
 use crate::systemtap_options::SystemTapOptions;
@@ -44,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) output: Option<OutputFileOptions>,
     /// `-F`.
     pub(crate) detach: bool,
+    /// `-f`.
+    pub(crate) format: OutputFormat,
     /// `-t`.
     pub(crate) timing: bool,
     /// `--overload`.
@@ -72,6 +74,7 @@ pub(crate) struct ListRequest {
 pub(crate) enum Listing {
     Functions,
     Aliases,
+    OutputSchema,
 }
 
 /// Where the script is.
@@ -79,6 +82,14 @@ pub(crate) enum Script {
     File(PathBuf),
     StandardInput,
     Text(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// What the script prints
+    Text,
+    /// An object a line, for programs: what is printed with its values, errors, losses, a summary
+    Json,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -141,6 +152,10 @@ struct Run {
     /// Go on in FILE.1, FILE.2 ... whenever a file has so many megabytes; keep at most N files
     #[arg(short = 'S', value_name = "MB[,N]", requires = "output", value_parser = rotation)]
     rotation: Option<Rotation>,
+
+    /// What the output looks like
+    #[arg(short = 'f', long = "format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
 
     /// Go on in the background once all probes are live
     #[arg(short = 'F', requires = "output", conflicts_with = "command")]
@@ -213,6 +228,10 @@ struct Run {
     /// List the probe points that match, with the variables of each
     #[arg(short = 'L', value_name = "PATTERN", conflicts_with = "list")]
     list_variables: Option<String>,
+
+    /// Print the JSON Schema of the output of `-f json`
+    #[arg(long)]
+    dump_output_schema: bool,
 
     /// Do not show at the end the globals that nothing reads
     #[arg(long)]
@@ -362,17 +381,23 @@ impl Options {
             limits,
             suppress_handler_errors: line.run.suppress_handler_errors,
             library_directories: line.run.library_directories,
-            listing: match (line.run.dump_functions, line.run.dump_probe_aliases) {
-                (true, _) => Some(Listing::Functions),
-                (false, true) => Some(Listing::Aliases),
-                (false, false) => None,
-            },
+            listing: [
+                (line.run.dump_functions, Listing::Functions),
+                (line.run.dump_probe_aliases, Listing::Aliases),
+                (line.run.dump_output_schema, Listing::OutputSchema),
+            ]
+            .into_iter()
+            .find_map(|(wanted, listing)| wanted.then_some(listing)),
             more_scripts: vec![],
             output: line
                 .run
                 .output
                 .map(|path| OutputFileOptions { path, rotation: line.run.rotation }),
             detach: line.run.detach,
+            format: match line.run.format {
+                Format::Text => OutputFormat::Text,
+                Format::Json => OutputFormat::Json,
+            },
             timing: line.run.timing,
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
