@@ -15,6 +15,7 @@ mod memory;
 mod order;
 mod recording;
 mod regex;
+mod save;
 mod services;
 mod stack;
 mod stats;
@@ -35,6 +36,7 @@ pub use display::Shown;
 pub use frames::Frame;
 pub use kernel_array::KernelArray;
 pub use recording::{MessageKind, Part, Printed, PrintedHistogram, Recording};
+pub use save::SavedGlobal;
 pub use stats::Stats;
 pub use values::{Key, Value, Word};
 
