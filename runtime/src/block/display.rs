@@ -3,6 +3,7 @@
 //! ```text
 //! hits=12
 //! last="bash"
+//! task=0xffff888003a4c200
 //! opens["bash",3]=7
 //! sizes["bash"] @count=2 @min=1 @max=3 @sum=4 @avg=2
 //! ```
@@ -10,7 +11,7 @@
 use std::fmt::Write;
 
 use ntap_compiler::hir::{Sort, SortBy, SortDirection};
-use ntap_compiler::layout::{ArrayId, StatsLayout, Storage};
+use ntap_compiler::layout::{ArrayId, Displayed, StatsLayout, Storage};
 use ntap_compiler::runtime_functions::NO_LIMIT;
 
 use super::BlockContext;
@@ -28,13 +29,13 @@ pub struct ShownGlobal {
     pub name: String,
     /// What it holds.
     pub shown: Shown,
+    /// Whether its numbers are addresses.
+    pub pointer: bool,
 }
 
 /// What such a global holds.
 pub enum Shown {
-    /// A number.
-    Number(i64),
-    /// A string or aggregate: the only element of an array without keys.
+    /// The value of a global without keys.
     Single(Value, StatsLayout),
     /// The elements of an array, in the order they are shown in.
     Elements(Vec<(Key, Value)>, StatsLayout),
@@ -45,9 +46,12 @@ impl BlockContext {
     pub fn shown_globals(&mut self) -> Result<Vec<ShownGlobal>, SysError> {
         let layout = self.state.layout.clone();
         let mut globals = vec![];
-        for (name, storage) in &layout.displayed {
+        for Displayed { name, storage, pointer } in &layout.displayed {
             let shown = match *storage {
-                Storage::Cell(_) | Storage::Shared(_) => Shown::Number(self.cell(*storage)),
+                Storage::Cell(_) | Storage::Shared(_) => {
+                    let number = Value::Word(Word::Long(self.cell(*storage)));
+                    Shown::Single(number, StatsLayout::default())
+                }
                 Storage::Array(array) => {
                     let stats = self.state.arrays.stats_layout(array);
                     let mut elements = vec![];
@@ -63,7 +67,7 @@ impl BlockContext {
                     }
                 }
             };
-            globals.push(ShownGlobal { name: name.clone(), shown });
+            globals.push(ShownGlobal { name: name.clone(), shown, pointer: *pointer });
         }
         Ok(globals)
     }
@@ -71,24 +75,27 @@ impl BlockContext {
     /// Adds the globals that nothing reads to the output.
     pub fn display_globals(&mut self) -> Result<(), SysError> {
         let layout = self.state.layout.clone();
-        for (name, storage) in &layout.displayed {
+        for Displayed { name, storage, pointer } in &layout.displayed {
             match *storage {
-                Storage::Array(array) => self.display_array(name, array)?,
+                Storage::Array(array) => self.display_array(name, array, *pointer)?,
                 Storage::Cell(_) | Storage::Shared(_) => {
-                    let line = format!("{name}={}\n", self.cell(*storage));
-                    self.state.output.extend_from_slice(line.as_bytes());
+                    let value = Value::Word(Word::Long(self.cell(*storage)));
+                    let mut line = name.as_bytes().to_vec();
+                    write_value(&value, *pointer, &mut line);
+                    line.push(b'\n');
+                    self.state.output.extend_from_slice(&line);
                 }
             }
         }
         Ok(())
     }
 
-    fn display_array(&mut self, name: &str, array: ArrayId) -> Result<(), SysError> {
+    fn display_array(&mut self, name: &str, array: ArrayId, pointer: bool) -> Result<(), SysError> {
         let mut output = std::mem::take(&mut self.state.output);
         let shown = self.each_displayed(array, |key, value| {
             output.extend_from_slice(name.as_bytes());
             write_key(key, &mut output);
-            write_value(value, &mut output);
+            write_value(value, pointer, &mut output);
             output.push(b'\n');
         });
         self.state.output = output;
@@ -134,9 +141,13 @@ fn write_word(word: &Word, out: &mut Vec<u8>) {
     }
 }
 
-fn write_value(value: &Value, out: &mut Vec<u8>) {
+/// A number that is an address is shown in hexadecimal.
+fn write_value(value: &Value, pointer: bool, out: &mut Vec<u8>) {
     let mut text = String::new();
     match value {
+        Value::Word(Word::Long(address)) if pointer => {
+            let _ = write!(text, "={address:#x}");
+        }
         Value::Word(word) => {
             out.push(b'=');
             return write_word(word, out);

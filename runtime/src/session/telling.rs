@@ -10,7 +10,7 @@ use super::format::{OutputFormat, json};
 use super::output::write_message;
 use super::overload::Overload;
 use super::{Session, losses, timing};
-use crate::block::{MessageKind, Part, Printed, RaisedError, Shown, Word};
+use crate::block::{MessageKind, Part, Printed, RaisedError, Shown, ShownGlobal, Word};
 use crate::json::Json;
 
 impl Session<'_> {
@@ -136,7 +136,7 @@ impl Session<'_> {
             OutputFormat::Text => self.context.display_globals(),
             OutputFormat::Json => self.context.shown_globals().map(|globals| {
                 for global in globals {
-                    let object = self.global(&global.name, global.shown);
+                    let object = self.global(&global);
                     self.put(&object);
                 }
             }),
@@ -146,14 +146,16 @@ impl Session<'_> {
         }
     }
 
-    fn global(&mut self, name: &str, shown: Shown) -> Json {
+    fn global(&mut self, global: &ShownGlobal) -> Json {
+        let ShownGlobal { name, shown, pointer } = global;
         match shown {
-            Shown::Number(number) => json::global(name, Json::Number(number)),
-            Shown::Single(value, layout) => json::global(name, json::value(&value, &layout)),
+            Shown::Single(value, layout) => {
+                json::global(name, json::value(value, layout, *pointer))
+            }
             Shown::Elements(elements, layout) => {
                 let elements = elements.iter().map(|(key, value)| {
                     let frames = self.context.frames_of_key(key);
-                    json::element(key, &frames, json::value(value, &layout))
+                    json::element(key, &frames, json::value(value, layout, *pointer))
                 });
                 json::array(name, elements.collect())
             }

@@ -132,9 +132,10 @@ pub(crate) fn element(key: &Key, frames: &[Option<Vec<Frame>>], value: Json) -> 
     Json::Object(vec![("key", Json::List(key.collect())), ("value", value)])
 }
 
-/// What an element or global holds.
-pub(crate) fn value(value: &Value, layout: &StatsLayout) -> Json {
+/// What an element or global holds; a number that is an address is written as one.
+pub(crate) fn value(value: &Value, layout: &StatsLayout, pointer: bool) -> Json {
     match value {
+        Value::Word(Word::Long(address)) if pointer => Json::text(format!("{address:#x}")),
         Value::Word(value) => word(value),
         Value::Stats(value) => stats(value, layout),
     }
