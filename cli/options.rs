@@ -204,7 +204,7 @@ struct Run {
     #[arg(short = 'u')]
     unoptimized: bool,
 
-    /// Megabytes of the buffer for records from kernel code (a power of two)
+    /// Megabytes of the buffer for records from kernel code, rounded up to a power of two
     #[arg(short = 's', value_name = "MB", default_value_t = 4, value_parser = megabytes)]
     buffer: u32,
 
@@ -364,8 +364,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 fn megabytes(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
-        Ok(mb) if mb.is_power_of_two() && mb <= 1024 => Ok(mb),
-        _ => Err("must be a power of two from 1 to 1024".to_string()),
+        Ok(mb @ 1..=1024) => Ok(mb.next_power_of_two()),
+        _ => Err("must be a number from 1 to 1024".to_string()),
     }
 }
 
