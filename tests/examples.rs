@@ -124,7 +124,7 @@ fn the_page_of_scripts_is_what_they_say_and_print() {
     let mut page = "# Scripts\n\n`ntap examples` lists these scripts, `ntap examples WORD` those about something, \
         `ntap examples --show NAME` prints one. They are in the program, and in `scripts/`. Each runs until Ctrl-C, \
         for `-T SECONDS`, or along with the command of `-c COMMAND`; with that, or `-x PID`, most show one process \
-        only. The outputs are those of tests.\n"
+        only. The outputs are those of tests where the machine of the tests can run them, else samples.\n"
         .to_string();
     let mut folder = String::new();
     for (name, text) in scripts() {
@@ -133,8 +133,11 @@ fn the_page_of_scripts_is_what_they_say_and_print() {
             page.push_str(&format!("\n## {subject}\n"));
             folder = subject.to_string();
         }
-        let lines: Vec<&str> =
-            text.lines().map_while(|line| line.strip_prefix('#')).map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .map_while(|line| line.strip_prefix('#'))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .collect();
         let (examples, prose): (Vec<&str>, Vec<&str>) =
             lines[1..].iter().partition(|line| line.starts_with("  "));
         let prose: Vec<&str> = prose.iter().map(|line| line.trim()).collect();

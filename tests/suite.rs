@@ -13,8 +13,8 @@ mod runner;
 use std::process::ExitCode;
 
 use runner::{
-    Outcome, Suite, both, cases, cases::Case, garbled, generated, one_liners, privilege, scripts, session, stages,
-    workload,
+    Outcome, Suite, both, cases, cases::Case, garbled, generated, one_liners, privilege, scripts,
+    session, stages, workload,
 };
 
 const SUITES: &[Suite] = &[

@@ -282,7 +282,7 @@ runtime_functions! {
     /// `__indent_depth(index, delta)`.
     IndentDepth(index, delta);
     /// `raise(signal)`.
-    Raise(signal);
+    SendSignal(signal);
     /// `printk(level, message)`.
     KernelLog(level, message);
     /// Whether standard output is a terminal.

@@ -69,7 +69,7 @@ pub(super) const ROWS: &[Builtin] = &[
             k.emitter.helper(Helper::SendSignal, &[arguments[0].long()]);
             Operand::Nothing
         }),
-        user: User::Runtime(RuntimeFunction::Raise),
+        user: User::Runtime(RuntimeFunction::SendSignal),
     },
     Builtin {
         name: "printk",
