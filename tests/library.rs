@@ -106,7 +106,8 @@ fn functions_of_systemtap_are_there_or_explained() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("docs/differences-from-systemtap.md"));
     let page = page.expect("the page of differences");
-    let declared: String = Library::embedded().files().iter().map(|file| file.text).collect();
+    let declared: String =
+        Library::embedded().files().iter().map(|file| file.text.as_ref()).collect();
     let names: BTreeSet<&str> = declared
         .lines()
         .filter_map(|line| line.strip_prefix("function "))
