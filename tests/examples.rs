@@ -117,6 +117,59 @@ fn every_script_has_a_test() {
     }
 }
 
+/// `docs/scripts.md`: for each script its header, and what it printed when it was tested. NTAP_BLESS=1 writes it.
+#[test]
+fn the_page_of_scripts_is_what_they_say_and_print() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut page = "# Scripts\n\n`ntap examples` lists these scripts, `ntap examples WORD` those about something, \
+        `ntap examples --show NAME` prints one. They are in the program, and in `scripts/`. Each runs until Ctrl-C, \
+        for `-T SECONDS`, or along with the command of `-c COMMAND`; with that, or `-x PID`, most show one process \
+        only. The outputs are those of tests where the machine of the tests can run them, else samples.\n"
+        .to_string();
+    let mut folder = String::new();
+    for (name, text) in scripts() {
+        let (subject, short) = name.split_once('/').expect("scripts are in folders");
+        if folder != subject {
+            page.push_str(&format!("\n## {subject}\n"));
+            folder = subject.to_string();
+        }
+        let lines: Vec<&str> = text
+            .lines()
+            .map_while(|line| line.strip_prefix('#'))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .collect();
+        let (examples, prose): (Vec<&str>, Vec<&str>) =
+            lines[1..].iter().partition(|line| line.starts_with("  "));
+        let prose: Vec<&str> = prose.iter().map(|line| line.trim()).collect();
+        let prose = prose.join(" ");
+        let (usage, output) = prose.split_once(" output: ").expect("a header says what is printed");
+        let usage = usage.trim_start_matches("usage: ");
+        let sample = root.join(format!("tests/suite/scripts/{}.output", name.replace('/', "-")));
+        let sample = std::fs::read_to_string(sample).unwrap_or_else(|_| {
+            let lines = examples.iter().map(|line| line.strip_prefix("  ").unwrap_or(line));
+            lines.collect::<Vec<_>>().join("\n") + "\n"
+        });
+        page.push_str(&format!(
+            "\n### {short}\n\n{} Prints {output}.\n\nUsage: {}\n\n```text\n{}```\n",
+            lines[0],
+            usage_text(usage),
+            sample,
+        ));
+    }
+    let path = root.join("docs/scripts.md");
+    if std::env::var_os("NTAP_BLESS").is_some() {
+        std::fs::write(&path, &page).expect("the page is written");
+    }
+    let written = std::fs::read_to_string(&path).expect("docs/scripts.md");
+    assert!(written == page, "docs/scripts.md is not what NTAP_BLESS=1 writes");
+}
+
+/// The command in `code`, then what is said about it.
+fn usage_text(usage: &str) -> String {
+    let end = usage.find([',', ';']).unwrap_or(usage.len());
+    format!("`{}`{}", &usage[..end], &usage[end..])
+}
+
 /// The examples of the catalogues with the name of their row.
 fn examples() -> Vec<(String, String)> {
     let functions = builtins::all()

@@ -98,3 +98,27 @@ fn what_scripts_may_use_is_described_and_typed() {
         );
     }
 }
+
+/// `library_names.txt` has the functions of SystemTap's library that scripts call: each is there, or
+/// `docs/differences-from-systemtap.md` says why not.
+#[test]
+fn functions_of_systemtap_are_there_or_explained() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/differences-from-systemtap.md"));
+    let page = page.expect("the page of differences");
+    let declared: String =
+        Library::embedded().files().iter().map(|file| file.text.as_ref()).collect();
+    let names: BTreeSet<&str> = declared
+        .lines()
+        .filter_map(|line| line.strip_prefix("function "))
+        .filter_map(|line| line.split([':', '(']).next())
+        .collect();
+    let list = std::fs::read_to_string(root.join("tests/library_names.txt")).expect("the names");
+    let missing: Vec<&str> = list
+        .lines()
+        .filter(|name| !names.contains(name) && ntap_compiler::builtins::find(name).is_none())
+        .filter(|name| !page.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "neither in the library nor explained: {missing:?}");
+    assert!(list.lines().count() > 300, "the list is short");
+}

@@ -13,8 +13,8 @@ mod runner;
 use std::process::ExitCode;
 
 use runner::{
-    Outcome, Suite, both, cases::Case, garbled, generated, privilege, scripts, session, stages,
-    workload,
+    Outcome, Suite, both, cases, cases::Case, garbled, generated, one_liners, privilege, scripts,
+    session, stages, workload,
 };
 
 const SUITES: &[Suite] = &[
@@ -31,12 +31,18 @@ const SUITES: &[Suite] = &[
     Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("kernel", session::run) },
     Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("both", both::run) },
     Suite { at_once: 4, hindrance: privilege::hindrance, ..pure("scripts", scripts::run) },
+    Suite {
+        cases: one_liners::cases,
+        at_once: 4,
+        hindrance: privilege::hindrance,
+        ..pure("one-liners", scripts::run)
+    },
     Suite { hindrance: privilege::function_hindrance, ..pure("vm", session::run) },
 ];
 
 /// A suite that runs everywhere.
 const fn pure(stage: &'static str, run: fn(&Case) -> Result<(), String>) -> Suite {
-    Suite { stage, run, takes: |_| true, at_once: 1, hindrance: || None }
+    Suite { stage, cases: cases::cases, run, takes: |_| true, at_once: 1, hindrance: || None }
 }
 
 fn main() -> ExitCode {

@@ -281,6 +281,10 @@ runtime_functions! {
     Indent(index, description, now, delta);
     /// `__indent_depth(index, delta)`.
     IndentDepth(index, delta);
+    /// `raise(signal)`.
+    SendSignal(signal);
+    /// `printk(level, message)`.
+    KernelLog(level, message);
     /// Whether standard output is a terminal.
     PrintsToTerminal();
     /// A random number of 32 bits.

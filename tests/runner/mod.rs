@@ -8,6 +8,7 @@ pub(crate) mod generated;
 pub(crate) mod generator;
 pub(crate) mod marks;
 pub(crate) mod network;
+pub(crate) mod one_liners;
 pub(crate) mod privilege;
 pub(crate) mod recorded_kernel;
 pub(crate) mod scripts;
@@ -29,6 +30,8 @@ use cases::Case;
 pub(crate) struct Suite {
     /// The folder under `tests/suite/`.
     pub(crate) stage: &'static str,
+    /// The cases of the stage.
+    pub(crate) cases: fn(&str) -> Vec<Case>,
     /// Runs a case; the error says what is wrong.
     pub(crate) run: fn(&Case) -> Result<(), String>,
     /// Cases of the folder that belong to it.
@@ -59,7 +62,7 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
         words.is_empty() || words.iter().any(|word| case.name.contains(word.as_str()))
     };
     let chosen: Vec<Case> =
-        cases::cases(suite.stage).into_iter().filter(suite.takes).filter(is_chosen).collect();
+        (suite.cases)(suite.stage).into_iter().filter(suite.takes).filter(is_chosen).collect();
     let mut outcome = Outcome::default();
     if chosen.is_empty() {
         return outcome;

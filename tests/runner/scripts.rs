@@ -2,7 +2,7 @@
 //!
 //! | header | meaning |
 //! |---|---|
-//! | `# script: net/tcpstates` | the script |
+//! | `# script: net/tcpstates` | the script; without, the text of the case |
 //! | `# args: 1 2` | the words after it |
 //! | `# options: -T 1` | options before it |
 //! | `# workload: netns tcp 2 10` | what the process started with `-c` does |
@@ -22,7 +22,6 @@ use super::{privilege, session, workload};
 
 /// Runs a case.
 pub(crate) fn run(case: &Case) -> Result<(), String> {
-    let script = case.header("script").ok_or("the case names no script")?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
     let can_attach = match case.header("needs") {
         Some("functions") => privilege::function_hindrance().is_none(),
@@ -45,7 +44,13 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
         }
         None => &mut command,
     };
-    command.args(case.words("options")).args(["--example", script]).args(case.words("args"));
+    command.args(case.words("options"));
+    match case.header("script") {
+        Some(script) => command.args(["--example", script]),
+        // The text itself is the script.
+        None => command.args(["-e", &case.text]),
+    };
+    command.args(case.words("args"));
     command.env("TZ", "UTC").env_remove("NO_COLOR");
     let finished = session::watch(&mut command, |_| {})?;
     if finished.status != "0" {
@@ -60,6 +65,36 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     for pattern in wanted {
         if !lines.iter().any(|line| is_like(pattern.trim(), line)) {
             return Err(format!("no line like `{pattern}` in\n{}", finished.stdout));
+        }
+    }
+    match case.header("script") {
+        Some(_) => compare_sample(case, &finished.stdout),
+        None => Ok(()),
+    }
+}
+
+/// Lines of an output that are shown in `docs/scripts.md`.
+const SAMPLE_LINES: usize = 16;
+
+/// What the page of the scripts shows was printed here once, `NTAP_BLESS=1` keeps it: what holds no number, as the
+/// heads of columns, has to be printed still.
+fn compare_sample(case: &Case, printed: &str) -> Result<(), String> {
+    let path = case.path.with_extension("output");
+    if std::env::var_os("NTAP_BLESS").is_some() {
+        // Lines about where the tests are say nothing to readers.
+        let is_general = |line: &&str| !line.contains("/target/") && !line.contains("suite-");
+        let lines = printed.trim_matches('\n').lines().filter(is_general);
+        let sample: Vec<&str> = lines.take(SAMPLE_LINES).collect();
+        let text = sample.join("\n") + "\n";
+        return std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()));
+    }
+    let sample = std::fs::read_to_string(&path).unwrap_or_default();
+    let is_fixed = |line: &&str| !line.contains(|c: char| c.is_ascii_digit()) && !line.is_empty();
+    for line in sample.lines().filter(is_fixed) {
+        if !printed.lines().any(|other| other == line) {
+            return Err(format!(
+                "docs/scripts.md shows `{line}` (NTAP_BLESS=1 shows what is printed now)\n{printed}"
+            ));
         }
     }
     Ok(())

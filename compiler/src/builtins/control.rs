@@ -60,6 +60,30 @@ pub(super) const ROWS: &[Builtin] = &[
         user: User::Runtime(RuntimeFunction::TraceMarker),
     },
     Builtin {
+        name: "raise",
+        parameters: &[Parameter { name: "signal", kind: Kind::Long }],
+        result: Kind::Nothing,
+        summary: "Sends a signal to the current process; in blocks that no process runs, to ntap.",
+        example: "probe never { raise(19) }",
+        kernel: Kernel::Inline(|k, arguments| {
+            k.emitter.helper(Helper::SendSignal, &[arguments[0].long()]);
+            Operand::Nothing
+        }),
+        user: User::Runtime(RuntimeFunction::SendSignal),
+    },
+    Builtin {
+        name: "printk",
+        parameters: &[
+            Parameter { name: "level", kind: Kind::Long },
+            Parameter { name: "message", kind: Kind::Text(0) },
+        ],
+        result: Kind::Nothing,
+        summary: "Writes a line to the kernel's log, with a level from 0 (emergency) to 7 (debugging).",
+        example: "probe never { printk(6, \"here\") }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::KernelLog),
+    },
+    Builtin {
         name: "__prints_to_terminal",
         parameters: NONE,
         result: Kind::Long,
