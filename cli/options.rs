@@ -16,6 +16,7 @@ use ntap_runtime::session::{
 };
 
 use crate::emit::Stage;
+use crate::examples::{self, Example};
 use crate::systemtap_options::SystemTapOptions;
 use crate::tools::Tool;
 
@@ -80,12 +81,15 @@ pub(crate) struct ListRequest {
     pub(crate) json: bool,
 }
 
-/// Lists of what scripts may use.
-#[derive(Clone, Copy)]
+/// What is printed instead of running a script.
 pub(crate) enum Listing {
     Functions,
     Aliases,
     OutputSchema,
+    /// The scripts of the program that are about these words.
+    Examples(Vec<String>),
+    /// The source of one of them.
+    Source(&'static Example),
 }
 
 /// Where the script is.
@@ -93,6 +97,8 @@ pub(crate) enum Script {
     File(PathBuf),
     StandardInput,
     Text(String),
+    /// One that comes with the program.
+    Example(&'static Example),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -136,6 +142,10 @@ struct Source {
     /// Another script, besides the first one; may be repeated
     #[arg(short = 'E', value_name = "SCRIPT")]
     more_scripts: Vec<String>,
+
+    /// A script that comes with the program (`ntap examples` lists them), then its arguments
+    #[arg(long, value_name = "NAME", conflicts_with = "script_text")]
+    example: Option<String>,
 
     /// The script file (`-` is standard input), then its arguments `$1`, `@1` ...
     #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true)]
@@ -271,6 +281,15 @@ enum Sub {
         #[arg(short = 'u')]
         unoptimized: bool,
     },
+    /// List the scripts that come with the program, those about some words, or print one
+    Examples {
+        /// Words that the name or the description has to contain
+        words: Vec<String>,
+
+        /// Print the source of this one
+        #[arg(long, value_name = "NAME", conflicts_with = "words")]
+        show: Option<String>,
+    },
     /// Say more about a message, given its code
     Explain {
         /// The code, such as E0203
@@ -369,6 +388,14 @@ fn megabytes(text: &str) -> Result<u32, String> {
     }
 }
 
+/// The script of a name; ends with a message when there is none.
+fn example(name: &str) -> &'static Example {
+    examples::find(name).unwrap_or_else(|failure| {
+        failure.print(std::io::stderr().is_terminal());
+        std::process::exit(1)
+    })
+}
+
 /// The subcommand that a word was perhaps meant to be, as advice.
 pub(crate) fn subcommand_like(word: &str) -> Option<String> {
     use clap::CommandFactory;
@@ -445,6 +472,12 @@ impl Options {
                 options.unoptimized = unoptimized;
                 options.set_source(source);
             }
+            Some(Sub::Examples { words, show }) => {
+                options.listing = Some(match show {
+                    Some(name) => Listing::Source(example(&name)),
+                    None => Listing::Examples(words),
+                });
+            }
             Some(Sub::Explain { code }) => options.action = Action::Explain(code),
             Some(Sub::List { pattern, json }) => {
                 options.action = Action::List(ListRequest { pattern, with_variables: true, json });
@@ -463,6 +496,11 @@ impl Options {
     fn set_source(&mut self, source: Source) {
         let mut words = source.words.into_iter();
         self.more_scripts = source.more_scripts;
+        if let Some(name) = source.example {
+            self.script = Script::Example(example(&name));
+            self.arguments = words.collect();
+            return;
+        }
         let only_more = !self.more_scripts.is_empty() && words.len() == 0;
         self.script = match source.script_text {
             Some(text) => Script::Text(text),

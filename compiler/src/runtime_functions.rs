@@ -281,6 +281,8 @@ runtime_functions! {
     Indent(index, description, now, delta);
     /// `__indent_depth(index, delta)`.
     IndentDepth(index, delta);
+    /// Whether standard output is a terminal.
+    PrintsToTerminal();
     /// A random number of 32 bits.
     Random();
     /// `tz_gmtoff()`.

@@ -19,6 +19,7 @@
 //! | `dummy N BYTES` | gives the network device dummy0 an address and sends N datagrams of BYTES by it |
 //! | `tcp N BYTES`, `tcp6 N BYTES` | makes N connections to itself, with a message each; see `network.rs` |
 //! | `tcp-refused N` | tries N times to connect to a port nobody listens on |
+//! | `tcp-unanswered MS` | connects to a socket whose queue is full, and waits |
 //! | `exec` | makes a process that executes /bin/true, and waits for it |
 //! | `handle N` | sends itself SIGUSR1 N times, and handles it |
 //! | `write-through N BYTES` | writes N times BYTES to a new file, each time to the disk, then removes it |
@@ -75,6 +76,9 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                     .map_err(|error| format!("{verb}: {error}"))?;
             }
             "tcp-refused" => network::refused(number()?),
+            "tcp-unanswered" => {
+                network::unanswered(number()?).map_err(|error| format!("{verb}: {error}"))?;
+            }
             "exec" => execute().map_err(|error| format!("exec: {error}"))?,
             "handle" => handle(number()?),
             "write-through" => {
@@ -178,6 +182,7 @@ fn write_through(count: u64, bytes: usize) -> io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let path = format!("/var/tmp/ntap-workload-{}", std::process::id());
+    std::fs::create_dir_all("/var/tmp")?;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -138,6 +138,7 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::EndSpeculation => services::end_speculation as *const u8,
         F::Indent => services::indent as *const u8,
         F::IndentDepth => services::indent_depth as *const u8,
+        F::PrintsToTerminal => services::prints_to_terminal as *const u8,
         F::Random => services::random as *const u8,
         F::ZoneOffset => zone_offset as *const u8,
         F::ZoneName => zone_name as *const u8,
