@@ -108,6 +108,8 @@ fn run(
     let session_options = SessionOptions {
         command: options.command.clone(),
         process: options.process,
+        name: options.name.clone(),
+        listen: options.listen,
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         load_only: options.last_pass == 4,
         hide_globals: options.hide_globals,

@@ -6,6 +6,7 @@ mod block;
 pub mod kernel;
 pub mod load;
 pub mod native;
+pub mod outlets;
 pub mod program_file;
 pub mod session;
 pub mod symbols;

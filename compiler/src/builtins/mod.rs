@@ -9,6 +9,7 @@ mod control;
 mod decode;
 mod indentation;
 mod memory;
+mod outlet;
 mod probe;
 mod registers;
 mod speculation;
@@ -16,6 +17,8 @@ mod stack;
 mod symbol;
 mod text;
 mod time;
+
+pub(crate) use outlet::Exchanging;
 
 use crate::lower::{KernelCode, Operand};
 use crate::runtime_functions::RuntimeFunction;
@@ -122,6 +125,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         registers::ROWS,
         time::ROWS,
         control::ROWS,
+        outlet::ROWS,
         decode::ROWS,
         memory::ROWS,
         symbol::ROWS,

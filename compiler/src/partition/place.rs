@@ -117,7 +117,8 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
 fn taken(script: &Script) -> BTreeMap<ProbeId, Vec<GlobalId>> {
     let mut taken = BTreeMap::new();
     for (id, probe) in script.probes.iter() {
-        if !matches!(probe.point.attach, Attach::Timer { .. }) {
+        if !matches!(probe.point.attach, Attach::Timer { .. } | Attach::File(_) | Attach::Input(_))
+        {
             continue;
         }
         let mut globals = vec![];

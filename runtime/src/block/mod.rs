@@ -11,6 +11,7 @@ mod histogram;
 mod kernel_array;
 mod memory;
 mod order;
+mod outlet;
 mod regex;
 mod services;
 mod stack;
@@ -59,6 +60,10 @@ pub struct State {
     pub hit_texts: Rc<[String]>,
     /// The arrays.
     pub arrays: Arrays,
+    /// `$value`: the text that the running block exchanges with another program.
+    pub exchanged: Vec<u8>,
+    /// What `module_name()` gives.
+    pub session_name: String,
     layout: Rc<Layout>,
     tables: Rc<Tables>,
     kernel: Rc<LiveKernel>,
@@ -130,6 +135,8 @@ impl BlockContext {
                 target: 0,
                 hit_texts: Rc::new([]),
                 arrays,
+                exchanged: vec![],
+                session_name: String::new(),
                 layout,
                 tables,
                 kernel,

@@ -9,12 +9,14 @@ mod errors;
 mod events;
 mod kernel_half;
 mod losses;
+mod outlets;
 mod output;
 mod output_file;
 mod overload;
 mod timing;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -38,10 +40,12 @@ pub use overload::DEFAULT_BUDGET_PERCENT;
 use crate::block::{BlockContext, RaisedError};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
+use crate::outlets::Input;
 use crate::sys;
 use crate::target_process::{self, TargetProcess};
 use events::{Event, Events};
 use kernel_half::{KernelHalf, Record};
+use outlets::Outlets;
 use output::Output;
 use output_file::OutputFile;
 use overload::{Overload, Step};
@@ -54,6 +58,10 @@ pub struct SessionOptions {
     pub command: Option<String>,
     /// `-x`: a process to trace; the session ends when it does.
     pub process: Option<u32>,
+    /// `-m`: the name of the session; without it the number of the process.
+    pub name: Option<String>,
+    /// `--prometheus-listen`: where the files of the session are served over HTTP.
+    pub listen: Option<SocketAddr>,
     /// `-T`: end after this time.
     pub time_limit: Option<Duration>,
     /// `-p4`: load, do not attach.
@@ -93,6 +101,8 @@ pub fn run(
     options: &SessionOptions,
 ) -> Result<Outcome, SessionError> {
     let Compiled { analyzed, lowered, object } = compiled;
+    // The command has no part of what the script reads.
+    let input = if options.load_only { None } else { outlets::take_input(&analyzed.script)? };
     let mut target = match &options.command {
         Some(command) => Some(TargetProcess::spawn(command)?),
         None => None,
@@ -121,6 +131,8 @@ pub fn run(
     let mut context =
         BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
     context.state.target = i64::from(target_pid);
+    let name = options.name.clone().unwrap_or_else(|| std::process::id().to_string());
+    context.state.session_name = name;
     if asks_user_addresses(&script, &layout) {
         context.state.symbols.follow();
     }
@@ -133,6 +145,7 @@ pub fn run(
         kernel_half,
         sources,
         output: Output::new(file),
+        outlets: Outlets::default(),
         ending: false,
         outcome: Outcome::default(),
         unsettled: false,
@@ -144,7 +157,7 @@ pub fn run(
         shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
-    session.run_to_end(&mut target, watched, &kernel, options)?;
+    session.run_to_end(&mut target, watched, input, &kernel, options)?;
     if let Some(target) = &mut target {
         session.outcome.command_status = target
             .try_wait()
@@ -190,6 +203,8 @@ struct Session<'a> {
     kernel_half: Option<KernelHalf>,
     sources: &'a SourceMap,
     output: Output,
+    /// What blocks exchange with other programs.
+    outlets: Outlets,
     /// Whether the session is to end.
     ending: bool,
     outcome: Outcome,
@@ -227,6 +242,7 @@ impl Session<'_> {
         &mut self,
         target: &mut Option<TargetProcess>,
         watched: Option<std::os::fd::OwnedFd>,
+        input: Option<Input>,
         kernel: &LiveKernel,
         options: &SessionOptions,
     ) -> Result<(), SessionError> {
@@ -235,6 +251,7 @@ impl Session<'_> {
         if options.timing {
             self.timing = Some(Timing::start(self.kernel_half.as_ref()));
         }
+        self.open_outlets(&mut events, options)?;
         self.run_probes(|attach| match attach {
             Attach::Begin(sequence) => Some(*sequence),
             _ => None,
@@ -250,6 +267,7 @@ impl Session<'_> {
                 }
             }
             self.start_timers(&mut events, options)?;
+            self.open_input(input, &mut events)?;
             if let Some(target) = target {
                 events.watch_target(target.pidfd())?;
             }
@@ -265,6 +283,7 @@ impl Session<'_> {
             }
             if self.verbose {
                 eprintln!("ntap: {} probes are live", self.points.len());
+                self.outlets.describe();
             }
             if let Some(target) = target {
                 target.release()?;
@@ -312,19 +331,18 @@ impl Session<'_> {
                 match event {
                     Event::Records => {}
                     Event::Timer(probe) => {
-                        // What happened before the timer fired is handled before its block runs.
-                        self.handle_records();
-                        if !self.ending {
-                            if let Some(arrays) = self.layout.taken.get(&probe) {
-                                let taken = self.context.state.arrays.take(arrays);
-                                self.note_unsettled(taken);
-                            }
-                            self.run_block(Role::Probe(probe), None);
-                        }
+                        self.run_beside_kernel(probe);
                     }
+                    Event::Asked => self.exchange()?,
+                    Event::Input => self.read_input(events)?,
                     Event::Watch => self.watch_overload(events)?,
                     Event::NextFile => self.output.next_file(),
-                    Event::Interrupt | Event::TimeLimit | Event::TargetEnded => self.ending = true,
+                    Event::TargetEnded => {
+                        // What the process asked before it ended.
+                        self.exchange()?;
+                        self.ending = true;
+                    }
+                    Event::Interrupt | Event::TimeLimit => self.ending = true,
                 }
                 if self.ending {
                     break;
@@ -332,6 +350,19 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Runs a block that something outside of the kernel asked for, after what happened in the kernel before.
+    fn run_beside_kernel(&mut self, probe: ProbeId) {
+        self.handle_records();
+        if self.ending {
+            return;
+        }
+        if let Some(arrays) = self.layout.taken.get(&probe) {
+            let taken = self.context.state.arrays.take(arrays);
+            self.note_unsettled(taken);
+        }
+        self.run_block(Role::Probe(probe), None);
     }
 
     /// Looks at what handlers cost, and pauses those that cost too much.
@@ -365,6 +396,8 @@ impl Session<'_> {
     }
 
     fn shut_down(&mut self) -> Result<(), SessionError> {
+        // Nobody is answered any more.
+        self.outlets = Outlets::default();
         if let Some(half) = &mut self.kernel_half {
             let must_settle = !self.layout.events.is_empty()
                 || !self.layout.displayed.is_empty()
