@@ -19,7 +19,7 @@
 //!     at run time, such a text
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
@@ -48,6 +48,8 @@ pub mod control {
     pub const LAST_LOST_ERROR: u32 = 40;
     /// u64: not 0 once kernel code called `exit()`.
     pub const EXIT: u32 = 48;
+    /// i64: what `stp_pid()` gives.
+    pub const OWN_PID: u32 = 56;
     /// Bytes of the block.
     pub const SIZE: u32 = 64;
 }
@@ -95,6 +97,9 @@ pub struct Layout {
     pub cells: Vec<i64>,
     /// Initial values of the numeric globals in `.bss`.
     pub shared: Vec<i64>,
+    /// The cells of `.bss` to which kernel code adds, and which it never sets. A user block sees the values they
+    /// had when it began, and changes them by adding the difference: what arrives meanwhile is kept.
+    pub counters: BTreeSet<u32>,
     /// The records kernel code sends.
     pub events: PrimaryMap<EventId, Event>,
     /// The globals that are shown at the end, for the script fills them and never reads them.
@@ -107,7 +112,7 @@ pub struct Layout {
     pub routes: Routes,
     /// Index of the first map of tail calls, behind those of the arrays.
     pub routes_map: u32,
-    /// The arrays that a user block reads and then deletes whole.
+    /// The arrays of which a timer takes what kernel code has counted, for it deletes or sets elements.
     pub taken: BTreeMap<ProbeId, Vec<ArrayId>>,
     /// The bodies of functions as kernel code runs them, one for each overload.
     pub kernel_functions: BTreeMap<FunctionId, Vec<Body>>,
@@ -237,7 +242,7 @@ impl StatsLayout {
     }
 }
 
-/// The second map of an array that a user block reads and then deletes whole. Kernel code uses the
+/// The second map of an array that a user block reads and then deletes. Kernel code uses the
 /// one that a cell in `.bss` names (0 the first, 1 the second). The block has it use the other one, waits
 /// until no handler is left that uses this one, and then reads and empties it in peace: what arrives in
 /// between is in the other, and no event is counted twice or not at all.
@@ -267,6 +272,10 @@ pub struct KernelMap {
     pub writers: u32,
     /// The second map, when there is one.
     pub bank: Option<SecondBank>,
+    /// Whether kernel code does nothing with the elements but add to them. What user blocks add and set is
+    /// then kept in ntap's memory and added to what the map holds, so that nobody overwrites what another
+    /// has just added.
+    pub added_only: bool,
 }
 
 /// A kind of record and the code that handles it.

@@ -25,6 +25,10 @@ pub mod context {
     /// Address of the `.bss` section shared with kernel code.
     pub const SHARED: u32 = 32;
 
+    /// Address of the values that the shared cells of `Layout::counters` had when the block began, with what the
+    /// block has added since; one word for each shared cell.
+    pub const SEEN: u32 = 40;
+
     /// An error that `try` catches.
     pub const RAISED: i64 = 1;
     /// An error that ends the block whatever surrounds it.
@@ -157,6 +161,22 @@ runtime_functions! {
     HitText(what);
     /// `target()`.
     Target();
+    /// The process id of ntap itself.
+    OwnPid();
+    /// An operation on two numbers with a point (`builtins::floating_operation`).
+    FloatingPoint(left, right, operation);
+    /// `fp_sqrt(value)`.
+    FloatSquareRoot(value);
+    /// `long_to_fp(value)`.
+    FloatOfLong(value);
+    /// `fp32_to_fp64(value)`.
+    FloatOfSingle(value);
+    /// `fp_to_long(value, rounding, exact)`.
+    FloatToLong(value, rounding, exact);
+    /// `string_to_fp(text)`.
+    FloatOfText(text);
+    /// `fp_to_string(value, precision)`.
+    FloatText(value, precision);
     /// Nanoseconds since 1970.
     RealTimeNs();
     /// Nanoseconds of the monotonic clock.

@@ -7,6 +7,7 @@
 mod context;
 mod control;
 mod decode;
+mod floating;
 mod indentation;
 mod memory;
 mod outlet;
@@ -18,6 +19,7 @@ mod symbol;
 mod text;
 mod time;
 
+pub use floating::operation as floating_operation;
 pub(crate) use outlet::Exchanging;
 
 use crate::lower::{KernelCode, Operand};
@@ -127,6 +129,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         control::ROWS,
         outlet::ROWS,
         decode::ROWS,
+        floating::ROWS,
         memory::ROWS,
         symbol::ROWS,
         stack::ROWS,

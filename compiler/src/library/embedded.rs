@@ -15,6 +15,7 @@ files! {
     "ansi"
     "atomic"
     "byte_order"
+    "calling_convention"
     "clock"
     "constants"
     "device"
@@ -28,6 +29,7 @@ files! {
     "kprocess"
     "macros"
     "memory"
+    "namespaces"
     "netdev"
     "path"
     "proc_mem"
@@ -36,6 +38,7 @@ files! {
     "rlimit"
     "scheduler"
     "signal"
+    "signal_actions"
     "signal_probes"
     "socket"
     "speculative"
@@ -45,11 +48,14 @@ files! {
     "syscall_text"
     "syscalls"
     "task"
+    "task_files"
+    "task_time"
     "tcp"
     "tcp_probes"
     "udp"
     "vfs"
     "vm"
+    "wide_strings"
 }
 
 /// All of them.

@@ -274,6 +274,16 @@ impl UserCode<'_, '_> {
         }
     }
 
+    /// Where the block's own view is of a global that kernel code only adds to.
+    fn seen(&mut self, storage: Storage) -> Option<(Value, u32)> {
+        match storage {
+            Storage::Shared(at) if self.layout.counters.contains(&at) => {
+                Some((self.emitter.load(self.context, context::SEEN), at * 8))
+            }
+            Storage::Shared(_) | Storage::Cell(_) | Storage::Array(_) => None,
+        }
+    }
+
     fn print_site(&mut self, print: &Print, arguments: &[Operand]) -> Value {
         let texts = arguments.iter().map(|a| matches!(a, Operand::Text(_))).collect();
         let site = PrintSite {
@@ -509,17 +519,34 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     }
 
     fn read_cell(&mut self, storage: Storage) -> Value {
+        if let Some((seen, offset)) = self.seen(storage) {
+            return self.emitter.load(seen, offset);
+        }
         let (base, offset) = self.cell(storage);
         self.emitter.load(base, offset)
     }
 
     fn write_cell(&mut self, storage: Storage, value: Value) {
+        if self.seen(storage).is_some() {
+            let old = self.read_cell(storage);
+            let delta = self.emitter.builder.ins().isub(value, old);
+            self.add_cell(storage, delta);
+            return;
+        }
         let (base, offset) = self.cell(storage);
         self.emitter.store(value, base, offset);
     }
 
     fn add_cell(&mut self, storage: Storage, delta: Value) -> Value {
         let (base, offset) = self.cell(storage);
+        if let Some((seen, at)) = self.seen(storage) {
+            let address = self.emitter.builder.ins().iadd_imm_s(base, i64::from(offset));
+            self.emitter.fetch_add(address, delta);
+            let old = self.emitter.load(seen, at);
+            let new = self.emitter.builder.ins().iadd(old, delta);
+            self.emitter.store(new, seen, at);
+            return old;
+        }
         match storage {
             Storage::Shared(_) => {
                 let address = self.emitter.builder.ins().iadd_imm_s(base, i64::from(offset));

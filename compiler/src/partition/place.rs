@@ -17,6 +17,14 @@ struct Uses {
     kernel_writers: BTreeSet<ProbeId>,
     /// Whether kernel code uses it at all.
     kernel: bool,
+    /// Whether kernel code asks for its value, or for that of an element.
+    kernel_reads: bool,
+    /// Whether kernel code does anything but add to it.
+    kernel_sets: bool,
+    /// The user blocks that set or delete it, or elements of it.
+    user_setters: BTreeSet<ProbeId>,
+    /// Whether a function that user blocks may call does so.
+    function_sets: bool,
     /// Whether a loop runs over it in order of insertion.
     ordered: bool,
     /// Whether anything depends on its value.
@@ -30,6 +38,30 @@ impl Uses {
     fn displayed(&self) -> bool {
         self.written && !self.read
     }
+
+    /// Whether kernel code adds to it, and does not set or delete anything.
+    fn counts(&self) -> bool {
+        !self.kernel_writers.is_empty() && !self.kernel_sets
+    }
+}
+
+/// What is done with a global.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Add,
+    Set,
+}
+
+/// Whose code uses a global.
+#[derive(Clone, Copy)]
+enum User {
+    /// A handler in the kernel.
+    Kernel(ProbeId),
+    /// A block in userspace.
+    Block(ProbeId),
+    /// A function that blocks may call.
+    Function,
 }
 
 /// What is shown of an aggregate that nothing reads.
@@ -40,11 +72,12 @@ const DISPLAYED: [Aggregate; 5] =
 pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut Layout) {
     let mut uses: SecondaryMap<GlobalId, Uses> = SecondaryMap::new();
     for (id, probe) in script.probes.iter() {
-        let kernel = probe.point.attach.in_kernel().then_some(id);
-        each_statement(&probe.body.statements, &mut |s| statement_uses(s, kernel, &mut uses));
+        let user = if probe.point.attach.in_kernel() { User::Kernel(id) } else { User::Block(id) };
+        each_statement(&probe.body.statements, &mut |s| statement_uses(s, user, &mut uses));
     }
     for event in layout.events.values() {
-        each_statement(&event.body.statements, &mut |s| statement_uses(s, None, &mut uses));
+        let user = User::Block(event.probe);
+        each_statement(&event.body.statements, &mut |s| statement_uses(s, user, &mut uses));
     }
     // Functions count as the code of every probe that may call them; which of them does is not worth
     // telling: more than one writer only makes additions atomic.
@@ -52,19 +85,18 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
         for id in script.probes.iter().filter(|(_, p)| p.point.attach.in_kernel()).map(|(id, _)| id)
         {
             for body in bodies {
-                each_statement(&body.statements, &mut |s| statement_uses(s, Some(id), &mut uses));
+                let user = User::Kernel(id);
+                each_statement(&body.statements, &mut |s| statement_uses(s, user, &mut uses));
             }
         }
     }
     for overload in script.functions.values().flat_map(|f| &f.overloads) {
-        each_statement(&overload.body.statements, &mut |s| statement_uses(s, None, &mut uses));
-    }
-    for event in layout.events.values() {
-        each_statement(&event.body.statements, &mut |s| statement_uses(s, None, &mut uses));
+        let statements = &overload.body.statements;
+        each_statement(statements, &mut |s| statement_uses(s, User::Function, &mut uses));
     }
     // Map 0 is the ring buffer, whether or not it is used: indices do not depend on the script.
     let mut next_map = 1;
-    let taken = taken(script);
+    let taken = taken(script, types, &uses);
     for (id, global) in script.globals.iter() {
         let ty = &types.globals[id];
         let uses = &uses[id];
@@ -74,6 +106,9 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
             let cells = if uses.kernel { &mut layout.shared } else { &mut layout.cells };
             cells.push(initial);
             let at = cells.len() as u32 - 1;
+            if uses.counts() {
+                layout.counters.insert(at);
+            }
             if uses.kernel { Storage::Shared(at) } else { Storage::Cell(at) }
         } else {
             let mut array = array(global, ty, uses, capacity);
@@ -83,6 +118,7 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
                 let writers = uses.kernel_writers.len()
                     + uses.kernel_writers.iter().filter(in_process).count();
                 let mut map = kernel_map(&array, next_map, writers as u32);
+                map.added_only = added_only(ty, uses);
                 next_map += 1;
                 if taken.values().any(|globals| globals.contains(&id)) {
                     let cell = layout.shared.len() as u32;
@@ -113,8 +149,15 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
     }
 }
 
-/// The globals that the user blocks which run beside kernel handlers delete whole, each time they run.
-fn taken(script: &Script) -> BTreeMap<ProbeId, Vec<GlobalId>> {
+/// Whether all that kernel code does with the elements of an array is to add to them.
+fn added_only(ty: &GlobalType, uses: &Uses) -> bool {
+    uses.counts() && !uses.kernel_reads && !matches!(ty.value, Type::Text(_))
+}
+
+/// The globals of which the user blocks that run beside kernel handlers take what was counted, each time they
+/// run: those that they delete whole each time; and those that kernel code only adds to, when they delete or set
+/// any element.
+fn taken(script: &Script, types: &Types, uses: &AllUses) -> BTreeMap<ProbeId, Vec<GlobalId>> {
     let mut taken = BTreeMap::new();
     for (id, probe) in script.probes.iter() {
         if !matches!(probe.point.attach, Attach::Timer { .. } | Attach::File(_) | Attach::Input(_))
@@ -128,6 +171,17 @@ fn taken(script: &Script) -> BTreeMap<ProbeId, Vec<GlobalId>> {
             }
             if may_leave(statement) {
                 break;
+            }
+        }
+        let mut calls = false;
+        each_expression(&probe.body.statements, &mut |e| {
+            calls |= matches!(e.kind, ExprKind::Invoke { .. });
+        });
+        for (global, _) in script.globals.iter() {
+            let (ty, uses) = (&types.globals[global], &uses[global]);
+            let sets = uses.user_setters.contains(&id) || calls && uses.function_sets;
+            if sets && added_only(ty, uses) && !globals.contains(&global) {
+                globals.push(global);
             }
         }
         taken.insert(id, globals);
@@ -188,58 +242,73 @@ fn kernel_map(array: &Array, index: u32, writers: u32) -> KernelMap {
         per_cpu: matches!(array.value, ArrayValue::Stats(_)),
         writers,
         bank: None,
+        added_only: false,
     }
 }
 
 type AllUses = SecondaryMap<GlobalId, Uses>;
 
-fn note(uses: &mut AllUses, id: GlobalId, kernel: Option<ProbeId>, write: bool) {
-    if write {
-        uses[id].written = true;
-    } else {
-        uses[id].read = true;
+fn note(uses: &mut AllUses, id: GlobalId, user: User, access: Access) {
+    let uses = &mut uses[id];
+    match access {
+        Access::Read => uses.read = true,
+        Access::Add | Access::Set => uses.written = true,
     }
-    if let Some(probe) = kernel {
-        uses[id].kernel = true;
-        if write {
-            uses[id].kernel_writers.insert(probe);
+    match user {
+        User::Kernel(probe) => {
+            uses.kernel = true;
+            match access {
+                Access::Read => uses.kernel_reads = true,
+                Access::Add => {
+                    uses.kernel_writers.insert(probe);
+                }
+                Access::Set => {
+                    uses.kernel_writers.insert(probe);
+                    uses.kernel_sets = true;
+                }
+            }
         }
+        User::Block(probe) if access == Access::Set => {
+            uses.user_setters.insert(probe);
+        }
+        User::Function if access == Access::Set => uses.function_sets = true,
+        User::Block(_) | User::Function => {}
     }
 }
 
-fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses) {
+fn statement_uses(statement: &Stmt, user: User, uses: &mut AllUses) {
     match &statement.kind {
-        StmtKind::Expr(e) => effect_uses(e, kernel, uses),
+        StmtKind::Expr(e) => effect_uses(e, user, uses),
         StmtKind::Record { target, value } => {
-            place_uses(target, kernel, true, uses);
-            expression_uses(value, kernel, uses);
+            place_uses(target, user, Access::Add, uses);
+            expression_uses(value, user, uses);
         }
-        StmtKind::Print(print) => all_uses(&print.arguments, kernel, uses),
-        StmtKind::If { condition, .. } => expression_uses(condition, kernel, uses),
+        StmtKind::Print(print) => all_uses(&print.arguments, user, uses),
+        StmtKind::If { condition, .. } => expression_uses(condition, user, uses),
         StmtKind::Loop { condition, step, .. } => {
             if let Some(condition) = condition {
-                expression_uses(condition, kernel, uses);
+                expression_uses(condition, user, uses);
             }
             if let Some(step) = step {
-                effect_uses(step, kernel, uses);
+                effect_uses(step, user, uses);
             }
         }
         StmtKind::Foreach(foreach) => {
-            note(uses, foreach.array, kernel, false);
+            note(uses, foreach.array, user, Access::Read);
             // Equal elements of a sorted loop keep their order, so the order matters there, too;
             // a sort by a unique single key leaves nothing to it.
             uses[foreach.array].ordered |= foreach
                 .sort
                 .is_none_or(|s| !(matches!(s.by, SortBy::Key(_)) && foreach.keys.len() == 1));
             for e in foreach.limit.iter().chain(&foreach.slice) {
-                expression_uses(e, kernel, uses);
+                expression_uses(e, user, uses);
             }
         }
-        StmtKind::Delete(place) => place_uses(place, kernel, true, uses),
-        StmtKind::Emit { captures, .. } => all_uses(captures, kernel, uses),
+        StmtKind::Delete(place) => place_uses(place, user, Access::Set, uses),
+        StmtKind::Emit { captures, .. } => all_uses(captures, user, uses),
         StmtKind::Return(value) => {
             if let Some(value) = value {
-                expression_uses(value, kernel, uses);
+                expression_uses(value, user, uses);
             }
         }
         StmtKind::Break
@@ -252,81 +321,87 @@ fn statement_uses(statement: &Stmt, kernel: Option<ProbeId>, uses: &mut AllUses)
 }
 
 /// The uses of an expression whose value is dropped: what it changes is not read.
-fn effect_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
+fn effect_uses(e: &Expr, user: User, uses: &mut AllUses) {
     match &e.kind {
-        ExprKind::Assign { target, value, .. } => {
-            place_uses(target, kernel, true, uses);
-            expression_uses(value, kernel, uses);
+        ExprKind::Assign { target, operator, value, .. } => {
+            let access = match operator {
+                AssignOperator::Arithmetic(Arithmetic::Add | Arithmetic::Subtract) => Access::Add,
+                AssignOperator::Set
+                | AssignOperator::Arithmetic(_)
+                | AssignOperator::Concatenate => Access::Set,
+            };
+            place_uses(target, user, access, uses);
+            expression_uses(value, user, uses);
         }
-        ExprKind::Increment { target, .. } => place_uses(target, kernel, true, uses),
-        _ => expression_uses(e, kernel, uses),
+        ExprKind::Increment { target, .. } => place_uses(target, user, Access::Add, uses),
+        _ => expression_uses(e, user, uses),
     }
 }
 
-fn all_uses(list: &[Expr], kernel: Option<ProbeId>, uses: &mut AllUses) {
+fn all_uses(list: &[Expr], user: User, uses: &mut AllUses) {
     for e in list {
-        expression_uses(e, kernel, uses);
+        expression_uses(e, user, uses);
     }
 }
 
-fn place_uses(place: &Place, kernel: Option<ProbeId>, write: bool, uses: &mut AllUses) {
+fn place_uses(place: &Place, user: User, access: Access, uses: &mut AllUses) {
     match &place.kind {
         PlaceKind::Local(_) => {}
-        PlaceKind::Global(id) => note(uses, *id, kernel, write),
+        PlaceKind::Global(id) => note(uses, *id, user, access),
         PlaceKind::Element(id, keys) => {
-            note(uses, *id, kernel, write);
-            all_uses(keys, kernel, uses);
+            note(uses, *id, user, access);
+            all_uses(keys, user, uses);
         }
     }
 }
 
-fn expression_uses(e: &Expr, kernel: Option<ProbeId>, uses: &mut AllUses) {
+fn expression_uses(e: &Expr, user: User, uses: &mut AllUses) {
     match &e.kind {
         ExprKind::Number(_)
         | ExprKind::Text(_)
         | ExprKind::Wildcard
         | ExprKind::Context(_)
         | ExprKind::Captured { .. } => {}
-        ExprKind::Read(place) => place_uses(place, kernel, false, uses),
+        ExprKind::Read(place) => place_uses(place, user, Access::Read, uses),
         ExprKind::Extract { of, .. } | ExprKind::Histogram(of) => {
-            place_uses(of, kernel, false, uses);
+            place_uses(of, user, Access::Read, uses);
         }
         ExprKind::Bucket { of, index } => {
-            place_uses(of, kernel, false, uses);
-            expression_uses(index, kernel, uses);
+            place_uses(of, user, Access::Read, uses);
+            expression_uses(index, user, uses);
         }
-        ExprKind::Match { text, .. } => expression_uses(text, kernel, uses),
-        ExprKind::Load(load) => expression_uses(&load.address, kernel, uses),
+        ExprKind::Match { text, .. } => expression_uses(text, user, uses),
+        ExprKind::Load(load) => expression_uses(&load.address, user, uses),
         ExprKind::Call { arguments, .. } | ExprKind::Invoke { arguments, .. } => {
-            all_uses(arguments, kernel, uses);
+            all_uses(arguments, user, uses);
         }
-        ExprKind::Sprint(print) => all_uses(&print.arguments, kernel, uses),
-        ExprKind::Unary { operand, .. } => expression_uses(operand, kernel, uses),
+        ExprKind::Sprint(print) => all_uses(&print.arguments, user, uses),
+        ExprKind::Unary { operand, .. } => expression_uses(operand, user, uses),
         ExprKind::Arithmetic { left, right, .. }
         | ExprKind::Compare { left, right, .. }
         | ExprKind::Logical { left, right, .. }
         | ExprKind::Concatenate { left, right } => {
-            expression_uses(left, kernel, uses);
-            expression_uses(right, kernel, uses);
+            expression_uses(left, user, uses);
+            expression_uses(right, user, uses);
         }
         ExprKind::Conditional { condition, then, otherwise } => {
             for e in [condition, then, otherwise] {
-                expression_uses(e, kernel, uses);
+                expression_uses(e, user, uses);
             }
         }
         ExprKind::In { array, keys } => {
-            note(uses, *array, kernel, false);
-            all_uses(keys, kernel, uses);
+            note(uses, *array, user, Access::Read);
+            all_uses(keys, user, uses);
         }
         ExprKind::Assign { target, operator, .. } => {
             if *operator != AssignOperator::Set {
-                place_uses(target, kernel, false, uses);
+                place_uses(target, user, Access::Read, uses);
             }
-            effect_uses(e, kernel, uses);
+            effect_uses(e, user, uses);
         }
         ExprKind::Increment { target, .. } => {
-            place_uses(target, kernel, false, uses);
-            effect_uses(e, kernel, uses);
+            place_uses(target, user, Access::Read, uses);
+            effect_uses(e, user, uses);
         }
     }
 }

@@ -2,8 +2,13 @@
 //!
 //! An array that kernel code uses lives in a map. When a block first touches it, the map is read as
 //! a whole, and the block works on that copy, so that a loop sees one state; what the block changes is
-//! written to the map as well. Aggregates are kept apart: what user blocks record stays here and is
-//! added to what the map holds, so that nobody writes to the parts of the CPUs but they themselves.
+//! written to the map as well. Aggregates, and numbers that kernel code only adds to, are kept apart: what
+//! user blocks record, add or set stays here and is added to what the map holds, so that nobody
+//! overwrites what another has just added.
+//!
+//! A timer that deletes or sets elements of such an array takes what the map holds before it runs: kernel code
+//! goes on with a second map, and all that was counted until then is here. The block then does with it what
+//! it likes.
 
 use std::collections::HashMap;
 
@@ -41,8 +46,10 @@ struct ArrayState {
     layout: Array,
     /// All elements of an array of our own; the copy of a kernel array while a block runs.
     elements: Elements,
-    /// What user blocks recorded in a kernel array of aggregates.
+    /// The part of a kernel array that is here: what user blocks recorded or added, and what was taken.
     own: Elements,
+    /// Whether `elements` is that part while a block runs, and the map is left to kernel code.
+    held: bool,
     kernel: Option<KernelArray>,
     /// For elements of a kernel array that a loop has sorted: the stamp the kernel gave them, and the one
     /// for the place they were sorted to.
@@ -72,6 +79,7 @@ impl Arrays {
                 layout: array.clone(),
                 elements,
                 own: Elements::new(),
+                held: false,
                 kernel: None,
                 sorted: HashMap::new(),
                 current: false,
@@ -92,20 +100,32 @@ impl Arrays {
     }
 
     /// Takes what kernel code has put into these arrays so far, all at one moment: the block that runs next
-    /// reads it, and deletes it, while kernel code goes on with empty ones.
+    /// reads it, and deletes it, while kernel code goes on with empty ones. Gives the arrays that have more
+    /// elements then than they may have, with how many had to be dropped.
     ///
     /// # Errors
     ///
     /// When the kernel cannot be waited for: a handler that is still running may then add to what was taken
     /// after it is read.
-    pub fn take(&mut self, ids: &[ArrayId]) -> Result<(), SysError> {
+    pub fn take(&mut self, ids: &[ArrayId]) -> Result<Vec<(ArrayId, u64)>, SysError> {
         for &id in ids {
             if let Some(kernel) = &mut self.arrays[id].kernel {
                 kernel.take();
             }
         }
         // Waits for a grace period: no handler is left that uses what was taken.
-        sys::membarrier_global()
+        let settled = sys::membarrier_global();
+        let mut dropped = vec![];
+        for &id in ids {
+            let state = &mut self.arrays[id];
+            if state.kernel.as_ref().is_some_and(|k| k.added_only() && k.is_taken()) {
+                let count = state.hold()?;
+                if count > 0 {
+                    dropped.push((id, count));
+                }
+            }
+        }
+        settled.map(|()| dropped)
     }
 
     /// Drops the copies of kernel arrays: the next block reads them anew.
@@ -114,6 +134,9 @@ impl Arrays {
             if let Some(kernel) = &mut state.kernel {
                 kernel.release();
                 state.current = false;
+            }
+            if std::mem::take(&mut state.held) {
+                state.own = std::mem::take(&mut state.elements);
             }
         }
     }
@@ -146,7 +169,7 @@ impl Arrays {
         let mut sorted = HashMap::new();
         for (key, stamp) in order.iter().zip(stamps) {
             let Some(element) = state.elements.get_mut(key) else { continue };
-            if state.kernel.is_some() {
+            if state.kernel.is_some() && !state.held {
                 let of_kernel = state.sorted.get(key).map_or(element.stamp, |&(stamp, _)| stamp);
                 sorted.insert(key.clone(), (of_kernel, stamp));
             }
@@ -163,6 +186,15 @@ impl Arrays {
     /// Sets an element.
     pub fn set(&mut self, id: ArrayId, key: Key, value: Value) -> Result<(), StoreError> {
         self.room(id, &key)?;
+        let old = self.arrays[id].elements.get(&key).map_or(0, |e| e.value.long());
+        match &self.arrays[id].kernel {
+            Some(kernel) if kernel.added_only() => {
+                let delta = value.long().wrapping_sub(old);
+                self.add_here(id, key, delta);
+                return Ok(());
+            }
+            Some(_) | None => {}
+        }
         let state = &mut self.arrays[id];
         let new = match &state.kernel {
             Some(kernel) => kernel.store(&key, &value).map_err(store_error)?,
@@ -176,13 +208,44 @@ impl Arrays {
         Ok(())
     }
 
+    /// Adds to an element that holds a number; gives the number before.
+    pub fn add(&mut self, id: ArrayId, key: Key, delta: i64) -> Result<i64, StoreError> {
+        self.room(id, &key)?;
+        let state = &mut self.arrays[id];
+        let old = match &state.kernel {
+            // Kernel code sets it, too: what it has put there since the block began is not overwritten.
+            Some(kernel) if !kernel.added_only() => {
+                kernel.number(&key).map_err(StoreError::Kernel)?
+            }
+            Some(_) | None => state.elements.get(&key).map_or(0, |e| e.value.long()),
+        };
+        if state.kernel.as_ref().is_some_and(KernelArray::added_only) {
+            self.add_here(id, key, delta);
+        } else {
+            self.set(id, key, Value::Word(Word::Long(old.wrapping_add(delta))))?;
+        }
+        Ok(old)
+    }
+
+    /// Adds to the part of a number that is here.
+    fn add_here(&mut self, id: ArrayId, key: Key, delta: i64) {
+        let stamp = self.stamp(id, &key);
+        let state = &mut self.arrays[id];
+        let parts = [(!state.held).then_some(&mut state.own), Some(&mut state.elements)];
+        for part in parts.into_iter().flatten() {
+            let new = || Element { stamp, value: Value::Word(Word::Long(0)) };
+            let element = part.entry(key.clone()).or_insert_with(new);
+            element.value = Value::Word(Word::Long(element.value.long().wrapping_add(delta)));
+        }
+    }
+
     /// Adds a value to an aggregate.
     pub fn record(&mut self, id: ArrayId, key: Key, value: i64) -> Result<(), StoreError> {
         self.room(id, &key)?;
         let stamp = self.stamp(id, &key);
         let state = &mut self.arrays[id];
         let ArrayValue::Stats(layout) = state.layout.value else { return Ok(()) };
-        if state.kernel.is_some() {
+        if state.kernel.is_some() && !state.held {
             stats_of(&mut state.own, key.clone(), stamp, |stats| stats.record(value, &layout));
         }
         stats_of(&mut state.elements, key, stamp, |stats| stats.record(value, &layout));
@@ -227,7 +290,7 @@ impl Arrays {
     /// Deletes an element; an absent one is no error.
     pub fn delete(&mut self, id: ArrayId, key: &Key) -> Result<(), SysError> {
         let state = &mut self.arrays[id];
-        if let Some(kernel) = &state.kernel {
+        if let Some(kernel) = state.kernel.as_ref().filter(|_| !state.held) {
             kernel.delete(key)?;
         }
         state.own.remove(key);
@@ -240,7 +303,7 @@ impl Arrays {
     pub fn clear(&mut self, id: ArrayId) -> Result<(), SysError> {
         let state = &mut self.arrays[id];
         state.refresh()?;
-        if let Some(kernel) = &mut state.kernel {
+        if let Some(kernel) = state.kernel.as_mut().filter(|_| !state.held) {
             kernel.clear(state.elements.keys())?;
             kernel.release();
         }
@@ -295,6 +358,21 @@ impl ArrayState {
             return Ok(());
         }
         self.elements = kernel.read()?;
+        for (key, own) in &self.own {
+            match self.elements.get_mut(key) {
+                Some(element) => merge(element, own),
+                None => {
+                    self.elements.insert(key.clone(), own.clone());
+                }
+            }
+        }
+        self.put_in_order();
+        self.current = true;
+        Ok(())
+    }
+
+    /// Gives elements the places that a loop has sorted them to.
+    fn put_in_order(&mut self) {
         let elements = &mut self.elements;
         // An element that was deleted and made again has another stamp, and is at the end.
         self.sorted.retain(|key, &mut (of_kernel, stamp)| match elements.get_mut(key) {
@@ -304,13 +382,44 @@ impl ArrayState {
             }
             Some(_) | None => false,
         });
-        for (key, element) in &self.own {
-            if let Value::Stats(stats) = &element.value {
-                stats_of(&mut self.elements, key.clone(), element.stamp, |s| s.merge(stats));
+    }
+
+    /// Moves what was taken from kernel code here, where it stays. Gives how many elements found no room.
+    fn hold(&mut self) -> Result<u64, SysError> {
+        let Some(kernel) = &mut self.kernel else { return Ok(0) };
+        let taken = kernel.read()?;
+        kernel.clear(taken.keys())?;
+        kernel.release();
+        let (mut dropped, capacity) = (0, self.layout.capacity as usize);
+        let mut taken: Vec<_> = taken.into_iter().collect();
+        taken.sort_unstable_by_key(|(_, element)| element.stamp);
+        for (key, element) in taken {
+            if let Some(own) = self.own.get_mut(&key) {
+                merge(own, &element);
+            } else if self.own.len() < capacity {
+                self.own.insert(key, element);
+            } else {
+                dropped += 1;
             }
         }
+        self.elements = std::mem::take(&mut self.own);
+        self.put_in_order();
+        self.sorted.clear();
+        self.held = true;
         self.current = true;
-        Ok(())
+        Ok(dropped)
+    }
+}
+
+/// Adds an element to another part of it, which is as old as the older of them.
+fn merge(into: &mut Element, part: &Element) {
+    into.stamp = into.stamp.min(part.stamp);
+    match (&mut into.value, &part.value) {
+        (Value::Stats(stats), Value::Stats(part)) => stats.merge(part),
+        (Value::Word(Word::Long(number)), Value::Word(Word::Long(part))) => {
+            *number = number.wrapping_add(*part);
+        }
+        _ => {}
     }
 }
 

@@ -77,6 +77,16 @@ impl KernelArray {
         }
     }
 
+    /// Whether it was taken from kernel code, for which there has to be a second map.
+    pub fn is_taken(&self) -> bool {
+        self.taken.is_some()
+    }
+
+    /// Whether kernel code does nothing but add to the elements.
+    pub fn added_only(&self) -> bool {
+        self.layout.added_only
+    }
+
     /// Works on the map that kernel code uses again.
     pub fn release(&mut self) {
         self.taken = None;
@@ -114,6 +124,14 @@ impl KernelArray {
             elements.insert(self.decode_key(key), self.element(value, stride));
         }
         Ok(elements)
+    }
+
+    /// The number in an element, as it is now; 0 when there is none.
+    pub fn number(&self, key: &Key) -> Result<i64, SysError> {
+        let mut value = vec![0; self.value_bytes().1];
+        // SAFETY: key and value have the sizes the map was made with.
+        unsafe { sys::lookup_element(self.descriptor(), &self.encode_key(key), &mut value)? };
+        Ok(read_word(&value, 0))
     }
 
     fn element(&self, bytes: &[u8], stride: usize) -> Element {

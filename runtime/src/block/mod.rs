@@ -4,6 +4,7 @@ mod arrays;
 mod date;
 mod decode;
 mod display;
+mod floating;
 mod foreach;
 mod format;
 pub mod functions;
@@ -13,6 +14,7 @@ mod memory;
 mod order;
 mod outlet;
 mod regex;
+mod save;
 mod services;
 mod stack;
 mod stats;
@@ -30,6 +32,7 @@ use ntap_compiler::runtime_functions::context;
 
 pub use arrays::Arrays;
 pub use kernel_array::KernelArray;
+pub use save::SavedGlobal;
 
 use crate::kernel::LiveKernel;
 use crate::symbols::UserSymbols;
@@ -44,6 +47,7 @@ pub struct BlockContext {
     literals: *const *const u8,
     cells: *mut i64,
     shared: *mut u8,
+    seen: *mut i64,
     /// What the runtime functions work on.
     pub state: State,
 }
@@ -87,6 +91,7 @@ pub struct State {
     /// Owners of what the first words point to.
     _literals: (Vec<std::ffi::CString>, Vec<*const u8>),
     _cells: Vec<i64>,
+    _seen: Vec<i64>,
 }
 
 /// A string literal, cut to the longest string there may be.
@@ -121,6 +126,7 @@ impl BlockContext {
         let literals: Vec<_> = literals.collect();
         let pointers: Vec<*const u8> = literals.iter().map(|l| l.as_ptr().cast()).collect();
         let mut cells = layout.cells.clone();
+        let mut seen = vec![0; layout.shared.len()];
         let arrays = Arrays::new(&layout);
         let regexes = regex::Regexes::new(&tables.regexes);
         Box::new(BlockContext {
@@ -129,6 +135,7 @@ impl BlockContext {
             literals: pointers.as_ptr(),
             cells: cells.as_mut_ptr(),
             shared,
+            seen: seen.as_mut_ptr(),
             state: State {
                 output: vec![],
                 exiting: false,
@@ -153,6 +160,7 @@ impl BlockContext {
                 stack_base: 0,
                 _literals: (literals, pointers),
                 _cells: cells,
+                _seen: seen,
             },
         })
     }
@@ -163,6 +171,11 @@ impl BlockContext {
         self.record = record.map_or(std::ptr::null(), <[u8]>::as_ptr);
         self.state.actions = actions;
         self.state.depth = 0;
+        for &cell in &self.state.layout.counters {
+            let value = self.cell(Storage::Shared(cell));
+            // SAFETY: there is a word for each shared cell.
+            unsafe { *self.seen.add(cell as usize) = value };
+        }
         let here = 0u8;
         self.state.stack_base = std::ptr::from_ref(&here) as usize;
     }

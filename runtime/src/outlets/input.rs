@@ -1,7 +1,7 @@
 //! The standard input, line by line or character by character.
 //!
 //! The script has it for itself: commands that are started get an empty one. A terminal is set so that
-//! characters come when they are typed, and are not shown; it is set back when this is dropped.
+//! characters come when they are typed, and are not shown. Both are undone when this is dropped.
 
 use std::fs::File;
 use std::io;
@@ -90,6 +90,8 @@ impl Drop for Input {
             // SAFETY: the settings were read from this terminal.
             unsafe { libc::tcsetattr(self.source.as_raw_fd(), libc::TCSANOW, terminal) };
         }
+        // SAFETY: both descriptors are open.
+        unsafe { libc::dup2(self.source.as_raw_fd(), libc::STDIN_FILENO) };
     }
 }
 

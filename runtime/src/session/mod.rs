@@ -25,9 +25,9 @@ use ntap_compiler::builtins::User;
 use ntap_compiler::hir::{
     Attach, EventId, ExprKind, HitText, Probe, ProbeId, Script, each_expression, max_nesting,
 };
-use ntap_compiler::layout::{Layout, Storage};
+use ntap_compiler::layout::{ArrayId, Layout, Storage};
 use ntap_compiler::limits::Limits;
-use ntap_compiler::lower::Role;
+use ntap_compiler::lower::{ErrorKind, ErrorSite, Role};
 use ntap_compiler::pipeline::{Analyzed, Compiled};
 use ntap_compiler::source::{SourceMap, Span};
 
@@ -37,6 +37,7 @@ pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
 
+pub use crate::block::SavedGlobal;
 use crate::block::{BlockContext, RaisedError};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
@@ -91,6 +92,8 @@ pub struct Outcome {
     pub command_status: Option<i32>,
     /// Whether output was lost because it could not be written.
     pub output_failed: bool,
+    /// Whether the last line on standard output has no end.
+    pub open_line: bool,
 }
 
 /// Runs a compiled script.
@@ -99,6 +102,20 @@ pub fn run(
     sources: &SourceMap,
     kernel: Rc<LiveKernel>,
     options: &SessionOptions,
+) -> Result<Outcome, SessionError> {
+    run_and_save(compiled, sources, kernel, options, None)
+}
+
+/// Takes the name of a global and what it held.
+pub type Save<'a> = &'a mut dyn FnMut(&str, SavedGlobal);
+
+/// Runs a compiled script, and at the end calls `save` with the name and the values of each global.
+pub fn run_and_save(
+    compiled: Compiled,
+    sources: &SourceMap,
+    kernel: Rc<LiveKernel>,
+    options: &SessionOptions,
+    save: Option<Save<'_>>,
 ) -> Result<Outcome, SessionError> {
     let Compiled { analyzed, lowered, object } = compiled;
     // The command has no part of what the script reads.
@@ -158,6 +175,15 @@ pub fn run(
     };
     session.connect_arrays(&kernel)?;
     session.run_to_end(&mut target, watched, input, &kernel, options)?;
+    if let Some(save) = save {
+        for (id, global) in script.globals.iter() {
+            let storage = session.layout.storage[id];
+            let saved = session.context.saved(storage).map_err(SessionError::System)?;
+            save(&global.name, saved);
+        }
+        session.context.finish();
+    }
+    session.outcome.open_line = session.output.open_line();
     if let Some(target) = &mut target {
         session.outcome.command_status = target
             .try_wait()
@@ -257,6 +283,7 @@ impl Session<'_> {
             _ => None,
         });
         if !self.ending {
+            let attaching = Instant::now();
             if let Some(half) = &mut self.kernel_half {
                 half.attach(&self.points, &self.layout)?;
                 events.watch_records(half.ring_descriptor())?;
@@ -282,7 +309,8 @@ impl Session<'_> {
                 half.go_live();
             }
             if self.verbose {
-                eprintln!("ntap: {} probes are live", self.points.len());
+                let took = attaching.elapsed().as_secs_f64() * 1000.0;
+                eprintln!("ntap: {} probes are live, attached in {took:.1} ms", self.points.len());
                 self.outlets.describe();
             }
             if let Some(target) = target {
@@ -359,8 +387,10 @@ impl Session<'_> {
             return;
         }
         if let Some(arrays) = self.layout.taken.get(&probe) {
-            let taken = self.context.state.arrays.take(arrays);
-            self.note_unsettled(taken);
+            match self.context.state.arrays.take(arrays) {
+                Ok(dropped) => self.report_overflows(&dropped),
+                Err(error) => self.note_unsettled(&error),
+            }
         }
         self.run_block(Role::Probe(probe), None);
     }
@@ -506,14 +536,28 @@ impl Session<'_> {
     }
 
     /// Says once that intervals may not be exact, when they cannot be made so.
-    fn note_unsettled(&mut self, taken: Result<(), crate::sys::SysError>) {
-        if let Err(error) = taken
-            && !std::mem::replace(&mut self.unsettled, true)
-        {
+    fn note_unsettled(&mut self, error: &crate::sys::SysError) {
+        if !std::mem::replace(&mut self.unsettled, true) {
             eprintln!(
                 "WARNING: counts between two rounds of a timer may be off by the handlers that were \
                  running: {error}"
             );
+        }
+    }
+
+    /// Reports the arrays whose elements, those kept here and those taken from kernel code, are too many.
+    fn report_overflows(&mut self, dropped: &[(ArrayId, u64)]) {
+        for &(id, count) in dropped {
+            let array = &self.layout.arrays[id];
+            let error = RaisedError {
+                message: format!("Array overflow, {count} elements have no room"),
+                site: ErrorSite {
+                    kind: ErrorKind::Script,
+                    span: array.span,
+                    near: format!("identifier '{}'", array.name),
+                },
+            };
+            self.report(&error);
         }
     }
 
