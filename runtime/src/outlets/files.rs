@@ -6,7 +6,7 @@
 //! to read or to write, is found by closing our own end of either side and asking poll(2) whether another
 //! one is left. Two programs that open a file in the same instant get the same pipe, and share its text.
 //!
-//! Programs that read or write run no block by themselves: [`Files::next`] says what they ask, and the session
+//! Programs that read or write run no block by themselves: [`Files::requests`] says what they ask, and the session
 //! answers when it is its turn.
 
 use std::fs;
@@ -157,7 +157,7 @@ impl Files {
     }
 
     /// What other programs ask now; does not wait.
-    pub fn next(&mut self) -> Result<Vec<Asked>> {
+    pub fn requests(&mut self) -> Result<Vec<Asked>> {
         let mut asked = vec![];
         self.go_on_writing();
         for file in &self.files {

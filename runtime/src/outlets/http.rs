@@ -77,7 +77,7 @@ impl Http {
     }
 
     /// The requests that have come; does not wait.
-    pub fn next(&mut self) -> Vec<HttpRequest> {
+    pub fn requests(&mut self) -> Vec<HttpRequest> {
         while let Ok((stream, _)) = self.listener.accept() {
             let is_ready = self.clients.len() < MOST_CLIENTS
                 && stream.set_nonblocking(true).is_ok()

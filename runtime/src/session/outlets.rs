@@ -127,7 +127,7 @@ impl Session<'_> {
     /// Answers those who ask over the network.
     fn serve(&mut self) {
         let Some(http) = &mut self.outlets.http else { return };
-        for request in http.next() {
+        for request in http.requests() {
             let mut files: BTreeMap<String, Vec<ProbeId>> = BTreeMap::new();
             for (&id, point) in &self.points {
                 if let Attach::File(file) = &point.attach
@@ -155,7 +155,7 @@ impl Session<'_> {
     pub(super) fn exchange(&mut self) -> Result<(), SessionError> {
         self.serve();
         let Some(files) = &mut self.outlets.files else { return Ok(()) };
-        for asked in files.next()? {
+        for asked in files.requests()? {
             match asked {
                 Asked::Text(probes, reader) => {
                     let text = self.text_of_all(&probes);
