@@ -53,6 +53,7 @@ files! {
     "tcp"
     "tcp_probes"
     "udp"
+    "user_memory"
     "vfs"
     "vm"
     "wide_strings"
