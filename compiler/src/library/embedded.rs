@@ -31,6 +31,7 @@ files! {
     "memory"
     "namespaces"
     "netdev"
+    "oneshot"
     "path"
     "proc_mem"
     "prometheus"
