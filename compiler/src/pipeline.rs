@@ -519,7 +519,9 @@ fn section(attach: &Attach) -> String {
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
-        | Attach::Timer { .. } => ".text".to_string(),
+        | Attach::Timer { .. }
+        | Attach::File(_)
+        | Attach::Input(_) => ".text".to_string(),
     }
 }
 
