@@ -138,6 +138,17 @@ fn screens() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+/// The README shows a screen as it is.
+#[test]
+fn the_readme_shows_the_prompt() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("the README");
+    let screen = root.join("tests/command_line/screens/readme.screen");
+    let screen = fs::read_to_string(screen).expect("a screen");
+    let shown = screen.trim_end().trim_end_matches("ntap>").trim_end();
+    assert!(readme.contains(shown), "{shown}");
+}
+
 /// Keywords, strings and numbers are coloured, unless the environment asks for none.
 #[test]
 fn input_is_coloured() {
