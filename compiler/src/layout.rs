@@ -48,6 +48,8 @@ pub mod control {
     pub const LAST_LOST_ERROR: u32 = 40;
     /// u64: not 0 once kernel code called `exit()`.
     pub const EXIT: u32 = 48;
+    /// i64: what `stp_pid()` gives.
+    pub const OWN_PID: u32 = 56;
     /// Bytes of the block.
     pub const SIZE: u32 = 64;
 }
