@@ -38,7 +38,7 @@ fn remainder(left: f64, right: f64) -> f64 {
     let doubled = left % (2.0 * right);
     let (size, sign) = (doubled.abs(), if doubled.is_sign_negative() { -1.0 } else { 1.0 });
     let right = right.abs();
-    let rest = if size > 1.5 * right || size == 1.5 * right {
+    let rest = if size >= 1.5 * right {
         size - 2.0 * right
     } else if size > 0.5 * right {
         size - right
