@@ -325,7 +325,7 @@ impl<'d> Reader<'_, 'd> {
         let location = entry.attr_value(gimli::DW_AT_location)?;
         for &at in &function.places {
             let Asked { address, inside } = asked[at];
-            let place = match self.place(location.clone(), address, inside, &function.frame)? {
+            let place = match self.place(location, address, inside, &function.frame)? {
                 place::Found::At(place) => Some(place),
                 place::Found::InMemoryLater | place::Found::Unsaid if !inside => by_convention,
                 _ => None,

@@ -24,7 +24,7 @@ pub(super) enum Found {
 /// `DW_AT_frame_base`: what places in a frame are counted from.
 pub(super) enum Frame {
     /// The value the stack pointer had before the call.
-    CallFrame,
+    BeforeCall,
     /// A register.
     Register(gimli::Register),
     /// Something else.
@@ -46,7 +46,7 @@ pub(super) struct At<'a> {
 /// Understands a frame base.
 pub(super) fn frame(expression: Expression<Slice<'_>>, encoding: Encoding) -> Frame {
     match expression.operations(encoding).next() {
-        Ok(Some(Operation::CallFrameCFA)) => Frame::CallFrame,
+        Ok(Some(Operation::CallFrameCFA)) => Frame::BeforeCall,
         Ok(Some(Operation::Register { register })) => Frame::Register(register),
         Ok(Some(Operation::RegisterOffset { register, offset: 0, .. })) => {
             Frame::Register(register)
@@ -86,11 +86,11 @@ pub(super) fn find(
         }
         Operation::FrameOffset { offset } if !is_value => match at.frame {
             // Below it are the function's own variables, above it what was given to it on the stack.
-            Frame::CallFrame if !at.inside && at.everywhere && offset < 0 => Found::InMemoryLater,
-            Frame::CallFrame if !at.inside => {
+            Frame::BeforeCall if !at.inside && at.everywhere && offset < 0 => Found::InMemoryLater,
+            Frame::BeforeCall if !at.inside => {
                 memory(Some(registers::stack_pointer(HERE)), offset + 8)
             }
-            Frame::CallFrame => match call_frame(at.elf, at.address) {
+            Frame::BeforeCall => match call_frame(at.elf, at.address) {
                 Some((base, from)) => memory(Some(base), offset + from),
                 None => Found::Nowhere,
             },
