@@ -24,7 +24,7 @@ mod types;
 use std::fmt;
 use std::sync::OnceLock;
 
-pub use aggregate::{EnumValue, Field, Member, Parameter};
+pub use aggregate::{EnumValue, Field, Member, Parameter, Variable};
 pub use build::{Builder, NewInteger, NewMember};
 pub use scalar::ScalarType;
 pub use tracepoint::{Tracepoint, tracepoint, tracepoint_names};

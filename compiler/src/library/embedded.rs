@@ -50,6 +50,7 @@ files! {
     "tcp"
     "tcp_probes"
     "udp"
+    "user_memory"
     "vfs"
     "vm"
     "wide_strings"

@@ -231,6 +231,7 @@ impl Resolver<'_> {
             variance_shift: None,
             histogram: None,
             library: true,
+            pointer: false,
         })
     }
 

@@ -475,8 +475,8 @@ impl Session<'_> {
                     let role = Role::Event(EventId::new(event as usize));
                     self.run_quietly(role, Some(&payload));
                 }
-                Record::Error(site, text) => {
-                    self.kernel_error(site, &text);
+                Record::Error { site, address, text } => {
+                    self.kernel_error(site, Some(address), &text);
                     self.go_on(&half);
                 }
                 Record::Exit => self.ending = true,
@@ -487,7 +487,7 @@ impl Session<'_> {
             }
         }
         if let Some(site) = half.take_lost_error() {
-            self.kernel_error(site, &[]);
+            self.kernel_error(site, None, &[]);
             self.go_on(&half);
         }
         if half.exit_called() {
@@ -575,8 +575,8 @@ impl Session<'_> {
         }
     }
 
-    fn kernel_error(&mut self, site: u64, text: &[u8]) {
-        if let Some(error) = self.context.error_of_site(site, text) {
+    fn kernel_error(&mut self, site: u64, address: Option<u64>, text: &[u8]) {
+        if let Some(error) = self.context.error_of_site(site, address, text) {
             self.report(&error);
         }
     }
