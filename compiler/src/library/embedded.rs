@@ -29,6 +29,7 @@ files! {
     "memory"
     "namespaces"
     "netdev"
+    "oneshot"
     "path"
     "proc_mem"
     "queue_stats"
