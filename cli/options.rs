@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use ntap_compiler::diagnostic::suggest;
 use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
 use ntap_compiler::pipeline;
 use ntap_runtime::kernel::LiveKernel;
-use ntap_runtime::session::{DEFAULT_BUDGET_PERCENT, OutputFileOptions, Rotation, SessionOptions};
+use ntap_runtime::session::{
+    DEFAULT_BUDGET_PERCENT, OutputFileOptions, OutputFormat, Rotation, SessionOptions,
+};
 
 use crate::emit::Stage;
 use crate::systemtap_options::SystemTapOptions;
@@ -49,6 +52,8 @@ pub(crate) struct Options {
     pub(crate) output: Option<OutputFileOptions>,
     /// `-F`.
     pub(crate) detach: bool,
+    /// `-f`.
+    pub(crate) format: OutputFormat,
     /// `-t`.
     pub(crate) timing: bool,
     /// `--overload`.
@@ -80,6 +85,7 @@ pub(crate) struct ListRequest {
 pub(crate) enum Listing {
     Functions,
     Aliases,
+    OutputSchema,
 }
 
 /// Where the script is.
@@ -87,6 +93,14 @@ pub(crate) enum Script {
     File(PathBuf),
     StandardInput,
     Text(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// What the script prints
+    Text,
+    /// An object a line, for programs: what is printed with its values, errors, losses, a summary
+    Json,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -154,6 +168,10 @@ struct Run {
     #[arg(short = 'S', value_name = "MB[,N]", requires = "output", value_parser = rotation)]
     rotation: Option<Rotation>,
 
+    /// What the output looks like
+    #[arg(short = 'f', long = "format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+
     /// Go on in the background once all probes are live
     #[arg(short = 'F', requires = "output", conflicts_with = "command")]
     detach: bool,
@@ -167,7 +185,7 @@ struct Run {
     overload: u32,
 
     /// Say what is done
-    #[arg(short = 'v', action = clap::ArgAction::Count)]
+    #[arg(short = 'v', long, action = clap::ArgAction::Count)]
     verbose: u8,
 
     /// Stop after pass 1 (parse), 2 (analyse), 3 (print the code) or 4 (verify and load)
@@ -186,7 +204,7 @@ struct Run {
     #[arg(short = 'u')]
     unoptimized: bool,
 
-    /// Megabytes of the buffer for records from kernel code (a power of two)
+    /// Megabytes of the buffer for records from kernel code, rounded up to a power of two
     #[arg(short = 's', value_name = "MB", default_value_t = 4, value_parser = megabytes)]
     buffer: u32,
 
@@ -226,12 +244,16 @@ struct Run {
     #[arg(short = 'L', value_name = "PATTERN", conflicts_with = "list")]
     list_variables: Option<String>,
 
+    /// Print the JSON Schema of the output of `-f json`
+    #[arg(long)]
+    dump_output_schema: bool,
+
     /// Do not show at the end the globals that nothing reads
     #[arg(long)]
     no_global_var_display: bool,
 
     /// Colour in messages
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     color: Color,
 }
 
@@ -342,9 +364,16 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 fn megabytes(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
-        Ok(mb) if mb.is_power_of_two() && mb <= 1024 => Ok(mb),
-        _ => Err("must be a power of two from 1 to 1024".to_string()),
+        Ok(mb @ 1..=1024) => Ok(mb.next_power_of_two()),
+        _ => Err("must be a number from 1 to 1024".to_string()),
     }
+}
+
+/// The subcommand that a word was perhaps meant to be, as advice.
+pub(crate) fn subcommand_like(word: &str) -> Option<String> {
+    use clap::CommandFactory;
+    let command = CommandLine::command();
+    suggest::did_you_mean(word, command.get_subcommands().map(clap::Command::get_name))
 }
 
 /// Ends with a message about the command line.
@@ -376,17 +405,23 @@ impl Options {
             limits,
             suppress_handler_errors: line.run.suppress_handler_errors,
             library_directories: line.run.library_directories,
-            listing: match (line.run.dump_functions, line.run.dump_probe_aliases) {
-                (true, _) => Some(Listing::Functions),
-                (false, true) => Some(Listing::Aliases),
-                (false, false) => None,
-            },
+            listing: [
+                (line.run.dump_functions, Listing::Functions),
+                (line.run.dump_probe_aliases, Listing::Aliases),
+                (line.run.dump_output_schema, Listing::OutputSchema),
+            ]
+            .into_iter()
+            .find_map(|(wanted, listing)| wanted.then_some(listing)),
             more_scripts: vec![],
             output: line
                 .run
                 .output
                 .map(|path| OutputFileOptions { path, rotation: line.run.rotation }),
             detach: line.run.detach,
+            format: match line.run.format {
+                Format::Text => OutputFormat::Text,
+                Format::Json => OutputFormat::Json,
+            },
             timing: line.run.timing,
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
@@ -459,6 +494,7 @@ impl Options {
             globals: &self.globals,
             limits: self.limits,
             suppress_handler_errors: self.suppress_handler_errors,
+            histogram_sums: self.format == OutputFormat::Json,
         }
     }
 
@@ -474,6 +510,7 @@ impl Options {
             verbose: self.verbose > 0,
             output: self.output.clone(),
             detach: self.detach,
+            format: self.format,
             timing: self.timing,
             overload_percent: self.overload_percent,
         }
