@@ -306,6 +306,8 @@ pub struct Instruction {
     pub only_in: OnlyIn,
     /// The names of the mark that is here.
     pub mark: Option<MarkNames>,
+    /// For returns: the context at the entry. Its values are kept from there by a probe of its own.
+    pub entry: Vec<ContextVariable>,
 }
 
 /// `$$provider` and `$$name`.

@@ -336,6 +336,9 @@ impl Session<'_> {
                 use std::os::fd::AsFd;
                 events.watch_target(watched.as_fd())?;
             }
+            if let Some(target) = target {
+                target.wake();
+            }
             if let Some(half) = &self.kernel_half {
                 if let Some(timing) = &mut self.timing {
                     timing.go_live(half, self.places.iter().map(|(id, _)| *id));
