@@ -110,6 +110,7 @@ fn argument(word: &str) -> Result<String, String> {
                 "getppid" => libc::SYS_getppid,
                 "getuid" => libc::SYS_getuid,
                 "close" => libc::SYS_close,
+                "execve" => libc::SYS_execve,
                 other => return Err(format!("the number of `{other}` is not known here")),
             };
             Ok(number.to_string())
