@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::io::IsTerminal;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ pub(crate) struct Options {
     pub(crate) arguments: Vec<String>,
     pub(crate) command: Option<String>,
     pub(crate) process: Option<u32>,
+    /// `-m`.
+    pub(crate) name: Option<String>,
+    /// `--prometheus-listen`.
+    pub(crate) listen: Option<SocketAddr>,
     /// Seconds.
     pub(crate) time_limit: Option<f64>,
     pub(crate) verbose: u8,
@@ -85,11 +90,11 @@ pub(crate) struct ListRequest {
 pub(crate) enum Listing {
     Functions,
     Aliases,
+    OutputSchema,
     /// The scripts of the program that are about these words.
     Examples(Vec<String>),
     /// The source of one of them.
     Source(&'static Example),
-    OutputSchema,
 }
 
 /// Where the script is.
@@ -166,6 +171,10 @@ struct Run {
     #[arg(short = 'x', value_name = "PID")]
     process: Option<u32>,
 
+    /// The name of the session: of the folder below /run/ntap with its files
+    #[arg(short = 'm', value_name = "NAME", value_parser = name)]
+    name: Option<String>,
+
     /// End after so many seconds
     #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<f64>,
@@ -185,6 +194,10 @@ struct Run {
     /// Go on in the background once all probes are live
     #[arg(short = 'F', requires = "output", conflicts_with = "command")]
     detach: bool,
+
+    /// Serve the files of the session over HTTP: `/metrics` is that of `probe prometheus`
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
+    prometheus_listen: Option<SocketAddr>,
 
     /// Say at the end how often each probe was hit, and how long its handler took
     #[arg(short = 't')]
@@ -327,6 +340,24 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let text = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => text.to_string(),
+    };
+    let mut addresses = text.to_socket_addrs().map_err(|_| "must be ADDRESS:PORT".to_string())?;
+    addresses.next().ok_or_else(|| "must be ADDRESS:PORT".to_string())
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix(".ko").unwrap_or(text);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || name.len() > 100 || !name.chars().all(is_name) {
+        return Err("must be of letters, digits, `_` and `-`".to_string());
+    }
+    Ok(name.to_string())
+}
+
 fn limit(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').unwrap_or((text, "1"));
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -420,6 +451,8 @@ impl Options {
             arguments: vec![],
             command: line.run.command,
             process: line.run.process,
+            name: line.run.name,
+            listen: line.run.prometheus_listen,
             time_limit: line.run.time_limit,
             verbose: line.run.verbose,
             last_pass: line.run.last_pass,
@@ -541,6 +574,8 @@ impl Options {
         SessionOptions {
             command: self.command.clone(),
             process: self.process,
+            name: self.name.clone(),
+            listen: self.listen,
             time_limit: self.time_limit.map(Duration::from_secs_f64),
             load_only: self.last_pass == 4,
             hide_globals: self.hide_globals,

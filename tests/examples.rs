@@ -175,7 +175,9 @@ fn examples() -> Vec<(String, String)> {
     let functions = builtins::all()
         .filter(|row| !row.is_internal())
         .map(|row| (format!("{}()", row.name), row.example.to_string()));
-    let points = families::all().map(|row| (families::form_text(row), row.example.to_string()));
+    let points = families::all()
+        .filter(|row| !row.is_internal())
+        .map(|row| (families::form_text(row), row.example.to_string()));
     let library = documentation(Library::embedded()).into_iter();
     let library = library.map(|entry| (entry.name, entry.example));
     functions.chain(points).chain(library.filter(|(_, example)| !example.is_empty())).collect()

@@ -287,6 +287,14 @@ runtime_functions! {
     KernelLog(level, message);
     /// Whether standard output is a terminal.
     PrintsToTerminal();
+    /// `module_name()`.
+    SessionName();
+    /// `$value`: the text that the block exchanges with another program.
+    ExchangedText();
+    /// `$value = text`.
+    ExchangeText(text);
+    /// `$value .= text`.
+    ExchangeMoreText(text);
     /// A random number of 32 bits.
     Random();
     /// `tz_gmtoff()`.
