@@ -103,6 +103,10 @@ fn scripts_compile() {
     let mut count = 0;
     let mut failures = vec![];
     for page in pages() {
+        // The suite runs these: they need more of a machine than what is recorded.
+        if page.ends_with("docs/one-liners.md") {
+            continue;
+        }
         let blocks = blocks(&page);
         for (at, block) in blocks.iter().enumerate() {
             let is_run = blocks.get(at + 1).is_some_and(|next| next.kind == "output");
