@@ -160,6 +160,7 @@ pub fn run_and_save(
         sources,
         output: Output::new(file),
         ending: false,
+        ended_by_event: false,
         outcome: Outcome::default(),
         unsettled: false,
         timing: None,
@@ -242,6 +243,8 @@ struct Session<'a> {
     output: Output,
     /// Whether the session is to end.
     ending: bool,
+    /// Whether the tail of a handler ended it.
+    ended_by_event: bool,
     outcome: Outcome,
     /// Whether it was said that intervals may not be exact.
     unsettled: bool,
@@ -493,9 +496,16 @@ impl Session<'_> {
         let mut handled = 0u32;
         while let Some(record) = half.next_record() {
             match record {
+                // What happened after the event that ended the session is not of it.
+                Record::Event(..) | Record::Error { .. } if self.ended_by_event => {}
                 Record::Event(event, payload) => {
                     let role = Role::Event(EventId::new(event as usize));
+                    let had_ended = self.context.state.exiting || self.failed();
                     self.run_quietly(role, Some(&payload));
+                    if !had_ended && (self.context.state.exiting || self.failed()) {
+                        self.ended_by_event = true;
+                        half.halt();
+                    }
                 }
                 Record::Error { site, address, text } => {
                     self.kernel_error(site, Some(address), &text);
