@@ -10,6 +10,7 @@ mod hit;
 mod lifetime;
 mod live;
 mod nesting;
+mod outlet;
 mod print;
 mod syscall;
 mod visit;
@@ -19,6 +20,7 @@ pub use hit::HitText;
 pub use lifetime::{Lifetime, Moment};
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use nesting::max_nesting;
+pub use outlet::{Exchange, FilePoint, InputUnit};
 pub use print::{Annotations, print_body, print_expression};
 pub use syscall::{CompatTest, Direction, SyscallPoint};
 pub use visit::{each_expression, each_part, each_statement};
@@ -260,6 +262,10 @@ pub enum Attach {
         /// Up to so many nanoseconds are added or taken at random.
         randomize_ns: u64,
     },
+    /// A file of the session is read or written, in userspace.
+    File(FilePoint),
+    /// There is something on the standard input, in userspace.
+    Input(InputUnit),
     /// A kernel tracepoint by its name.
     Tracepoint {
         /// The name without its group.
@@ -362,7 +368,9 @@ impl Attach {
             | Attach::End(_)
             | Attach::Error(_)
             | Attach::Never
-            | Attach::Timer { .. } => false,
+            | Attach::Timer { .. }
+            | Attach::File(_)
+            | Attach::Input(_) => false,
             Attach::Tracepoint { .. }
             | Attach::Counted { .. }
             | Attach::Function(_)
@@ -385,6 +393,8 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. }
+            | Attach::File(_)
+            | Attach::Input(_)
             | Attach::Tracepoint { .. }
             | Attach::Lifetime(_)
             | Attach::Syscall(_) => false,

@@ -71,6 +71,9 @@ impl Resolver<'_> {
         if let Some(kept) = self.implicit_entry(scope, expression) {
             return kept;
         }
+        if let Some(text) = self.exchanged(scope, expression) {
+            return Some(text);
+        }
         if let ExpressionKind::Context(name) = &expression.kind
             && let Some(text) = self.all_variables(scope, name, expression.span)
         {

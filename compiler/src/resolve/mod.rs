@@ -11,6 +11,7 @@ mod braces;
 mod constant;
 mod context;
 mod entry;
+mod exchange;
 mod expression;
 mod function;
 mod given;

@@ -413,7 +413,9 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
-        | Attach::Timer { .. } => None,
+        | Attach::Timer { .. }
+        | Attach::File(_)
+        | Attach::Input(_) => None,
     }
 }
 
@@ -470,6 +472,8 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
-        | Attach::Timer { .. } => None,
+        | Attach::Timer { .. }
+        | Attach::File(_)
+        | Attach::Input(_) => None,
     }
 }
