@@ -19,7 +19,7 @@ use crate::source::Span;
 use std::rc::Rc;
 
 /// More points than this for one glob are refused: each has a program of its own in the kernel.
-const MOST_POINTS: usize = 500;
+const MOST_POINTS: usize = 8000;
 
 macro_rules! families {
     ($(($argument:ident, $example:literal)),*) => {

@@ -224,6 +224,8 @@ pub struct Point {
     pub context: Vec<ContextVariable>,
     /// What scripts can ask about the point itself.
     pub identity: Identity,
+    /// Whether the script goes on without it (`?`) where it cannot be attached.
+    pub optional: bool,
 }
 
 /// What scripts can ask about a probe point: texts known when it is resolved.
@@ -238,7 +240,7 @@ pub struct Identity {
 impl Point {
     /// A point without context variables.
     pub fn new(name: String, attach: Attach) -> Point {
-        Point { name, attach, context: vec![], identity: Identity::default() }
+        Point { name, attach, context: vec![], identity: Identity::default(), optional: false }
     }
 }
 

@@ -32,6 +32,7 @@ files! {
     "namespaces"
     "netdev"
     "oneshot"
+    "own_processes"
     "path"
     "proc_mem"
     "prometheus"

@@ -51,6 +51,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
             attach: Attach::Instruction(at_entry),
             context: instruction.entry.clone(),
             identity: point.identity.clone(),
+            optional: point.optional,
         });
     }
     let Attach::Function(functions) = &point.attach else { return None };
@@ -63,6 +64,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
         }),
         context: functions.entry.clone(),
         identity: point.identity.clone(),
+        optional: point.optional,
     })
 }
 

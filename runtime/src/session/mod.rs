@@ -319,7 +319,7 @@ impl Session<'_> {
         if !self.ending {
             let attaching = Instant::now();
             if let Some(half) = &mut self.kernel_half {
-                half.attach(&self.points, &self.layout)?;
+                half.attach(&self.points, &self.layout, self.verbose)?;
                 events.watch_records(half.ring_descriptor())?;
                 if let Some(percent) = options.overload_percent {
                     let cpus = kernel.online_cpus().len() as u32;

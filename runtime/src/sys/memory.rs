@@ -90,3 +90,14 @@ pub(crate) fn lift_locked_memory_limit() -> bool {
             && unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const wanted) } == 0
     })
 }
+
+/// Raises this process's limit of open files as far as it may.
+pub(crate) fn lift_open_files_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours to be written to.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0 {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: the structure is only read. A refusal leaves the limit that was.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    }
+}
