@@ -29,7 +29,7 @@ use crate::builtins::Builtin;
 pub use crate::histogram::Histogram;
 use crate::registers::Register;
 use crate::source::Span;
-pub use crate::syntax::ast::{Aggregate, DeclaredType, SortDirection};
+pub use crate::syntax::ast::{Aggregate, DeclaredType, Quantile, SortDirection};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
@@ -798,6 +798,7 @@ pub fn aggregate_name(aggregate: Aggregate) -> &'static str {
         Aggregate::Min => "@min",
         Aggregate::Max => "@max",
         Aggregate::Variance => "@variance",
+        Aggregate::Percentile(_) => "@percentile",
         Aggregate::HistLog => "@hist_log",
         Aggregate::HistLinear => "@hist_linear",
     }
