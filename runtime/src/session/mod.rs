@@ -7,11 +7,13 @@
 mod background;
 mod errors;
 mod events;
+mod format;
 mod kernel_half;
 mod losses;
 mod output;
 mod output_file;
 mod overload;
+mod telling;
 mod timing;
 
 use std::collections::HashMap;
@@ -31,12 +33,14 @@ use ntap_compiler::source::{SourceMap, Span};
 
 pub use errors::SessionError;
 pub use events::{interrupted_twice, monotonic_ns};
+pub use format::OutputFormat;
+pub use losses::{Loss, LossCause};
 pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
 
 pub use crate::block::SavedGlobal;
-use crate::block::{BlockContext, RaisedError};
+use crate::block::{BlockContext, RaisedError, Recording};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
 use crate::sys;
@@ -67,6 +71,8 @@ pub struct SessionOptions {
     pub verbose: bool,
     /// `-o`: write the script's output to a file.
     pub output: Option<OutputFileOptions>,
+    /// `-f`: the form of the output.
+    pub format: OutputFormat,
     /// `-t`: say at the end how often each probe was hit, and how long its handler took.
     pub timing: bool,
     /// Percent of the time of all CPUs that the handlers of one probe may take; nothing is paused without.
@@ -111,7 +117,7 @@ pub fn run_and_save(
 ) -> Result<Outcome, SessionError> {
     let Compiled { analyzed, lowered, object } = compiled;
     let mut target = match &options.command {
-        Some(command) => Some(TargetProcess::spawn(command)?),
+        Some(command) => Some(spawn(command, options)?),
         None => None,
     };
     let watched = match options.process {
@@ -138,7 +144,10 @@ pub fn run_and_save(
     let mut context =
         BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
     context.state.target = i64::from(target_pid);
-    if asks_user_addresses(&script, &layout) {
+    if options.format.wants_values() {
+        context.state.recording = Some(Recording::default());
+    }
+    if options.format.wants_values() || asks_user_addresses(&script, &layout) {
         context.state.symbols.follow();
     }
     let mut session = Session {
@@ -151,11 +160,16 @@ pub fn run_and_save(
         sources,
         output: Output::new(file),
         ending: false,
+        ended_by_event: false,
         outcome: Outcome::default(),
         unsettled: false,
         timing: None,
         overload: None,
         places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
+        format: options.format,
+        begun: Instant::now(),
+        reason: None,
+        lost: 0,
         verbose: options.verbose,
         limits,
         shows_globals: !options.hide_globals,
@@ -179,7 +193,18 @@ pub fn run_and_save(
             .and_then(|status| status.code().or(Some(128)))
             .filter(|&code| code != 0);
     }
+    session.tell_summary();
     Ok(session.outcome)
+}
+
+/// Starts the target command. Where all that stands on standard output has a form, what the command prints goes
+/// to standard error.
+fn spawn(command: &str, options: &SessionOptions) -> Result<TargetProcess, SessionError> {
+    if options.format == OutputFormat::Text || options.output.is_some() {
+        return Ok(TargetProcess::spawn(command)?);
+    }
+    let spawned = sys::with_output_as_errors(|| TargetProcess::spawn(command));
+    Ok(spawned.map_err(SessionError::Output)??)
 }
 
 /// What blocks can ask about a probe point.
@@ -218,6 +243,8 @@ struct Session<'a> {
     output: Output,
     /// Whether the session is to end.
     ending: bool,
+    /// Whether the tail of a handler ended it.
+    ended_by_event: bool,
     outcome: Outcome,
     /// Whether it was said that intervals may not be exact.
     unsettled: bool,
@@ -227,6 +254,12 @@ struct Session<'a> {
     overload: Option<Overload>,
     /// Where the probes stand in the script.
     places: Vec<(ProbeId, Span)>,
+    format: OutputFormat,
+    begun: Instant,
+    /// Why the session ends, where it is not the script that ends it.
+    reason: Option<&'static str>,
+    /// How many losses were told.
+    lost: u64,
     verbose: bool,
     limits: Limits,
     /// Whether globals that nothing reads are shown at the end.
@@ -261,6 +294,7 @@ impl Session<'_> {
         if options.timing {
             self.timing = Some(Timing::start(self.kernel_half.as_ref()));
         }
+        self.tell_start();
         self.run_probes(|attach| match attach {
             Attach::Begin(sequence) => Some(*sequence),
             _ => None,
@@ -354,7 +388,9 @@ impl Session<'_> {
                     }
                     Event::Watch => self.watch_overload(events)?,
                     Event::NextFile => self.output.next_file(),
-                    Event::Interrupt | Event::TimeLimit | Event::TargetEnded => self.ending = true,
+                    Event::Interrupt => self.end("interrupted"),
+                    Event::TimeLimit => self.end("time_limit"),
+                    Event::TargetEnded => self.end("target_ended"),
                 }
                 if self.ending {
                     break;
@@ -369,6 +405,7 @@ impl Session<'_> {
         let (Some(overload), Some(half)) = (&mut self.overload, &mut self.kernel_half) else {
             return Ok(());
         };
+        let mut warnings = vec![];
         let after = match overload.look(half, &half.attached()) {
             Step::Wait(after) => after,
             Step::Pause(probes, after) => {
@@ -376,10 +413,10 @@ impl Session<'_> {
                     half.detach_probe(id);
                     let name = &self.points[&id].name;
                     let seconds = after.as_secs();
-                    eprintln!(
-                        "WARNING: {name}: its handler took {percent} % of the time of all CPUs; it is paused \
+                    warnings.push(format!(
+                        "{name}: its handler took {percent} % of the time of all CPUs; it is paused \
                          for {seconds} s (--overload)"
-                    );
+                    ));
                 }
                 after
             }
@@ -391,7 +428,16 @@ impl Session<'_> {
             }
         };
         events.watch_after(after)?;
+        for warning in warnings {
+            self.warn(&warning);
+        }
         Ok(())
+    }
+
+    /// Ends the session, for a reason outside the script.
+    fn end(&mut self, reason: &'static str) {
+        self.ending = true;
+        self.reason.get_or_insert(reason);
     }
 
     fn shut_down(&mut self) -> Result<(), SessionError> {
@@ -412,35 +458,14 @@ impl Session<'_> {
             _ => None,
         });
         if self.shows_globals && !failed {
-            if let Err(error) = self.context.display_globals() {
-                eprintln!("WARNING: showing the globals: {error}");
-            }
+            self.tell_globals();
             self.context.finish();
         }
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
-        if let Some(half) = &self.kernel_half {
-            for line in losses::report(half, &self.points, &self.layout) {
-                eprintln!("WARNING: {line}");
-            }
-        }
-        for (id, times, total) in self.overload.iter_mut().flat_map(Overload::report) {
-            let name = &self.points[&id].name;
-            let seconds = total.as_secs_f64();
-            eprintln!(
-                "WARNING: {name}: paused {times} times, {seconds:.1} s in all: events of that time were not seen"
-            );
-        }
-        if let Some(timing) = self.timing.take() {
-            let probes: Vec<_> = self
-                .places
-                .iter()
-                .map(|&(id, span)| {
-                    (id, self.points[&id].name.clone(), self.sources.locate(span).to_string())
-                })
-                .collect();
-            eprint!("{}", timing.report(self.kernel_half.as_ref(), &probes));
-        }
+        self.tell_losses();
+        self.tell_pauses();
+        self.tell_timing();
         Ok(())
     }
 
@@ -468,9 +493,16 @@ impl Session<'_> {
         let mut handled = 0u32;
         while let Some(record) = half.next_record() {
             match record {
+                // What happened after the event that ended the session is not of it.
+                Record::Event(..) | Record::Error { .. } if self.ended_by_event => {}
                 Record::Event(event, payload) => {
                     let role = Role::Event(EventId::new(event as usize));
+                    let had_ended = self.context.state.exiting || self.failed();
                     self.run_quietly(role, Some(&payload));
+                    if !had_ended && (self.context.state.exiting || self.failed()) {
+                        self.ended_by_event = true;
+                        half.halt();
+                    }
                 }
                 Record::Error { site, address, text } => {
                     self.kernel_error(site, Some(address), &text);
@@ -505,10 +537,9 @@ impl Session<'_> {
     /// Says once that intervals may not be exact, when they cannot be made so.
     fn note_unsettled(&mut self, error: &crate::sys::SysError) {
         if !std::mem::replace(&mut self.unsettled, true) {
-            eprintln!(
-                "WARNING: counts between two rounds of a timer may be off by the handlers that were \
-                 running: {error}"
-            );
+            self.warn(&format!(
+                "counts between two rounds of a timer may be off by the handlers that were running: {error}"
+            ));
         }
     }
 
@@ -524,13 +555,13 @@ impl Session<'_> {
                     near: format!("identifier '{}'", array.name),
                 },
             };
-            self.report(&error);
+            self.report(&error, None);
         }
     }
 
     fn note_closed_output(&mut self) {
         if self.output.closed() {
-            self.ending = true;
+            self.end("output_closed");
         }
         if let Some(error) = self.output.take_failure() {
             eprintln!("ERROR: the output cannot be written: {}", sys::error_text(&error));
@@ -559,13 +590,18 @@ impl Session<'_> {
         if let Some(hit_texts) = probe.and_then(|probe| self.hit_texts.get(&probe)) {
             self.context.state.hit_texts = hit_texts.clone();
         }
+        let before = self.format.wants_values().then(|| self.take_output());
         let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
         if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
             timing.note(probe, start.elapsed());
         }
-        if let Some(error) = self.context.finish() {
-            self.report(&error);
+        let error = self.context.finish();
+        if let Some(before) = before {
+            self.shape_output(probe, before);
+        }
+        if let Some(error) = error {
+            self.report(&error, probe);
         }
         if self.context.state.exiting {
             self.ending = true;
@@ -574,7 +610,8 @@ impl Session<'_> {
 
     fn kernel_error(&mut self, site: u64, address: Option<u64>, text: &[u8]) {
         if let Some(error) = self.context.error_of_site(site, address, text) {
-            self.report(&error);
+            let probe = self.probe_at(error.site.span);
+            self.report(&error, probe);
         }
     }
 
@@ -583,15 +620,12 @@ impl Session<'_> {
         self.outcome.errors > self.limits.errors
     }
 
-    /// Prints the error of a handler; after too many the session ends.
-    fn report(&mut self, error: &RaisedError) {
-        let place = self.sources.locate(error.site.span);
-        let message = format!("ERROR: {} near {} at {place}\n", error.message, error.site.near);
-        self.output.flush(&mut self.context.state.output);
-        write_message(&mut self.context.state.output, &message);
+    /// Tells the error of a handler; after too many the session ends.
+    fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
+        self.tell_error(error, probe);
         self.outcome.errors += 1;
         if self.failed() {
-            self.ending = true;
+            self.end("errors");
         }
     }
 }
