@@ -21,9 +21,9 @@ use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
-use ntap_compiler::program_file::{NoProgram, ProgramFile, ProgramName};
+use ntap_compiler::program_file::{FunctionVariables, NoProgram, ProgramFile, ProgramName};
 
-use crate::program_file::Programs;
+use crate::program_file::{self, Programs};
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
 pub(crate) use isa::has_uprobe_multi;
@@ -52,13 +52,21 @@ pub struct LiveKernel {
     release: OnceLock<String>,
     config: OnceLock<Option<Vec<u8>>>,
     btf: OnceLock<Result<Btf, NoBtf>>,
+    more_types: OnceLock<Box<MoreTypes>>,
     cpu_version: OnceLock<CpuVersion>,
     kallsyms: OnceLock<Kallsyms>,
-    traceable: OnceLock<Option<HashSet<String>>>,
+    traceable: OnceLock<Traceable>,
     possible_cpus: OnceLock<usize>,
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
     tracepoint_systems: OnceLock<BTreeMap<String, String>>,
+}
+
+/// The types known so far with those of a program, and what came after them.
+#[derive(Debug)]
+struct MoreTypes {
+    types: Btf,
+    next: OnceLock<Box<MoreTypes>>,
 }
 
 impl LiveKernel {
@@ -151,6 +159,41 @@ impl Facts for LiveKernel {
         self.btf.get_or_init(LiveKernel::read_btf).as_ref().map_err(NoBtf::clone)
     }
 
+    fn all_types(&self) -> Result<&Btf, NoBtf> {
+        let mut last = None;
+        let mut next = self.more_types.get();
+        while let Some(more) = next {
+            last = Some(&more.types);
+            next = more.next.get();
+        }
+        last.map_or_else(|| self.btf(), Ok)
+    }
+
+    fn is_program_type(&self, ty: u32) -> bool {
+        ty as usize > self.btf().map_or(0, Btf::type_count)
+    }
+
+    fn function_variables(
+        &self,
+        path: &str,
+        places: &[(u64, bool)],
+    ) -> Option<Vec<Option<FunctionVariables>>> {
+        let none = Btf::none();
+        let base = self.all_types().unwrap_or(&none);
+        let (found, types) = program_file::function_variables(Path::new(path), places, base)?;
+        let more = MoreTypes { types: base.with_module(&types).ok()?, next: OnceLock::new() };
+        let mut place = &self.more_types;
+        while let Some(more) = place.get() {
+            place = &more.next;
+        }
+        place.set(Box::new(more)).ok()?;
+        Some(found)
+    }
+
+    fn lines(&self, path: &str, file: &str, line: u64) -> Vec<u64> {
+        program_file::lines(Path::new(path), file, line)
+    }
+
     fn module_btf(&self, module: &str) -> Option<Btf> {
         // A name from a script must not lead elsewhere.
         if module.contains('/') {
@@ -183,15 +226,18 @@ impl Facts for LiveKernel {
     }
 
     fn is_traceable(&self, address: u64) -> Option<bool> {
-        let traceable = self.traceable.get_or_init(|| {
-            let text = sys::read_tracefs("available_filter_functions").ok()?;
-            // `name`, or `name [module]`.
-            let names = text.lines().filter_map(|line| line.split(' ').next());
-            Some(names.map(str::to_string).collect())
-        });
-        // A function is listed under one of its names.
-        let mut names = self.kallsyms().names(address);
-        traceable.as_ref().map(|listed| names.any(|name| listed.contains(name)))
+        match self.traceable.get_or_init(Traceable::read) {
+            Traceable::Unknown => None,
+            Traceable::Addresses(listed) => {
+                let at = listed.partition_point(|&entry| entry < address);
+                Some(listed.get(at).is_some_and(|&entry| entry - address <= Traceable::ENTRY))
+            }
+            // A function is listed under one of its names.
+            Traceable::Names(listed) => {
+                let mut names = self.kallsyms().names(address);
+                Some(names.any(|name| listed.contains(name)))
+            }
+        }
     }
 
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
@@ -231,6 +277,41 @@ impl Facts for LiveKernel {
         // A program with it needs type information to load, which the kernel's has the helper's number in.
         let listed = || self.btf().is_ok_and(|btf| btf.enumerator("BPF_FUNC_loop").is_some());
         !is_without("bpf_loop") && listed()
+    }
+}
+
+/// The functions that can be traced.
+#[derive(Debug)]
+enum Traceable {
+    /// tracefs cannot be read.
+    Unknown,
+    /// The places that are patched, ascending (kernel 6.5).
+    Addresses(Vec<u64>),
+    /// Names, which several functions may have.
+    Names(HashSet<String>),
+}
+
+impl Traceable {
+    /// How far behind a function's first byte the place to patch can be: behind instructions that mark targets
+    /// of jumps.
+    const ENTRY: u64 = 12;
+
+    fn read() -> Traceable {
+        if let Ok(text) = sys::read_tracefs("available_filter_functions_addrs") {
+            // `address name`, or `address name [module]`.
+            let address = |line: &str| u64::from_str_radix(line.split(' ').next()?, 16).ok();
+            let mut listed: Vec<u64> = text.lines().filter_map(address).collect();
+            listed.sort_unstable();
+            // Zeros where addresses are hidden.
+            if listed.first().is_some_and(|&first| first != 0) {
+                return Traceable::Addresses(listed);
+            }
+        }
+        let Ok(text) = sys::read_tracefs("available_filter_functions") else {
+            return Traceable::Unknown;
+        };
+        let names = text.lines().filter_map(|line| line.split(' ').next());
+        Traceable::Names(names.map(str::to_string).collect())
     }
 }
 
