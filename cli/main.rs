@@ -124,9 +124,13 @@ fn run(
     if let Some(status) = outcome.command_status {
         eprintln!("WARNING: Child process exited with status {status}");
     }
-    let failed = outcome.errors > 0 || outcome.command_status.is_some() || outcome.output_failed;
-    if outcome.errors > 0 {
-        eprintln!("WARNING: Number of errors: {}, skipped probes: 0", outcome.errors);
+    let failed = outcome.failed
+        || outcome.errors > 0
+        || outcome.command_status.is_some()
+        || outcome.output_failed;
+    if outcome.errors > 0 || outcome.skipped > 0 {
+        let (errors, skipped) = (outcome.errors, outcome.skipped);
+        eprintln!("WARNING: Number of errors: {errors}, skipped probes: {skipped}");
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -5,6 +5,7 @@
 //! blocks never run at the same time, and the records older than a block are handled before it.
 
 mod background;
+mod error_count;
 mod errors;
 mod events;
 mod kernel_half;
@@ -31,6 +32,7 @@ use ntap_compiler::source::{SourceMap, Span};
 
 pub use errors::SessionError;
 pub use events::{interrupted_twice, monotonic_ns};
+pub use losses::{Loss, LossCause};
 pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
@@ -40,12 +42,17 @@ use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
 use crate::sys;
 use crate::target_process::{self, TargetProcess};
+use error_count::ErrorCount;
 use events::{Event, Events};
 use kernel_half::{KernelHalf, Record};
+use losses::BlockErrors;
 use output::Output;
 use output_file::OutputFile;
 use overload::{Overload, Step};
 use timing::Timing;
+
+/// How often it is looked whether too many hits were skipped, unless what handlers cost is looked at.
+const SKIPPED_WATCH: Duration = Duration::from_secs(1);
 
 /// What a session is to do besides the script.
 #[derive(Clone, Debug, Default)]
@@ -75,10 +82,16 @@ pub struct SessionOptions {
 }
 
 /// How a session ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Errors raised by handlers.
     pub errors: u64,
+    /// Whether the session ended before its time, for errors or skipped hits.
+    pub failed: bool,
+    /// Hits of probes that came to nothing before a handler ran.
+    pub skipped: u64,
+    /// What was lost, by probe and cause.
+    pub losses: Vec<Loss>,
     /// The status of the traced command, when it is not 0.
     pub command_status: Option<i32>,
     /// Whether output was lost because it could not be written.
@@ -124,7 +137,10 @@ pub fn run(
     if asks_user_addresses(&script, &layout) {
         context.state.symbols.follow();
     }
+    let globals = kernel_half.as_ref().map(KernelHalf::globals);
     let mut session = Session {
+        errors: ErrorCount::new(globals, limits.errors),
+        block_errors: BlockErrors::default(),
         points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
         hit_texts: script.probes.iter().map(|(id, p)| (id, hit_texts(p))).collect(),
         layout,
@@ -193,6 +209,8 @@ struct Session<'a> {
     /// Whether the session is to end.
     ending: bool,
     outcome: Outcome,
+    errors: ErrorCount,
+    block_errors: BlockErrors,
     /// Whether it was said that intervals may not be exact.
     unsettled: bool,
     /// `-t`: what has been measured.
@@ -247,6 +265,8 @@ impl Session<'_> {
                     let cpus = kernel.online_cpus().len() as u32;
                     let overload = self.overload.insert(Overload::new(percent, cpus));
                     events.watch_after(overload.first())?;
+                } else if self.limits.skipped.is_some() {
+                    events.watch_after(SKIPPED_WATCH)?;
                 }
             }
             self.start_timers(&mut events, options)?;
@@ -257,7 +277,7 @@ impl Session<'_> {
                 use std::os::fd::AsFd;
                 events.watch_target(watched.as_fd())?;
             }
-            if let Some(half) = &self.kernel_half {
+            if let Some(half) = &mut self.kernel_half {
                 if let Some(timing) = &mut self.timing {
                     timing.go_live(half, self.places.iter().map(|(id, _)| *id));
                 }
@@ -324,7 +344,7 @@ impl Session<'_> {
                             self.run_block(Role::Probe(probe), None);
                         }
                     }
-                    Event::Watch => self.watch_overload(events)?,
+                    Event::Watch => self.watch(events)?,
                     Event::NextFile => self.output.next_file(),
                     Event::Interrupt | Event::TimeLimit | Event::TargetEnded => self.ending = true,
                 }
@@ -336,9 +356,25 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Ends the session when more hits were skipped than MAXSKIPPED allows.
+    fn watch_skipped(&mut self) {
+        let Some(most) = self.limits.skipped else { return };
+        let half = self.kernel_half.as_ref();
+        let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
+        if losses::skipped(&losses) > most && !self.errors.too_many() {
+            self.output.flush(&mut self.context.state.output);
+            let message = "ERROR: Skipped too many probes, check MAXSKIPPED\n";
+            write_message(&mut self.context.state.output, message);
+            self.errors.fail();
+            self.ending = true;
+        }
+    }
+
     /// Looks at what handlers cost, and pauses those that cost too much.
-    fn watch_overload(&mut self, events: &mut Events) -> Result<(), SessionError> {
+    fn watch(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        self.watch_skipped();
         let (Some(overload), Some(half)) = (&mut self.overload, &mut self.kernel_half) else {
+            events.watch_after(SKIPPED_WATCH)?;
             return Ok(());
         };
         let after = match overload.look(half, &half.attached()) {
@@ -377,7 +413,8 @@ impl Session<'_> {
             half.stop(must_settle);
         }
         self.handle_records();
-        let failed = self.failed();
+        self.watch_skipped();
+        let failed = self.errors.too_many();
         self.run_probes(|attach| match attach {
             Attach::End(sequence) if !failed => Some(*sequence),
             Attach::Error(sequence) if failed => Some(*sequence),
@@ -391,11 +428,7 @@ impl Session<'_> {
         }
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
-        if let Some(half) = &self.kernel_half {
-            for line in losses::report(half, &self.points, &self.layout) {
-                eprintln!("WARNING: {line}");
-            }
-        }
+        self.report_losses();
         for (id, times, total) in self.overload.iter_mut().flat_map(Overload::report) {
             let name = &self.points[&id].name;
             let seconds = total.as_secs_f64();
@@ -414,6 +447,26 @@ impl Session<'_> {
             eprint!("{}", timing.report(self.kernel_half.as_ref(), &probes));
         }
         Ok(())
+    }
+
+    /// Says what was lost, and keeps it for who asks.
+    fn report_losses(&mut self) {
+        let half = self.kernel_half.as_ref();
+        let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
+        for loss in &losses {
+            // Where the first error ends the session, its message says it all.
+            if !loss.cause.is_error() || self.limits.errors > 0 {
+                eprintln!("WARNING: {loss}");
+            }
+        }
+        let unreported = self.errors.unreported();
+        if unreported > 0 {
+            eprintln!("WARNING: {unreported} errors were only counted: the ring buffer was full");
+        }
+        self.outcome.errors = self.errors.get();
+        self.outcome.failed = self.errors.too_many();
+        self.outcome.skipped = losses::skipped(&losses);
+        self.outcome.losses = losses;
     }
 
     /// Runs the user blocks that `select` gives a sequence number, in ascending order.
@@ -446,7 +499,6 @@ impl Session<'_> {
                 }
                 Record::Error(site, text) => {
                     self.kernel_error(site, &text);
-                    self.go_on(&half);
                 }
                 Record::Exit => self.ending = true,
             }
@@ -456,8 +508,8 @@ impl Session<'_> {
             }
         }
         if let Some(site) = half.take_lost_error() {
+            self.errors.note_report();
             self.kernel_error(site, &[]);
-            self.go_on(&half);
         }
         if half.exit_called() {
             self.ending = true;
@@ -465,13 +517,6 @@ impl Session<'_> {
         self.kernel_half = Some(half);
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
-    }
-
-    /// Lets kernel handlers go on, which an error has stopped, unless the session is to end.
-    fn go_on(&self, half: &KernelHalf) {
-        if !self.ending && !half.exit_called() {
-            half.go_live();
-        }
     }
 
     /// Says once that intervals may not be exact, when they cannot be made so.
@@ -496,7 +541,7 @@ impl Session<'_> {
                     near: format!("identifier '{}'", array.name),
                 },
             };
-            self.report(&error);
+            self.report(None, &error);
         }
     }
 
@@ -537,33 +582,41 @@ impl Session<'_> {
             timing.note(probe, start.elapsed());
         }
         if let Some(error) = self.context.finish() {
-            self.report(&error);
+            self.report(probe, &error);
         }
         if self.context.state.exiting {
             self.ending = true;
         }
     }
 
+    /// Reports an error of a kernel handler, which has counted it.
     fn kernel_error(&mut self, site: u64, text: &[u8]) {
         if let Some(error) = self.context.error_of_site(site, text) {
-            self.report(&error);
+            self.print_error(&error);
+        }
+        self.end_if_failed();
+    }
+
+    fn end_if_failed(&mut self) {
+        if self.errors.too_many() {
+            self.ending = true;
         }
     }
 
-    /// Whether there were more errors than the session goes on with.
-    fn failed(&self) -> bool {
-        self.outcome.errors > self.limits.errors
+    /// Counts and prints the error of a block in userspace; after too many the session ends.
+    fn report(&mut self, probe: Option<ProbeId>, error: &RaisedError) {
+        if let Some(probe) = probe {
+            self.block_errors.note(probe, error.site.kind.counter());
+        }
+        self.errors.add();
+        self.print_error(error);
+        self.end_if_failed();
     }
 
-    /// Prints the error of a handler; after too many the session ends.
-    fn report(&mut self, error: &RaisedError) {
+    fn print_error(&mut self, error: &RaisedError) {
         let place = self.sources.locate(error.site.span);
         let message = format!("ERROR: {} near {} at {place}\n", error.message, error.site.near);
         self.output.flush(&mut self.context.state.output);
         write_message(&mut self.context.state.output, &message);
-        self.outcome.errors += 1;
-        if self.failed() {
-            self.ending = true;
-        }
     }
 }
