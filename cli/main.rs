@@ -4,6 +4,7 @@ mod compile;
 mod emit;
 mod errors;
 mod library;
+mod list;
 mod options;
 mod systemtap_options;
 
@@ -53,13 +54,16 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
         (None, Some(pid)) => kernel.programs().set_target(Target::Process(pid)),
         (None, None) => {}
     }
+    if let Action::List(request) = &options.action {
+        return list::list(request, options, kernel.as_ref());
+    }
     let mut compilation = Compilation::new(options, kernel.as_ref())?;
     match &options.action {
         Action::Emit(stage) => emit::emit(*stage, &mut compilation),
         Action::Build(output) => build(&mut compilation, output),
         Action::Run => run(options, compilation, kernel.clone()),
         // Has been done: it needs no script.
-        Action::Explain(_) => Ok(ExitCode::SUCCESS),
+        Action::List(_) | Action::Explain(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

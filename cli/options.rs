@@ -57,6 +57,14 @@ pub(crate) enum Action {
     Emit(Stage),
     Build(PathBuf),
     Explain(String),
+    List(ListRequest),
+}
+
+/// Which probe points are to be listed, and how.
+pub(crate) struct ListRequest {
+    pub(crate) pattern: String,
+    pub(crate) with_variables: bool,
+    pub(crate) json: bool,
 }
 
 /// Lists of what scripts may use.
@@ -198,6 +206,14 @@ struct Run {
     #[arg(long)]
     dump_probe_aliases: bool,
 
+    /// List the probe points that match
+    #[arg(short = 'l', value_name = "PATTERN")]
+    list: Option<String>,
+
+    /// List the probe points that match, with the variables of each
+    #[arg(short = 'L', value_name = "PATTERN", conflicts_with = "list")]
+    list_variables: Option<String>,
+
     /// Do not show at the end the globals that nothing reads
     #[arg(long)]
     no_global_var_display: bool,
@@ -225,6 +241,15 @@ enum Sub {
     Explain {
         /// The code, such as E0203
         code: String,
+    },
+    /// List probe points with their variables
+    List {
+        /// The pattern, such as 'kernel.trace("tcp:*")'
+        pattern: String,
+
+        /// One JSON object to a line
+        #[arg(long)]
+        json: bool,
     },
     /// Write the kernel half of a script as an ELF object
     Build {
@@ -354,6 +379,12 @@ impl Options {
             color: line.run.color,
         };
         line.systemtap.check(options.verbose > 0);
+        let with_variables = line.run.list_variables.is_some();
+        if let Some(pattern) = line.run.list_variables.or(line.run.list) {
+            let json = false;
+            options.action = Action::List(ListRequest { pattern, with_variables, json });
+            return options;
+        }
         match line.subcommand {
             None if options.listing.is_some() => {}
             None => options.set_source(line.source),
@@ -363,6 +394,9 @@ impl Options {
                 options.set_source(source);
             }
             Some(Sub::Explain { code }) => options.action = Action::Explain(code),
+            Some(Sub::List { pattern, json }) => {
+                options.action = Action::List(ListRequest { pattern, with_variables: true, json });
+            }
             Some(Sub::Build { script, output, arguments }) => {
                 options.action = Action::Build(output);
                 options.script = Script::File(script);

@@ -22,6 +22,7 @@ pub mod histogram;
 pub mod layout;
 pub mod library;
 pub mod limits;
+pub mod list;
 pub mod lower;
 pub mod object;
 pub mod partition;

@@ -2,15 +2,33 @@
 //!
 //! Records have no common size, so the table is made by walking all of them once. A record of an
 //! unknown kind or one that leaves the data ends the walk: what precedes it stays usable.
+//!
+//! Names are looked up by a scan, until so many of a kind have been that a table of them pays.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Kind, TypeId, read_u32};
 
 /// Name, info, size or type.
 pub(super) const RECORD_BYTES: usize = 12;
 
+/// How many scans for names of one kind take about as long as to make a table of them.
+const SCANS: u32 = 16;
+
 /// Offsets of the records in the type section; type 1 is the first.
 pub(super) struct Index {
     offsets: Vec<u32>,
+    names: [Names; 20],
+}
+
+/// The names of one kind.
+#[derive(Default)]
+struct Names {
+    /// How often one was looked for.
+    scans: AtomicU32,
+    /// The hash of each name with its type, ascending.
+    table: OnceLock<Vec<(u32, TypeId)>>,
 }
 
 impl Index {
@@ -27,7 +45,7 @@ impl Index {
             at = end;
         }
         offsets.shrink_to_fit();
-        Index { offsets }
+        Index { offsets, names: Default::default() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -48,8 +66,8 @@ impl Index {
         self.of_kind(types, kind).map(|(id, _)| id)
     }
 
-    /// A scan over the records of one kind that compares names in place: a hash table of the names
-    /// would take longer to fill than all the lookups of a script take.
+    /// The first type of a kind and name. A script asks for few: the names are compared in place, and only a
+    /// listing or the like has a table made.
     pub(super) fn find(
         &self,
         types: &[u8],
@@ -60,14 +78,31 @@ impl Index {
         if name.is_empty() || name.contains(&0) {
             return None;
         }
-        self.of_kind(types, kind)
-            .find(|&(_, name_offset)| {
-                strings
-                    .get(name_offset as usize..)
-                    .and_then(|tail| tail.strip_prefix(name))
-                    .is_some_and(|rest| rest.first() == Some(&0))
-            })
-            .map(|(id, _)| id)
+        let is_called = |name_offset: u32| {
+            let tail = strings.get(name_offset as usize..);
+            let rest = tail.and_then(|tail| tail.strip_prefix(name));
+            rest.is_some_and(|rest| rest.first() == Some(&0))
+        };
+        let names = &self.names[kind as usize];
+        if names.table.get().is_none() && names.scans.fetch_add(1, Ordering::Relaxed) < SCANS {
+            return self.of_kind(types, kind).find(|&(_, at)| is_called(at)).map(|(id, _)| id);
+        }
+        let table = names.table.get_or_init(|| {
+            let mut table: Vec<(u32, TypeId)> = self
+                .of_kind(types, kind)
+                .map(|(id, at)| {
+                    let tail = strings.get(at as usize..).unwrap_or_default();
+                    (hash(tail.split(|&byte| byte == 0).next().unwrap_or_default()), id)
+                })
+                .collect();
+            table.sort_unstable();
+            table
+        });
+        let wanted = hash(name);
+        let first = table.partition_point(|&(hash, _)| hash < wanted);
+        let same = table[first..].iter().take_while(|&&(hash, _)| hash == wanted);
+        same.map(|&(_, id)| id)
+            .find(|&id| self.offset(id).and_then(|at| read_u32(types, at)).is_some_and(is_called))
     }
 
     /// Type and name offset of all records of one kind.
@@ -83,6 +118,11 @@ impl Index {
                 .then(|| Some((TypeId(position as u32 + 1), read_u32(types, offset as usize)?)))?
         })
     }
+}
+
+/// FNV-1a.
+fn hash(name: &[u8]) -> u32 {
+    name.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The kind in a record's info word.

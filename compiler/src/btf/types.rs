@@ -77,6 +77,22 @@ impl Btf {
         id
     }
 
+    /// The type without the qualifiers of its outermost level: `int` of `const int`.
+    pub fn unqualified(&self, id: TypeId) -> TypeId {
+        let mut at = id;
+        for _ in 0..DEPTH_LIMIT {
+            match self.record(at) {
+                Some(Record { kind, word, .. })
+                    if is_transparent(kind) && kind != Kind::Typedef =>
+                {
+                    at = TypeId(word);
+                }
+                _ => return at,
+            }
+        }
+        id
+    }
+
     /// The size in bytes; `None` for `void`, functions and types that are only declared.
     pub fn size(&self, id: TypeId) -> Option<u64> {
         let mut at = id;

@@ -32,14 +32,33 @@ pub(super) fn names_after(family: &Family, components: &[Component]) -> Vec<&'st
 
 /// The form as documentation shows it: `timer.s(N)`, `perf.type(N).config(N)[.sample(N)]`.
 pub fn form_text(family: &Family) -> String {
-    let mut text = String::new();
-    for (at, component) in family.form.iter().enumerate() {
-        let dot = if at == 0 { "" } else { "." };
-        let names: Vec<&str> = choices(component.0).collect();
-        let name = match names[..] {
-            [name] => name.to_string(),
-            _ => format!("{{{}}}", names.join(",")),
+    let names: Vec<String> = family.form.iter().map(|component| choice(component.0)).collect();
+    text(family, &names)
+}
+
+/// The form with each of the names it has a choice of, where none may be left out: the names alone, up to what
+/// may be left out, and as documentation shows it.
+pub(super) fn spellings(family: &'static Family) -> Vec<(String, String)> {
+    let mut all: Vec<Vec<String>> = vec![vec![]];
+    for component in family.form {
+        let names: Vec<String> = match is_optional(component) {
+            true => vec![choice(component.0)],
+            false => choices(component.0).map(str::to_string).collect(),
         };
+        let with =
+            |begin: &Vec<String>, name: &String| [&begin[..], std::slice::from_ref(name)].concat();
+        all =
+            all.iter().flat_map(|begin| names.iter().map(move |name| with(begin, name))).collect();
+    }
+    let needed = family.form.iter().take_while(|component| !is_optional(component)).count();
+    all.into_iter().map(|names| (names[..needed].join("."), text(family, &names))).collect()
+}
+
+/// A form with these names of its components.
+fn text(family: &Family, names: &[String]) -> String {
+    let mut text = String::new();
+    for (at, (component, name)) in family.form.iter().zip(names).enumerate() {
+        let dot = if at == 0 { "" } else { "." };
         let argument = match component.1 {
             Argument::None => "",
             Argument::Number => "(N)",
@@ -81,6 +100,15 @@ fn place(family: &Family, components: &[Component], with_arguments: bool) -> Opt
 
 fn choices(name: &'static str) -> impl Iterator<Item = &'static str> {
     name.trim_end_matches('?').split('|')
+}
+
+/// `sample`, or `{sample,hz}`.
+fn choice(name: &'static str) -> String {
+    let names: Vec<&str> = choices(name).collect();
+    match names[..] {
+        [name] => name.to_string(),
+        _ => format!("{{{}}}", names.join(",")),
+    }
 }
 
 fn is_optional(component: &(&'static str, Argument)) -> bool {

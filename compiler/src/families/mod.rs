@@ -19,6 +19,7 @@ pub use form::form_text;
 
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Facts;
+use crate::glob;
 use crate::hir::Point;
 use crate::source::Span;
 use crate::syntax::ast::{LiteralValue, ProbePoint};
@@ -121,6 +122,19 @@ pub fn resolve(point: &ProbePoint, facts: &dyn Facts, diagnostics: &mut Diagnost
 /// Whether a probe point has the form of one of the families.
 pub fn is_known(point: &ProbePoint) -> bool {
     all().any(|family| form::fits(family, point))
+}
+
+/// The forms whose names a point with wildcards in its names matches: `timer.*`. Of a choice of names those
+/// that match: `perf.sw.*`.
+pub fn matching(point: &ProbePoint) -> Vec<String> {
+    let names: Vec<&str> = point.components.iter().map(|c| c.name.text.as_str()).collect();
+    let pattern = names.join(".");
+    if !glob::is_pattern(&pattern) {
+        return vec![];
+    }
+    let forms = all().flat_map(form::spellings);
+    let is_wanted = |(names, _): &(String, String)| glob::matches(&pattern, names);
+    forms.filter(is_wanted).map(|(_, text)| text).collect()
 }
 
 /// A probe point as one would write it.

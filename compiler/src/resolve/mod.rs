@@ -17,6 +17,7 @@ mod given;
 mod global;
 mod inline;
 mod iteration;
+mod list;
 mod memory_print;
 mod pointer;
 mod pretty;
@@ -33,6 +34,7 @@ use entry::EntryState;
 use function::Functions;
 use given::Given;
 use global::Globals;
+pub(crate) use list::{LISTED_VARIABLE, list};
 use pointer::{Owner, Pointees};
 pub(crate) use print::is_printer;
 use shared::{ContextUse, Shared};
@@ -61,19 +63,8 @@ pub fn resolve<'a>(
     let mut pointees = Pointees::default();
     let reported = diagnostics.len();
     for _ in 0..MOST_ROUNDS {
-        let mut resolver = Resolver {
-            facts,
-            library,
-            user_files,
-            diagnostics: &mut *diagnostics,
-            script: Script::default(),
-            globals: Globals::default(),
-            functions: Functions::default(),
-            aliases: vec![],
-            pointees: std::mem::take(&mut pointees),
-            pointees_of: SecondaryMap::new(),
-            uses: ContextUse::default(),
-        };
+        let known = std::mem::take(&mut pointees);
+        let mut resolver = Resolver::new(facts, library, user_files, &mut *diagnostics, known);
         resolver.declarations(scripts);
         let Resolver { script, pointees: learned, .. } = resolver;
         pointees = learned;
@@ -213,9 +204,31 @@ impl<'p> Scope<'p> {
 }
 
 impl<'a> Resolver<'a> {
-    fn declarations(&mut self, scripts: &'a [ast::Script]) {
-        let items = || scripts.iter().flat_map(|s| &s.items);
-        for item in items() {
+    fn new(
+        facts: &'a dyn Facts,
+        library: &'a Library,
+        user_files: usize,
+        diagnostics: &'a mut Diagnostics,
+        pointees: Pointees,
+    ) -> Resolver<'a> {
+        Resolver {
+            facts,
+            library,
+            user_files,
+            diagnostics,
+            script: Script::default(),
+            globals: Globals::default(),
+            functions: Functions::default(),
+            aliases: vec![],
+            pointees,
+            pointees_of: SecondaryMap::new(),
+            uses: ContextUse::default(),
+        }
+    }
+
+    /// Notes what the items of scripts are called.
+    fn declare(&mut self, scripts: &'a [ast::Script]) {
+        for item in scripts.iter().flat_map(|s| &s.items) {
             match item {
                 ast::Item::Global(global) => self.declare_global(global),
                 ast::Item::Function(function) => self.functions.declare(function),
@@ -223,7 +236,11 @@ impl<'a> Resolver<'a> {
                 ast::Item::Probe(_) => {}
             }
         }
-        for item in items() {
+    }
+
+    fn declarations(&mut self, scripts: &'a [ast::Script]) {
+        self.declare(scripts);
+        for item in scripts.iter().flat_map(|s| &s.items) {
             if let ast::Item::Probe(probe) = item {
                 self.probe(probe);
             }

@@ -453,13 +453,13 @@ impl Session<'_> {
     fn report_losses(&mut self) {
         let half = self.kernel_half.as_ref();
         let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
+        let unreported = self.errors.unreported();
         for loss in &losses {
-            // Where the first error ends the session, its message says it all.
-            if !loss.cause.is_error() || self.limits.errors > 0 {
+            // Errors have messages of their own, unless there were too many.
+            if !loss.cause.is_error() || unreported > 0 {
                 eprintln!("WARNING: {loss}");
             }
         }
-        let unreported = self.errors.unreported();
         if unreported > 0 {
             eprintln!("WARNING: {unreported} errors were only counted: the ring buffer was full");
         }
