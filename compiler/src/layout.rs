@@ -45,6 +45,8 @@ pub mod control {
     pub const EXIT: u32 = 24;
     /// u64: MAXERRORS, the most errors the session goes on with.
     pub const MOST_ERRORS: u32 = 32;
+    /// i64: what `stp_pid()` gives.
+    pub const OWN_PID: u32 = 40;
     /// u64: the stamp the next new array element gets.
     pub const STAMP: u32 = 64;
     /// u64: errors raised by handlers of both halves, also those whose record was lost.

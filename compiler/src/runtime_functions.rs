@@ -161,6 +161,22 @@ runtime_functions! {
     HitText(what);
     /// `target()`.
     Target();
+    /// The process id of ntap itself.
+    OwnPid();
+    /// An operation on two numbers with a point (`builtins::floating_operation`).
+    FloatingPoint(left, right, operation);
+    /// `fp_sqrt(value)`.
+    FloatSquareRoot(value);
+    /// `long_to_fp(value)`.
+    FloatOfLong(value);
+    /// `fp32_to_fp64(value)`.
+    FloatOfSingle(value);
+    /// `fp_to_long(value, rounding, exact)`.
+    FloatToLong(value, rounding, exact);
+    /// `string_to_fp(text)`.
+    FloatOfText(text);
+    /// `fp_to_string(value, precision)`.
+    FloatText(value, precision);
     /// Nanoseconds since 1970.
     RealTimeNs();
     /// Nanoseconds of the monotonic clock.

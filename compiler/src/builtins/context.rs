@@ -86,6 +86,17 @@ pub(super) const ROWS: &[Builtin] = &[
         user: User::Runtime(RuntimeFunction::CurrentTask),
     },
     Builtin {
+        name: "stp_pid",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "The process id of ntap itself.",
+        example: "probe begin { println(stp_pid() == pid()); exit() }",
+        kernel: Kernel::Inline(|k, _| {
+            Operand::Long(k.control_word(crate::layout::control::OWN_PID))
+        }),
+        user: User::Runtime(RuntimeFunction::OwnPid),
+    },
+    Builtin {
         name: "target",
         parameters: NONE,
         result: Kind::Long,

@@ -7,6 +7,7 @@
 mod context;
 mod control;
 mod decode;
+mod floating;
 mod indentation;
 mod memory;
 mod probe;
@@ -16,6 +17,8 @@ mod stack;
 mod symbol;
 mod text;
 mod time;
+
+pub use floating::operation as floating_operation;
 
 use crate::lower::{KernelCode, Operand};
 use crate::runtime_functions::RuntimeFunction;
@@ -123,6 +126,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         time::ROWS,
         control::ROWS,
         decode::ROWS,
+        floating::ROWS,
         memory::ROWS,
         symbol::ROWS,
         stack::ROWS,

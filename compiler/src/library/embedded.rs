@@ -15,6 +15,7 @@ files! {
     "ansi"
     "atomic"
     "byte_order"
+    "calling_convention"
     "clock"
     "constants"
     "device"
@@ -26,6 +27,7 @@ files! {
     "kprocess"
     "macros"
     "memory"
+    "namespaces"
     "netdev"
     "path"
     "proc_mem"
@@ -33,6 +35,7 @@ files! {
     "rlimit"
     "scheduler"
     "signal"
+    "signal_actions"
     "signal_probes"
     "socket"
     "speculative"
@@ -42,11 +45,14 @@ files! {
     "syscall_text"
     "syscalls"
     "task"
+    "task_files"
+    "task_time"
     "tcp"
     "tcp_probes"
     "udp"
     "vfs"
     "vm"
+    "wide_strings"
 }
 
 /// All of them.

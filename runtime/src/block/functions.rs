@@ -20,7 +20,7 @@ use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
-use super::{BlockContext, date, decode, histogram, memory, services, text};
+use super::{BlockContext, date, decode, floating, histogram, memory, services, text};
 use crate::sys::SysError;
 
 /// Bytes of stack the calls of a block may take; the main thread has 8 MiB.
@@ -76,6 +76,14 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::Execname => execname as *const u8,
         F::HitText => hit_text as *const u8,
         F::Target => target as *const u8,
+        F::OwnPid => own_pid as *const u8,
+        F::FloatingPoint => floating::calculate as *const u8,
+        F::FloatSquareRoot => floating::square_root as *const u8,
+        F::FloatOfLong => floating::of_long as *const u8,
+        F::FloatOfSingle => floating::of_single as *const u8,
+        F::FloatToLong => floating::to_long as *const u8,
+        F::FloatOfText => floating::of_text as *const u8,
+        F::FloatText => floating::text as *const u8,
         F::RealTimeNs => real_time_ns as *const u8,
         F::MonotonicNs => monotonic_ns as *const u8,
         F::Ctime => ctime as *const u8,
@@ -673,6 +681,10 @@ extern "C" fn hit_text(context: Context<'_>, what: i64) -> i64 {
 
 extern "C" fn target(context: Context<'_>) -> i64 {
     context.state.target
+}
+
+extern "C" fn own_pid(_: Context<'_>) -> i64 {
+    i64::from(std::process::id())
 }
 
 extern "C" fn real_time_ns(_: Context<'_>) -> i64 {

@@ -4,6 +4,7 @@ mod arrays;
 mod date;
 mod decode;
 mod display;
+mod floating;
 mod foreach;
 mod format;
 pub mod functions;

@@ -91,6 +91,9 @@ impl KernelHalf {
         };
         half.globals.u32_at(control::STOPPED as usize).store(1, Ordering::SeqCst);
         half.globals.u64_at(control::TARGET as usize).store(u64::from(target), Ordering::Relaxed);
+        half.globals
+            .u64_at(control::OWN_PID as usize)
+            .store(u64::from(std::process::id()), Ordering::Relaxed);
         half.set_clock();
         for (at, &initial) in layout.shared.iter().enumerate() {
             let offset = layout.shared_offset(at as u32) as usize;
