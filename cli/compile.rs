@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use ntap_compiler::bytes;
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, Severity, render};
 use ntap_compiler::library::Library;
 use ntap_compiler::pipeline::{self, Analyzed, Compiled, Parsed};
@@ -14,6 +15,9 @@ use crate::options::{Options, Script};
 
 /// Scripts larger than this are not scripts.
 const MAX_SCRIPT_BYTES: u64 = 16 << 20;
+
+/// A file with a NUL among so many first bytes is no text.
+const BINARY_BYTES: usize = 1024;
 
 /// One compilation.
 pub(crate) struct Compilation<'a> {
@@ -35,21 +39,22 @@ impl<'a> Compilation<'a> {
             sources.add("<input>".to_string(), text.clone());
         }
         let library = library::library(&options.library_directories)?;
+        Ok(Compilation::of_sources(options, kernel, library, sources))
+    }
+
+    /// Takes scripts that have been read.
+    pub(crate) fn of_sources(
+        options: &'a Options,
+        kernel: &'a LiveKernel,
+        library: &'static Library,
+        sources: SourceMap,
+    ) -> Self {
         let diagnostics = Diagnostics::default();
-        Ok(Compilation { options, kernel, library, sources, diagnostics, shown: 0 })
+        Compilation { options, kernel, library, sources, diagnostics, shown: 0 }
     }
 
     fn pipeline_options(&self) -> pipeline::Options<'a> {
-        pipeline::Options {
-            arguments: &self.options.arguments,
-            facts: self.kernel,
-            library: self.library,
-            ring_buffer_bytes: self.options.ring_buffer_bytes,
-            unoptimized: self.options.unoptimized,
-            globals: &self.options.globals,
-            limits: self.options.limits,
-            suppress_handler_errors: self.options.suppress_handler_errors,
-        }
+        self.options.pipeline_options(self.kernel, self.library)
     }
 
     /// The sources of the script.
@@ -119,7 +124,7 @@ impl<'a> Compilation<'a> {
 }
 
 /// The name and text of the script.
-fn read(script: &Script) -> Result<(String, String), Failure> {
+pub(crate) fn read(script: &Script) -> Result<(String, String), Failure> {
     let (name, bytes) = match script {
         Script::Text(text) => return Ok(("<input>".to_string(), text.clone())),
         Script::StandardInput => ("<stdin>".to_string(), limited(std::io::stdin().lock())),
@@ -138,17 +143,16 @@ fn read(script: &Script) -> Result<(String, String), Failure> {
     if bytes.len() as u64 > MAX_SCRIPT_BYTES {
         return Err(Failure::message(format!("{name} is too large for a script"), None));
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok((name, text)),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let line = 1 + error.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count();
-            Err(Failure::message(
-                format!("{name} is not a script: line {line} is not UTF-8 text"),
-                Some("scripts are text files; is this the right file?"),
-            ))
-        }
+    if bytes.starts_with(b"\x7fELF") || bytes.iter().take(BINARY_BYTES).any(|&byte| byte == 0) {
+        let text = format!("{name} is not a script: it has bytes that no text has");
+        return Err(Failure::message(
+            text,
+            Some("scripts are text files; is this the right file?"),
+        ));
     }
+    // Other bytes may stand in strings and comments.
+    let text = String::from_utf8(bytes).unwrap_or_else(|error| bytes::literal(error.as_bytes()));
+    Ok((name, text))
 }
 
 fn limited(source: impl Read) -> std::io::Result<Vec<u8>> {

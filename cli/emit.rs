@@ -1,6 +1,5 @@
 //! `ntap emit STAGE`: what each stage of the compiler makes of a script.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -8,6 +7,7 @@ use ntap_compiler::{object, partition, pipeline, syntax, types};
 
 use crate::compile::Compilation;
 use crate::errors::Failure;
+use crate::write_out;
 
 /// The stages that can be printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,7 +53,6 @@ pub(crate) fn emit(stage: Stage, compilation: &mut Compilation<'_>) -> Result<Ex
             None => String::new(),
         },
     };
-    // A reader that went away has seen enough.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    write_out(&text);
     Ok(ExitCode::SUCCESS)
 }

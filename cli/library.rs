@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ntap_compiler::builtins::{self, Kind};
+use ntap_compiler::builtins::{self, Builtin, Kind};
 use ntap_compiler::library::{self, EntryKind, Library};
 
 use crate::errors::Failure;
@@ -45,18 +45,21 @@ fn read_directory(directory: &Path, files: &mut Vec<(String, String)>) -> std::i
     Ok(())
 }
 
-/// Every function scripts may call, one to a line: `name:type (parameter:type, ...)`.
-pub(crate) fn functions(library: &Library) -> String {
+/// A builtin function as `name:type (parameter:type, ...)`.
+pub(crate) fn signature(row: &Builtin) -> String {
     let type_name = |kind| match kind {
         Kind::Long => "long",
         Kind::Text(_) => "string",
         Kind::Nothing => "unknown",
     };
-    let builtins = builtins::all().filter(|row| !row.is_internal()).map(|row| {
-        let parameters: Vec<String> =
-            row.parameters.iter().map(|p| format!("{}:{}", p.name, type_name(p.kind))).collect();
-        format!("{}:{} ({})", row.name, type_name(row.result), parameters.join(", "))
-    });
+    let parameters: Vec<String> =
+        row.parameters.iter().map(|p| format!("{}:{}", p.name, type_name(p.kind))).collect();
+    format!("{}:{} ({})", row.name, type_name(row.result), parameters.join(", "))
+}
+
+/// Every function scripts may call, one to a line.
+pub(crate) fn functions(library: &Library) -> String {
+    let builtins = builtins::all().filter(|row| !row.is_internal()).map(signature);
     listed(builtins.chain(heads(library, EntryKind::Function)))
 }
 

@@ -1,27 +1,31 @@
 //! The `ntap` command.
 
+mod check;
 mod compile;
 mod emit;
 mod errors;
+mod json;
 mod library;
 mod list;
 mod options;
+mod repl;
 mod systemtap_options;
+mod tools;
 
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Duration;
 
 use ntap_compiler::diagnostic::{codes, suggest};
 use ntap_compiler::facts::Facts as _;
 use ntap_compiler::object;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::program_file::Target;
-use ntap_runtime::session::{self, SessionOptions};
+use ntap_runtime::session;
 
 use compile::Compilation;
 use errors::Failure;
 use options::{Action, Listing, Options};
+use tools::Tool;
 
 fn main() -> ExitCode {
     // A reader that goes away is an error of the write, not the end of the process.
@@ -36,16 +40,13 @@ fn main() -> ExitCode {
 }
 
 fn act(options: &Options) -> Result<ExitCode, Failure> {
-    if let Action::Explain(code) = &options.action {
-        return explain(code);
-    }
     if let Some(listing) = options.listing {
         let library = library::library(&options.library_directories)?;
         let text = match listing {
             Listing::Functions => library::functions(library),
             Listing::Aliases => library::aliases(library),
         };
-        print!("{text}");
+        write_out(&text);
         return Ok(ExitCode::SUCCESS);
     }
     let kernel = Rc::new(LiveKernel::new());
@@ -54,17 +55,36 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
         (None, Some(pid)) => kernel.programs().set_target(Target::Process(pid)),
         (None, None) => {}
     }
-    if let Action::List(request) = &options.action {
-        return list::list(request, options, kernel.as_ref());
-    }
-    let mut compilation = Compilation::new(options, kernel.as_ref())?;
+    let compilation = || Compilation::new(options, kernel.as_ref());
     match &options.action {
-        Action::Emit(stage) => emit::emit(*stage, &mut compilation),
-        Action::Build(output) => build(&mut compilation, output),
-        Action::Run => run(options, compilation, kernel.clone()),
-        // Has been done: it needs no script.
-        Action::List(_) | Action::Explain(_) => Ok(ExitCode::SUCCESS),
+        Action::Interact => repl::interact(options, kernel),
+        Action::Tool(tool) => act_as(tool, options, &kernel),
+        Action::List(request) => list::list(request, options, kernel.as_ref()),
+        Action::Explain(code) => explain(code),
+        Action::Emit(stage) => emit::emit(*stage, &mut compilation()?),
+        Action::Build(output) => build(&mut compilation()?, output),
+        Action::Run => run(options, compilation()?, kernel.clone()),
     }
+}
+
+fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCode, Failure> {
+    match tool {
+        Tool::Check { files, json, library_directories } => {
+            let library = library::library(library_directories)?;
+            let (json, color) = (*json, options.color());
+            return Ok(check::check(&check::Check { files, json, library, kernel, color }));
+        }
+        Tool::Completions { shell } => tools::completions(*shell),
+        Tool::Man => tools::manual()?,
+        Tool::Repl => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output. A reader that went away has seen enough.
+fn write_out(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Prints the entry of a code.
@@ -109,19 +129,7 @@ fn run(
         _ => {}
     }
     let compiled = compilation.compile()?;
-    let session_options = SessionOptions {
-        command: options.command.clone(),
-        process: options.process,
-        time_limit: options.time_limit.map(Duration::from_secs_f64),
-        load_only: options.last_pass == 4,
-        hide_globals: options.hide_globals,
-        limits: options.limits,
-        verbose: options.verbose > 0,
-        output: options.output.clone(),
-        detach: options.detach,
-        timing: options.timing,
-        overload_percent: options.overload_percent,
-    };
+    let session_options = options.session_options();
     let sources = compilation.into_sources();
     let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
         .map_err(|e| Failure::session(e, &kernel.kernel_release(), options.verbose > 0))?;

@@ -2,14 +2,19 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
-use ntap_runtime::session::{DEFAULT_BUDGET_PERCENT, OutputFileOptions, Rotation};
+use ntap_compiler::pipeline;
+use ntap_runtime::kernel::LiveKernel;
+use ntap_runtime::session::{DEFAULT_BUDGET_PERCENT, OutputFileOptions, Rotation, SessionOptions};
 
 use crate::emit::Stage;
 use crate::systemtap_options::SystemTapOptions;
+use crate::tools::Tool;
 
 /// What the command line asks for.
 pub(crate) struct Options {
@@ -56,6 +61,9 @@ pub(crate) enum Action {
     Run,
     Emit(Stage),
     Build(PathBuf),
+    /// Reads lines from the terminal or standard input.
+    Interact,
+    Tool(Tool),
     Explain(String),
     List(ListRequest),
 }
@@ -91,7 +99,7 @@ enum Color {
 /// Runs a tracing script: probes in the kernel and in userspace, written in the SystemTap language.
 #[derive(Parser)]
 #[command(name = "ntap", version, about, args_conflicts_with_subcommands = true)]
-struct CommandLine {
+pub(crate) struct CommandLine {
     #[command(subcommand)]
     subcommand: Option<Sub>,
 
@@ -122,6 +130,10 @@ struct Source {
 
 #[derive(Args)]
 struct Run {
+    /// Read probes, expressions and commands from the terminal, and run them at once
+    #[arg(short = 'i', long)]
+    interactive: bool,
+
     /// Run a command and trace until it ends; `target()` is its process id
     #[arg(short = 'c', value_name = "CMD", conflicts_with = "process")]
     command: Option<String>,
@@ -263,6 +275,8 @@ enum Sub {
         /// The script's arguments
         arguments: Vec<String>,
     },
+    #[command(flatten)]
+    Tool(Tool),
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {
@@ -387,6 +401,9 @@ impl Options {
         }
         match line.subcommand {
             None if options.listing.is_some() => {}
+            None if line.run.interactive || asks_for_nothing(&line.source) => {
+                options.action = Action::Interact;
+            }
             None => options.set_source(line.source),
             Some(Sub::Emit { stage, source, unoptimized }) => {
                 options.action = Action::Emit(stage);
@@ -402,6 +419,8 @@ impl Options {
                 options.script = Script::File(script);
                 options.arguments = arguments;
             }
+            Some(Sub::Tool(Tool::Repl)) => options.action = Action::Interact,
+            Some(Sub::Tool(tool)) => options.action = Action::Tool(tool),
         }
         options
     }
@@ -425,12 +444,67 @@ impl Options {
         self.arguments = words.collect();
     }
 
+    /// What the options say about compiling.
+    pub(crate) fn pipeline_options<'a>(
+        &'a self,
+        kernel: &'a LiveKernel,
+        library: &'a Library,
+    ) -> pipeline::Options<'a> {
+        pipeline::Options {
+            arguments: &self.arguments,
+            facts: kernel,
+            library,
+            ring_buffer_bytes: self.ring_buffer_bytes,
+            unoptimized: self.unoptimized,
+            globals: &self.globals,
+            limits: self.limits,
+            suppress_handler_errors: self.suppress_handler_errors,
+        }
+    }
+
+    /// What the options say about a session.
+    pub(crate) fn session_options(&self) -> SessionOptions {
+        SessionOptions {
+            command: self.command.clone(),
+            process: self.process,
+            time_limit: self.time_limit.map(Duration::from_secs_f64),
+            load_only: self.last_pass == 4,
+            hide_globals: self.hide_globals,
+            limits: self.limits,
+            verbose: self.verbose > 0,
+            output: self.output.clone(),
+            detach: self.detach,
+            timing: self.timing,
+            overload_percent: self.overload_percent,
+        }
+    }
+
     /// Whether messages are coloured.
     pub(crate) fn color(&self) -> bool {
         match self.color {
-            Color::Auto => std::io::stderr().is_terminal(),
+            Color::Auto => std::io::stderr().is_terminal() && !refuses_color(),
             Color::Always => true,
             Color::Never => false,
         }
     }
+
+    /// Whether what is typed is coloured.
+    pub(crate) fn color_of_input(&self) -> bool {
+        self.color == Color::Always || self.color == Color::Auto && !refuses_color()
+    }
+}
+
+/// Whether the environment asks for no colour (<https://no-color.org>), or the terminal has none.
+fn refuses_color() -> bool {
+    let is_set = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    is_set || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Whether there is no script, and somebody at a terminal.
+fn asks_for_nothing(source: &Source) -> bool {
+    source.words.is_empty()
+        && source.script_text.is_none()
+        && source.more_scripts.is_empty()
+        && std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal()
 }

@@ -50,6 +50,8 @@ pub struct SourceFile {
     /// The text as the user wrote it.
     pub text: String,
     line_starts: Vec<u32>,
+    /// Lines at the beginning that the user did not write, and that are not counted.
+    lines_before: u32,
 }
 
 impl SourceFile {
@@ -58,12 +60,13 @@ impl SourceFile {
         let line = self.line_starts.partition_point(|&start| start <= offset) - 1;
         let start = self.line_starts[line] as usize;
         let column = self.text.get(start..offset as usize).map_or(0, |t| t.chars().count());
-        Position { line: line as u32 + 1, column: column as u32 + 1 }
+        let line = (line as u32 + 1).saturating_sub(self.lines_before).max(1);
+        Position { line, column: column as u32 + 1 }
     }
 
     /// The text of a line counted from 1, without its line break.
     pub fn line(&self, line: u32) -> &str {
-        self.text.lines().nth(line as usize - 1).unwrap_or("")
+        self.text.lines().nth((line + self.lines_before) as usize - 1).unwrap_or("")
     }
 }
 
@@ -79,8 +82,13 @@ impl SourceMap {
         let text = text.into();
         let mut line_starts = vec![0];
         line_starts.extend(text.match_indices('\n').map(|(at, _)| at as u32 + 1));
-        self.files.push(SourceFile { name: name.into(), text, line_starts });
+        self.files.push(SourceFile { name: name.into(), text, line_starts, lines_before: 0 });
         FileId(self.files.len() as u32 - 1)
+    }
+
+    /// Leaves the first lines of a text out of the count of lines: they stand around what the user wrote.
+    pub fn set_lines_before(&mut self, id: FileId, lines: u32) {
+        self.files[id.0 as usize].lines_before = lines;
     }
 
     /// The file of an id made by [`SourceMap::add`].

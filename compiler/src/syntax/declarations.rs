@@ -6,10 +6,12 @@ use crate::source::FileId;
 
 /// What begins a declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keyword {
+pub enum Keyword {
+    /// `function`.
     Function,
+    /// `global`.
     Global,
-    /// Also an alias, which has names.
+    /// `probe`; also an alias, which has names.
     Probe,
     /// `@define`.
     Define,

@@ -13,6 +13,7 @@
 pub mod ast;
 mod build;
 pub(crate) mod declarations;
+pub mod edit;
 mod expected;
 mod items;
 pub(crate) mod mentions;

@@ -13,6 +13,7 @@ mod kernel_array;
 mod memory;
 mod order;
 mod regex;
+mod save;
 mod services;
 mod stack;
 mod stats;
@@ -30,6 +31,7 @@ use ntap_compiler::runtime_functions::context;
 
 pub use arrays::Arrays;
 pub use kernel_array::KernelArray;
+pub use save::SavedGlobal;
 
 use crate::kernel::LiveKernel;
 use crate::symbols::UserSymbols;

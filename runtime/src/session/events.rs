@@ -54,6 +54,8 @@ pub(super) struct Events {
     /// Whether the last look at the ring buffer found records.
     busy: bool,
     random: u64,
+    /// The signals that were blocked before.
+    blocked_before: libc::sigset_t,
 }
 
 /// How many interrupts came: the second one breaks out of a block that does not end.
@@ -79,19 +81,22 @@ impl Events {
         let epoll = own(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }, "epoll_create")?;
         // SAFETY: a signal set is plain data; the calls below fill it.
         let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-        // SAFETY: the set is valid for the calls.
+        let mut blocked_before = set;
+        INTERRUPTS.store(0, Ordering::Relaxed);
+        // SAFETY: the sets are valid for the calls.
         let signals = unsafe {
             libc::sigemptyset(&mut set);
             libc::sigaddset(&mut set, libc::SIGINT);
             libc::sigaddset(&mut set, libc::SIGTERM);
             libc::sigaddset(&mut set, libc::SIGHUP);
             libc::sigaddset(&mut set, libc::SIGUSR2);
-            libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+            libc::sigprocmask(libc::SIG_BLOCK, &set, &mut blocked_before);
             libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
         };
         let signals = own(signals, "signalfd")?;
         let seed = monotonic_ns() as u64 | 1;
-        let mut events = Events { epoll, signals, sources: vec![], busy: false, random: seed };
+        let (sources, busy) = (vec![], false);
+        let mut events = Events { epoll, signals, sources, busy, random: seed, blocked_before };
         let descriptor = events.signals.as_raw_fd();
         events.add(descriptor, Source::Signals)?;
         Ok(events)
@@ -260,6 +265,17 @@ impl Events {
             }
         }
         Ok(Some(event))
+    }
+}
+
+/// The signals are what they were before; those that came and were not read are dropped.
+impl Drop for Events {
+    fn drop(&mut self) {
+        while read(self.signals.as_raw_fd(), &mut [0u8; size_of::<libc::signalfd_siginfo>()]) {}
+        // SAFETY: the set is valid for the call.
+        unsafe {
+            libc::sigprocmask(libc::SIG_SETMASK, &self.blocked_before, std::ptr::null_mut());
+        }
     }
 }
 

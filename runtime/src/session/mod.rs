@@ -37,6 +37,7 @@ pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
 
+pub use crate::block::SavedGlobal;
 use crate::block::{BlockContext, RaisedError};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
@@ -96,6 +97,8 @@ pub struct Outcome {
     pub command_status: Option<i32>,
     /// Whether output was lost because it could not be written.
     pub output_failed: bool,
+    /// Whether the last line on standard output has no end.
+    pub open_line: bool,
 }
 
 /// Runs a compiled script.
@@ -104,6 +107,20 @@ pub fn run(
     sources: &SourceMap,
     kernel: Rc<LiveKernel>,
     options: &SessionOptions,
+) -> Result<Outcome, SessionError> {
+    run_and_save(compiled, sources, kernel, options, None)
+}
+
+/// Takes the name of a global and what it held.
+pub type Save<'a> = &'a mut dyn FnMut(&str, SavedGlobal);
+
+/// Runs a compiled script, and at the end calls `save` with the name and the values of each global.
+pub fn run_and_save(
+    compiled: Compiled,
+    sources: &SourceMap,
+    kernel: Rc<LiveKernel>,
+    options: &SessionOptions,
+    save: Option<Save<'_>>,
 ) -> Result<Outcome, SessionError> {
     let Compiled { analyzed, lowered, object } = compiled;
     let mut target = match &options.command {
@@ -161,6 +178,15 @@ pub fn run(
     };
     session.connect_arrays(&kernel)?;
     session.run_to_end(&mut target, watched, &kernel, options)?;
+    if let Some(save) = save {
+        for (id, global) in script.globals.iter() {
+            let storage = session.layout.storage[id];
+            let saved = session.context.saved(storage).map_err(SessionError::System)?;
+            save(&global.name, saved);
+        }
+        session.context.finish();
+    }
+    session.outcome.open_line = session.output.open_line();
     if let Some(target) = &mut target {
         session.outcome.command_status = target
             .try_wait()

@@ -12,17 +12,23 @@ pub(super) struct Output {
     file: Option<OutputFile>,
     closed: bool,
     failure: Option<io::Error>,
+    open_line: bool,
 }
 
 impl Output {
     /// Writes to standard output, which may be this file.
     pub(super) fn new(file: Option<OutputFile>) -> Output {
-        Output { file, closed: false, failure: None }
+        Output { file, closed: false, failure: None, open_line: false }
     }
 
     /// Whether nothing more can be written: the reader has gone away, or an error came.
     pub(super) fn closed(&self) -> bool {
         self.closed
+    }
+
+    /// Whether the last line written has no end.
+    pub(super) fn open_line(&self) -> bool {
+        self.open_line
     }
 
     /// Why output could not be written, once. A reader that went away is no failure.
@@ -35,6 +41,7 @@ impl Output {
         if text.is_empty() {
             return;
         }
+        self.open_line = !text.ends_with(b"\n");
         if !self.closed {
             let result = self.write(text);
             self.note(result);

@@ -1,5 +1,8 @@
 //! The `ntap` command from outside: options, stages, messages, exit status.
 
+mod prompt;
+mod terminal;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
