@@ -60,6 +60,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         CpuVersion::V3 => "cpu 3\n",
         CpuVersion::V4 => "cpu 4\n",
     });
+    // Where the verifier bounds loops by itself, the helper is not asked for.
+    if kernel.has_loop_helper() && !kernel.has_may_goto() {
+        facts.push_str("helper loop\n");
+    }
     for option in OPTIONS {
         if let Some(value) = kernel.kernel_config(option) {
             facts.push_str(&format!("config {option} {value}\n"));

@@ -147,4 +147,9 @@ pub trait Facts {
     fn has_may_goto(&self) -> bool {
         false
     }
+
+    /// Whether the kernel has a helper that calls a function again and again (`bpf_loop`, kernel 5.17).
+    fn has_loop_helper(&self) -> bool {
+        false
+    }
 }

@@ -14,7 +14,7 @@ use crate::hir::{Attach, EventId, ProbeId, Script};
 use crate::layout::{Layout, control, counters};
 use crate::library::{self, Library};
 use crate::limits::Limits;
-use crate::lower::{self, KernelFeatures, Lowered, TaskOffsets};
+use crate::lower::{self, KernelFeatures, LoopBound, Lowered, TaskOffsets};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Subprogram, Variable};
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
@@ -150,7 +150,11 @@ impl Parsed {
         }
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
-        let may_goto = has_loops && options.facts.has_may_goto();
+        let loops = match has_loops {
+            true if options.facts.has_may_goto() => LoopBound::Budget,
+            true if options.facts.has_loop_helper() => LoopBound::Callback,
+            _ => LoopBound::Walked,
+        };
         let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
         let asks = |attach: &Attach| matches!(attach, Attach::Instruction(_) | Attach::Lifetime(_));
         let asking = script.probes.values().find(|p| asks(&p.point.attach));
@@ -164,15 +168,33 @@ impl Parsed {
             }
         };
         let architecture = options.facts.architecture();
-        let features = KernelFeatures { may_goto, actions, architecture, tasks };
+        let features = KernelFeatures { loops, actions, architecture, tasks };
         Some(Analyzed { script, types, layout, features })
     }
 }
 
 impl Analyzed {
-    /// The CLIF of both halves.
+    /// The CLIF of both halves. The loops of kernel handlers are still in them: see
+    /// [`Analyzed::take_out_loops`].
     pub fn lower(&self) -> Lowered {
         lower::lower(&self.script, &self.types, &self.layout, self.features)
+    }
+
+    /// Makes functions of the loops in kernel handlers, where the kernel's verifier would walk them.
+    fn take_out_loops(&self, lowered: &mut Lowered, diagnostics: &mut Diagnostics) -> Option<()> {
+        if self.features.loops != LoopBound::Callback {
+            return Some(());
+        }
+        let first = lowered.routines.len() as u32;
+        for handler in &mut lowered.kernel {
+            let taken =
+                lower::take_out_loops(handler, first, self.features.actions, &mut lowered.loops);
+            if let Err(error) = taken {
+                report_backend(self.script.probes[handler.probe].span, &error, diagnostics);
+                return None;
+            }
+        }
+        Some(())
     }
 
     /// Whether any handler runs in the kernel.
@@ -189,6 +211,7 @@ impl Analyzed {
     ) -> Option<Compiled> {
         let mut lowered = self.lower();
         let object = if self.has_kernel_half() {
+            self.take_out_loops(&mut lowered, diagnostics)?;
             let programs = self.programs(&mut lowered, options, diagnostics)?;
             let subprograms = self.subprograms(&mut lowered, options, diagnostics)?;
             self.test_stack(&lowered, &programs, &subprograms, diagnostics)?;
@@ -240,6 +263,21 @@ impl Analyzed {
                 Ok(code) => subprograms.push(Subprogram { name, code, global }),
                 Err(error) => {
                     let span = self.script.probes[lowered.kernel[0].probe].span;
+                    report_backend(span, &error, diagnostics);
+                    return None;
+                }
+            }
+        }
+        for (at, function) in lowered.loops.iter_mut().enumerate() {
+            let name = format!("{}_loop{at}", program_name(function.probe));
+            let span = self.script.probes[function.probe].span;
+            match compile_kernel_function(&mut function.function, cpu, options.unoptimized) {
+                Ok(code) => subprograms.push(Subprogram { name, code, global: None }),
+                Err(BackendError::FrameTooLarge { bytes }) => {
+                    report_stack(span, bytes, diagnostics);
+                    return None;
+                }
+                Err(error) => {
                     report_backend(span, &error, diagnostics);
                     return None;
                 }

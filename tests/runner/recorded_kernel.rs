@@ -14,6 +14,7 @@ pub(crate) struct RecordedKernel {
     release: String,
     architecture: Architecture,
     cpu: CpuVersion,
+    loop_helper: bool,
     config: HashMap<String, String>,
     btf: Result<Btf, NoBtf>,
     /// Lines of address, name and, for those of modules, module.
@@ -33,6 +34,7 @@ impl RecordedKernel {
             release: String::new(),
             architecture: Architecture::X86_64,
             cpu: CpuVersion::V3,
+            loop_helper: false,
             config: HashMap::new(),
             tracepoint_systems: BTreeMap::new(),
             btf: Ok(Btf::parse(types).expect("recorded types are BTF")),
@@ -46,6 +48,7 @@ impl RecordedKernel {
                 ["architecture", "arm64"] => kernel.architecture = Architecture::Aarch64,
                 ["cpu", "3"] => kernel.cpu = CpuVersion::V3,
                 ["cpu", "4"] => kernel.cpu = CpuVersion::V4,
+                ["helper", "loop"] => kernel.loop_helper = true,
                 ["config", name, value] => {
                     kernel.config.insert(name.to_string(), value.to_string());
                 }
@@ -121,6 +124,10 @@ impl Facts for RecordedKernel {
 
     fn cpu_version(&self) -> CpuVersion {
         self.cpu
+    }
+
+    fn has_loop_helper(&self) -> bool {
+        self.loop_helper
     }
 
     /// The only program is `/bin/program`.

@@ -13,6 +13,7 @@
 //! Standard output is compared with `NAME.stdout`, standard error with `NAME.stderr`.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -32,6 +33,17 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// NTAP_TIME_FACTOR: how many times slower than usual the machine is. 1 without it.
 fn time_factor() -> u32 {
     std::env::var("NTAP_TIME_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// Has a command run at the priority that cases expect, whatever the tests themselves run at.
+fn at_usual_priority(command: &mut Command) {
+    // SAFETY: setpriority is safe between fork and exec. Where it is not allowed, the priority stays.
+    unsafe {
+        command.pre_exec(|| {
+            libc::setpriority(libc::PRIO_PROCESS, 0, 0);
+            Ok(())
+        });
+    }
 }
 
 /// Runs a case and compares.
@@ -55,6 +67,7 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     }
     command.current_dir(case.path.parent().ok_or("a case is in a folder")?);
     command.env("TZ", "UTC").env_remove("NO_COLOR");
+    at_usual_priority(&mut command);
     let signal = case.header("signal").map(signal_number).transpose()?;
     let finished = watch(&mut command, |session| {
         if let Some(attached) = &mut attached {

@@ -24,6 +24,7 @@ use std::sync::{LazyLock, OnceLock};
 pub use documentation::{Entry, EntryKind, documentation};
 pub(crate) use gather::gather;
 
+use crate::glob::alternatives;
 use crate::syntax::ast::{Component, ProbePoint};
 use index::Index;
 
@@ -137,23 +138,28 @@ impl Library {
     }
 }
 
-/// Whether the names of an alias's components match those of a point, as far as both go; braces and
-/// `**` of the point may stand for anything.
+/// Whether the names of an alias's components match those of a point, as far as both go; `**` of the point may
+/// stand for anything.
 fn may_begin(alias: &[String], point: &[Component]) -> bool {
-    if point.iter().any(|component| component.name.text.contains("**"))
-        && !point.iter().any(|component| component.name.text.contains('{'))
-    {
-        let names: Vec<&str> = point.iter().map(|c| c.name.text.as_str()).collect();
-        return crate::glob::matches_path(&names.join("."), &alias.join("."));
+    let names: Vec<&str> = point.iter().map(|c| c.name.text.as_str()).collect();
+    may_begin_names(alias, &names)
+}
+
+fn may_begin_names(alias: &[String], point: &[&str]) -> bool {
+    let with_braces =
+        point.iter().enumerate().find_map(|(at, name)| Some((at, alternatives(name)?)));
+    if let Some((at, choices)) = with_braces {
+        return choices.iter().any(|choice| {
+            // A choice may be several components.
+            let chosen = choice.split('.');
+            let names =
+                point[..at].iter().copied().chain(chosen).chain(point[at + 1..].iter().copied());
+            may_begin_names(alias, &names.collect::<Vec<_>>())
+        });
     }
-    for (name, component) in alias.iter().zip(point) {
-        let pattern = &component.name.text;
-        if pattern.contains('{') || pattern.contains("**") {
-            return true;
-        }
-        if !crate::glob::matches(pattern, name) {
-            return false;
-        }
+    if point.iter().any(|name| name.contains("**")) {
+        return crate::glob::matches_path(&point.join("."), &alias.join("."));
     }
-    alias.len() <= point.len()
+    let matches = |(name, pattern): (&String, &&str)| crate::glob::matches(pattern, name);
+    alias.len() <= point.len() && alias.iter().zip(point).all(matches)
 }

@@ -71,12 +71,21 @@ pub struct Emitter<'f> {
     /// Bytes of stack taken so far, and of scratch memory.
     stack_bytes: u32,
     scratch_bytes: u32,
+    /// Whether rooms are in scratch memory wherever there is any.
+    off_stack: bool,
 }
 
 impl<'f> Emitter<'f> {
     /// Wraps a builder whose entry block is current.
     pub fn new(builder: FunctionBuilder<'f>) -> Emitter<'f> {
-        Emitter { builder, free: vec![], used: vec![], stack_bytes: 0, scratch_bytes: 0 }
+        Emitter {
+            builder,
+            free: vec![],
+            used: vec![],
+            stack_bytes: 0,
+            scratch_bytes: 0,
+            off_stack: false,
+        }
     }
 
     /// A 64-bit constant.
@@ -195,11 +204,18 @@ impl<'f> Emitter<'f> {
         self.builder.create_sized_stack_slot(data)
     }
 
+    /// Has small rooms in scratch memory, too, where there is any: what is in them outlives the frame of a
+    /// function that does one round of a loop.
+    pub fn keep_off_stack(&mut self) {
+        self.off_stack = true;
+    }
+
     /// Room for a variable: on the stack while it is small and there is enough, else in the scratch
     /// memory, if the function has any.
     pub fn permanent_room(&mut self, bytes: u32, scratch: bool) -> Room {
         let bytes = bytes.next_multiple_of(8);
-        if !scratch || (bytes <= SMALL && self.stack_bytes + bytes <= STACK_SHARE) {
+        let small = bytes <= SMALL && !self.off_stack;
+        if !scratch || (small && self.stack_bytes + bytes <= STACK_SHARE) {
             return Room::Stack(self.permanent_slot(bytes));
         }
         self.scratch_bytes += bytes;
@@ -217,7 +233,7 @@ impl<'f> Emitter<'f> {
         let bytes = bytes.next_multiple_of(8);
         let is_free = |&(size, room): &(u32, Room)| size == bytes && matches!(room, Room::Stack(_));
         let fits = self.stack_bytes + bytes <= STACK_MOST || self.free.iter().any(is_free);
-        if !scratch || (bytes <= SMALL && fits) {
+        if !scratch || (bytes <= SMALL && !self.off_stack && fits) {
             return Room::Stack(self.slot(bytes));
         }
         self.scratch_room(bytes)
@@ -336,4 +352,5 @@ pub enum Helper {
     GetCurrentTaskBtf = 158,
     GetAttachCookie = 174,
     TaskPtRegs = 175,
+    Loop = 181,
 }

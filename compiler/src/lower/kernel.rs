@@ -5,6 +5,7 @@
 //! the branch right behind the call; kernel memory is touched at constant offsets only.
 
 mod arrays;
+mod callback;
 mod half;
 mod hit;
 mod memory;
@@ -17,6 +18,8 @@ mod stats;
 mod syscall;
 mod text;
 
+pub use callback::LoopFunction;
+pub(crate) use callback::take_out_loops;
 pub use hit::hit_texts;
 pub use routine::RoutineUse;
 pub use text::can_format;
@@ -29,8 +32,8 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use super::{
-    Emitter, Helper, KernelFeatures, KernelFunction, Lower, Operand, Room, Tables, TaskOffsets,
-    Text,
+    Emitter, Helper, KernelFeatures, KernelFunction, LoopBound, Lower, Operand, Room, Tables,
+    TaskOffsets, Text,
     emitter::trusted,
     user::{frontend_config, signature},
 };
@@ -115,8 +118,8 @@ pub struct KernelCode<'a, 'f> {
 /// How many rounds of a loop the verifier knows there to have been.
 ///
 /// Statements are counted in memory, where the verifier does not follow the count: all that comes behind a
-/// loop looks the same to it after any number of rounds. That loops end it knows by `may_goto`, or where
-/// there is none by a count of the rounds of each loop, which it follows.
+/// loop looks the same to it after any number of rounds. That loops end it knows by `may_goto` or `bpf_loop`,
+/// or where there is neither by a count of the rounds of each loop, which it follows.
 #[derive(Clone, Copy)]
 struct LoopRounds {
     /// The count.
@@ -179,12 +182,13 @@ pub(super) fn function(
     code.prologue(probe.span, &probe.body, types);
     let code = Lower::new(code, script, types, layout).body(&probe.body);
     // A handler that looks its scratch memory up has some, even if it makes no use of it.
-    let least = if code.scratch.is_some() { 8 } else { 0 };
+    let scratch = code.scratch;
+    let least = if scratch.is_some() { 8 } else { 0 };
     let scratch_bytes = code.emitter.scratch_bytes().max(least);
     let mut builder = code.emitter.builder;
     builder.seal_all_blocks();
     builder.finalize(frontend_config());
-    KernelFunction { probe: id, function, scratch_bytes }
+    KernelFunction { probe: id, function, scratch, scratch_bytes }
 }
 
 /// Makes the functions of ours that handlers call, and that those call.
@@ -217,6 +221,9 @@ impl KernelCode<'_, '_> {
         let loops = uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements));
         if loops || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types)) {
             self.find_scratch();
+        }
+        if loops && self.features.loops == LoopBound::Callback {
+            self.emitter.keep_off_stack();
         }
         let mut uses = vec![0usize; self.point.context.len()];
         count_context(&body.statements, &mut uses);

@@ -17,8 +17,10 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
+pub(crate) use kernel::take_out_loops;
 pub use kernel::{
-    KernelCode, RoutineUse, SCRATCH_CLAIMS, can_format, has_kernel_loops, hit_texts, variables,
+    KernelCode, LoopFunction, RoutineUse, SCRATCH_CLAIMS, can_format, has_kernel_loops, hit_texts,
+    variables,
 };
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
@@ -26,7 +28,7 @@ pub use user::UserCode;
 use std::marker::PhantomData;
 
 use cranelift_codegen::entity::SecondaryMap;
-use cranelift_codegen::ir::{Block, Function};
+use cranelift_codegen::ir::{Block, Function, Value};
 use cranelift_frontend::Variable;
 
 use crate::facts::Architecture;
@@ -41,6 +43,8 @@ pub struct Lowered {
     pub kernel: Vec<KernelFunction>,
     /// The functions of ours that they call, as `tables.routines` lists them.
     pub routines: Vec<Function>,
+    /// The rounds of their loops where a helper calls them; their indices go on behind the routines.
+    pub loops: Vec<LoopFunction>,
     /// The user blocks.
     pub user: Vec<UserFunction>,
     /// What the code refers to by index.
@@ -54,10 +58,21 @@ pub struct KernelFeatures {
     pub architecture: Architecture,
     /// Where things are in the kernel's tasks. Zeros when no probe asks.
     pub tasks: TaskOffsets,
-    /// Loops bounded by the kernel (`may_goto`).
-    pub may_goto: bool,
+    /// How the verifier knows that loops end.
+    pub loops: LoopBound,
     /// MAXACTION: the most statements in one hit of a probe.
     pub actions: i64,
+}
+
+/// How the kernel's verifier knows that a loop ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoopBound {
+    /// The kernel counts the rounds (`may_goto`, kernel 6.9).
+    Budget,
+    /// A helper calls a function for each round (`bpf_loop`, kernel 5.17).
+    Callback,
+    /// The verifier walks all rounds there could be.
+    Walked,
 }
 
 /// Offsets in the structures of tasks.
@@ -79,6 +94,8 @@ pub struct KernelFunction {
     pub probe: ProbeId,
     /// Its code: one parameter, the context.
     pub function: Function,
+    /// The address of its scratch memory.
+    pub scratch: Option<Value>,
     /// Bytes of scratch memory it needs on each CPU.
     pub scratch_bytes: u32,
 }
@@ -131,7 +148,7 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout, features: KernelFe
         user_functions.push(UserFunction { role: Role::Function(id), function });
     }
     let routines = kernel::routines(layout, features, &mut tables);
-    Lowered { kernel: kernel_functions, routines, user: user_functions, tables }
+    Lowered { kernel: kernel_functions, routines, loops: vec![], user: user_functions, tables }
 }
 
 /// The lowering of code for one half.

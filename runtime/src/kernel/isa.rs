@@ -38,6 +38,9 @@ pub(super) fn probe_may_goto() -> bool {
 /// Whether instructions of programs can be attached to by links of their own (kernel 6.6): such a kernel says
 /// that a folder is no program, an older one does not know what is asked.
 pub(crate) fn has_uprobe_multi() -> bool {
+    if super::is_without("uprobe_multi") {
+        return false;
+    }
     const KPROBE: u32 = 2;
     const UPROBE_MULTI: u32 = 48;
     let spec = ProgramSpec {

@@ -36,6 +36,16 @@ const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 /// do not offer it themselves.
 const BTF_VARIABLE: &str = "NTAP_BTF";
 
+/// Environment variable that names what the kernel is taken not to have, for tests of what is done on older
+/// ones: `may_goto`, `bpf_loop`, `cpu4`, `uprobe_multi`, `kprobe_multi`.
+const WITHOUT_VARIABLE: &str = "NTAP_WITHOUT";
+
+/// Whether the kernel is taken not to have something.
+pub(crate) fn is_without(feature: &str) -> bool {
+    let without = std::env::var(WITHOUT_VARIABLE).unwrap_or_default();
+    without.split([' ', ',']).any(|word| word == feature)
+}
+
 /// The kernel this process runs on.
 #[derive(Debug, Default)]
 pub struct LiveKernel {
@@ -197,7 +207,8 @@ impl Facts for LiveKernel {
     }
 
     fn cpu_version(&self) -> CpuVersion {
-        *self.cpu_version.get_or_init(isa::probe)
+        let probe = || if is_without("cpu4") { CpuVersion::V3 } else { isa::probe() };
+        *self.cpu_version.get_or_init(probe)
     }
 
     fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
@@ -213,7 +224,13 @@ impl Facts for LiveKernel {
     }
 
     fn has_may_goto(&self) -> bool {
-        isa::probe_may_goto()
+        !is_without("may_goto") && isa::probe_may_goto()
+    }
+
+    fn has_loop_helper(&self) -> bool {
+        // A program with it needs type information to load, which the kernel's has the helper's number in.
+        let listed = || self.btf().is_ok_and(|btf| btf.enumerator("BPF_FUNC_loop").is_some());
+        !is_without("bpf_loop") && listed()
     }
 }
 

@@ -284,6 +284,7 @@ impl Session<'_> {
             _ => None,
         });
         if !self.ending {
+            let attaching = Instant::now();
             if let Some(half) = &mut self.kernel_half {
                 half.attach(&self.points, &self.layout)?;
                 events.watch_records(half.ring_descriptor())?;
@@ -310,7 +311,8 @@ impl Session<'_> {
                 half.go_live();
             }
             if self.verbose {
-                eprintln!("ntap: {} probes are live", self.points.len());
+                let took = attaching.elapsed().as_secs_f64() * 1000.0;
+                eprintln!("ntap: {} probes are live, attached in {took:.1} ms", self.points.len());
             }
             if let Some(target) = target {
                 target.release()?;

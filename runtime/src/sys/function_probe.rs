@@ -57,6 +57,9 @@ pub fn link_functions(
 pub fn can_link_functions() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
+        if crate::kernel::is_without("kprobe_multi") {
+            return false;
+        }
         // r0 = 0; exit.
         let code = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
         let spec = ProgramSpec {

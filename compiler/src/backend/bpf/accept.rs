@@ -160,7 +160,7 @@ pub(super) fn symbol_name(
 }
 
 /// Whether a value is the result of the `may_goto` intrinsic.
-pub(super) fn is_may_goto(function: &Function, value: Value) -> bool {
+pub(crate) fn is_may_goto(function: &Function, value: Value) -> bool {
     let Some(inst) = definition(function, value) else { return false };
     let InstructionData::Call { func_ref, .. } = function.dfg.insts[inst] else { return false };
     callee_name(function, func_ref).ok() == Some((names::INTRINSIC, names::INTRINSIC_MAY_GOTO))

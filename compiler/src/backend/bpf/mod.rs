@@ -38,6 +38,7 @@ use cranelift_codegen::settings::{self, Configurable};
 
 use crate::facts::CpuVersion;
 
+pub(crate) use accept::is_may_goto;
 pub use helpers::helper_name;
 pub use instruction::Instruction;
 pub use print::disassemble;
@@ -140,16 +141,33 @@ impl std::error::Error for BackendError {}
 /// Runs Cranelift's target-independent optimizer.
 pub fn optimize(function: &mut ir::Function) -> Result<(), BackendError> {
     let flags = optimizer_flags()?;
-    let failed = |error| BackendError::Unsupported(format!("the optimizer's result: {error}"));
+    let mut context = simplified(function, &flags)?;
+    context.egraph_pass(&flags, &mut ControlPlane::default()).map_err(invalid)?;
+    *function = context.func;
+    Ok(())
+}
+
+/// Leaves out code that is never reached, and parameters of blocks that are always the same value.
+pub(crate) fn simplify(function: &mut ir::Function) -> Result<(), BackendError> {
+    *function = simplified(function, &optimizer_flags()?)?.func;
+    Ok(())
+}
+
+fn simplified(
+    function: &mut ir::Function,
+    flags: &settings::Flags,
+) -> Result<Context, BackendError> {
     let mut context = Context::for_function(std::mem::replace(function, ir::Function::new()));
     context.compute_cfg();
     context.compute_domtree();
-    context.eliminate_unreachable_code(&flags).map_err(failed)?;
-    context.remove_constant_phis(&flags).map_err(failed)?;
+    context.eliminate_unreachable_code(flags).map_err(invalid)?;
+    context.remove_constant_phis(flags).map_err(invalid)?;
     context.func.dfg.resolve_all_aliases();
-    context.egraph_pass(&flags, &mut ControlPlane::default()).map_err(failed)?;
-    *function = context.func;
-    Ok(())
+    Ok(context)
+}
+
+fn invalid(error: cranelift_codegen::CodegenError) -> BackendError {
+    BackendError::Unsupported(format!("the optimizer's result: {error}"))
 }
 
 fn optimizer_flags() -> Result<settings::Flags, BackendError> {

@@ -12,7 +12,7 @@ use crate::hir::{
 };
 use crate::layout::{ArrayId, Storage};
 use crate::lower::{
-    Emitter, ErrorKind, ErrorSite, Half, Helper, LocalPlace, Operand, Tables, Text,
+    Emitter, ErrorKind, ErrorSite, Half, Helper, LocalPlace, LoopBound, Operand, Tables, Text,
     emitter::trusted,
 };
 use crate::source::Span;
@@ -249,7 +249,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         let index = self.tables.error(site);
         // Too many rounds cannot be caught.
         let failure = self.root_failure_block(index);
-        if self.features.may_goto {
+        if self.features.loops != LoopBound::Walked {
             let budget = self.emitter.may_goto();
             let site = self.emitter.constant(i64::from(index));
             let go_on = self.emitter.block();
@@ -277,7 +277,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
     }
 
     fn begin_loop(&mut self, statements: usize) {
-        if !self.features.may_goto {
+        if self.features.loops == LoopBound::Walked {
             let rounds = self.emitter.builder.declare_var(I64);
             let zero = self.emitter.constant(0);
             self.emitter.builder.def_var(rounds, zero);
@@ -296,8 +296,12 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         // round, and never comes to rounds that look the same. What was in memory it does not know. One that
         // it has to follow to know when the loop ends it should know.
         let LocalPlace::Variable(variable, _) = place else { return };
-        if in_condition && !self.features.may_goto {
-            return;
+        match self.features.loops {
+            LoopBound::Budget => {}
+            LoopBound::Walked if in_condition => return,
+            LoopBound::Walked => {}
+            // What is carried from round to round is in memory.
+            LoopBound::Callback => return,
         }
         let room = self.emitter.scratch_room(8);
         let address = self.room_address(room, 0);

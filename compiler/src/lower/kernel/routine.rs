@@ -26,7 +26,7 @@ use super::variables;
 use crate::backend::names;
 use crate::layout::Layout;
 use crate::lower::user::{frontend_config, signature};
-use crate::lower::{Emitter, KernelFeatures, Tables, emitter::trusted};
+use crate::lower::{Emitter, KernelFeatures, LoopBound, Tables, emitter::trusted};
 use crate::object::SubprogramParameter;
 
 /// A function of ours.
@@ -247,7 +247,7 @@ impl RoutineCode<'_, '_> {
         let zero = self.emitter.constant(0);
         let mut first = vec![zero];
         first.extend_from_slice(start);
-        if self.features.may_goto {
+        if self.features.loops == LoopBound::Budget {
             // Zero, but what is in variables the verifier does not know.
             let zeros = self.emitter.symbol(names::DATA, variables::ZEROS, 0);
             let unknown = self.emitter.load(zeros, 0);
@@ -264,7 +264,7 @@ impl RoutineCode<'_, '_> {
         let arguments: Vec<BlockArg> = values.iter().map(|&v| v.into()).collect();
         self.emitter.builder.ins().brif(more, inside, &[], end, &arguments);
         self.emitter.switch_to(inside);
-        if self.features.may_goto {
+        if self.features.loops == LoopBound::Budget {
             let budget = self.emitter.may_goto();
             let go_on = self.emitter.block();
             self.emitter.builder.ins().brif(budget, go_on, &[], end, &arguments);

@@ -1,7 +1,7 @@
 //! Where things go: slots in the frame, blocks in the code.
 
 use cranelift_codegen::entity::SecondaryMap;
-use cranelift_codegen::ir::{self, StackSlot};
+use cranelift_codegen::ir::{self, InstructionData, StackSlot};
 use regalloc2::{Block, Edit, InstOrEdit};
 
 use crate::backend::bpf::allocate::Allocated;
@@ -19,7 +19,13 @@ impl Frame {
     pub(super) fn new(function: &ir::Function, spill_slots: usize) -> Result<Self, BackendError> {
         let mut slots = SecondaryMap::new();
         let mut bytes: u32 = 0;
-        for (slot, data) in function.sized_stack_slots.iter() {
+        let mut is_used: SecondaryMap<StackSlot, bool> = SecondaryMap::new();
+        for inst in function.layout.blocks().flat_map(|b| function.layout.block_insts(b)) {
+            if let InstructionData::StackAddr { stack_slot, .. } = function.dfg.insts[inst] {
+                is_used[stack_slot] = true;
+            }
+        }
+        for (slot, data) in function.sized_stack_slots.iter().filter(|&(slot, _)| is_used[slot]) {
             let alignment = 1_u32.checked_shl(data.align_shift.into()).unwrap_or(u32::MAX).max(8);
             bytes = bytes
                 .checked_add(data.size)
