@@ -27,6 +27,7 @@ pub(super) struct KernelHalf {
     loaded: Loaded,
     globals: Rc<GlobalsMapping>,
     ring: RingBuf<MapData>,
+    most_records: u32,
     /// What is attached, by the probe whose program it is.
     links: BTreeMap<ProbeId, Link>,
     /// What links counted that are no more: how often the kernel did not get to a probe's program.
@@ -78,7 +79,11 @@ impl KernelHalf {
             .take_globals()
             .ok_or_else(|| SessionError::Object("the object has no variables".to_string()))?;
         let ring = loaded.take_ring_buffer(RING_BUFFER)?;
+        let ring_bytes =
+            object.maps.iter().find(|m| m.name == RING_BUFFER).map_or(0, |m| m.max_entries);
         let half = KernelHalf {
+            // The ring buffer itself puts 8 bytes before each record.
+            most_records: (ring_bytes / (8 + record::HEADER)).max(1),
             globals: Rc::new(globals),
             ring,
             links: BTreeMap::new(),
@@ -265,6 +270,11 @@ impl KernelHalf {
     /// Whether there are records, perhaps still being written.
     pub(super) fn has_records(&self) -> bool {
         matches!(sys::poll_readable(self.ring_descriptor(), Some(0)), Ok(sys::PollResult::Readable))
+    }
+
+    /// As many records as there is room for: by then all have been read that were there at the beginning.
+    pub(super) fn most_records(&self) -> u32 {
+        self.most_records
     }
 
     /// The oldest record.

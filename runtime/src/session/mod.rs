@@ -352,11 +352,11 @@ impl Session<'_> {
     /// Handles events until the session is to end.
     fn wait(&mut self, events: &mut Events) -> Result<(), SessionError> {
         while !self.ending {
-            self.handle_records();
+            let more = self.handle_records();
             if self.ending {
                 break;
             }
-            for event in events.next(self.kernel_half.as_ref())? {
+            for event in events.next(self.kernel_half.as_ref(), more)? {
                 match event {
                     Event::Records => {}
                     Event::Timer(probe) => {
@@ -440,7 +440,8 @@ impl Session<'_> {
                     .any(|p| matches!(p.attach, Attach::End(_) | Attach::Error(_)));
             half.stop(must_settle);
         }
-        self.handle_records();
+        // No handler runs any more: this comes to an end.
+        while self.handle_records() {}
         self.watch_skipped();
         let failed = self.errors.too_many();
         self.run_probes(|attach| match attach {
@@ -514,12 +515,16 @@ impl Session<'_> {
         }
     }
 
-    /// Handles all records that are in the ring buffer.
-    fn handle_records(&mut self) {
+    /// Handles all records that are in the ring buffer now. Gives whether there may be more: as many as there is room
+    /// for were handled, and more kept coming, but timers and signals have to have their turn.
+    fn handle_records(&mut self) -> bool {
         self.context.state.symbols.update();
-        let Some(mut half) = self.kernel_half.take() else { return };
+        let Some(mut half) = self.kernel_half.take() else { return false };
         let mut handled = 0u32;
-        while let Some(record) = half.next_record() {
+        let most = half.most_records();
+        while handled < most
+            && let Some(record) = half.next_record()
+        {
             match record {
                 Record::Event(event, payload) => {
                     let role = Role::Event(EventId::new(event as usize));
@@ -545,6 +550,7 @@ impl Session<'_> {
         self.kernel_half = Some(half);
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
+        handled == most
     }
 
     /// Says once that intervals may not be exact, when they cannot be made so.
