@@ -11,10 +11,10 @@ use ntap_runtime::kernel::LiveKernel;
 
 use crate::errors::Failure;
 use crate::library;
-use crate::options::{Options, Script};
+use crate::options::{self, Options, Script};
 
 /// Scripts larger than this are not scripts.
-const MAX_SCRIPT_BYTES: u64 = 16 << 20;
+const MAX_SCRIPT_BYTES: u64 = 4 << 20;
 
 /// A file with a NUL among so many first bytes is no text.
 const BINARY_BYTES: usize = 1024;
@@ -125,8 +125,15 @@ impl<'a> Compilation<'a> {
 
 /// The name and text of the script.
 pub(crate) fn read(script: &Script) -> Result<(String, String), Failure> {
+    let (name, bytes) = read_bytes(script)?;
+    // Bytes that are no UTF-8 text may stand in strings and comments.
+    Ok((name, bytes::literal(&bytes)))
+}
+
+/// The name and the bytes of the script.
+pub(crate) fn read_bytes(script: &Script) -> Result<(String, Vec<u8>), Failure> {
     let (name, bytes) = match script {
-        Script::Text(text) => return Ok(("<input>".to_string(), text.clone())),
+        Script::Text(text) => return Ok(("<input>".to_string(), text.clone().into_bytes())),
         Script::StandardInput => ("<stdin>".to_string(), limited(std::io::stdin().lock())),
         Script::File(path) => {
             let bytes = std::fs::File::open(path).and_then(|file| {
@@ -138,11 +145,11 @@ pub(crate) fn read(script: &Script) -> Result<(String, String), Failure> {
             (path.display().to_string(), bytes)
         }
     };
-    let bytes =
-        bytes.map_err(|e| Failure::message(format!("cannot read the script {name}: {e}"), None))?;
-    if bytes.len() as u64 > MAX_SCRIPT_BYTES {
-        return Err(Failure::message(format!("{name} is too large for a script"), None));
-    }
+    let bytes = bytes.map_err(|error| {
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        let meant = if is_missing { options::subcommand_like(&name) } else { None };
+        Failure::message(format!("cannot read the script {name}: {error}"), meant.as_deref())
+    })?;
     if bytes.starts_with(b"\x7fELF") || bytes.iter().take(BINARY_BYTES).any(|&byte| byte == 0) {
         let text = format!("{name} is not a script: it has bytes that no text has");
         return Err(Failure::message(
@@ -150,9 +157,12 @@ pub(crate) fn read(script: &Script) -> Result<(String, String), Failure> {
             Some("scripts are text files; is this the right file?"),
         ));
     }
-    // Other bytes may stand in strings and comments.
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| bytes::literal(error.as_bytes()));
-    Ok((name, text))
+    if bytes.len() as u64 > MAX_SCRIPT_BYTES {
+        let text =
+            format!("{name} is too large for a script: {} MiB are allowed", MAX_SCRIPT_BYTES >> 20);
+        return Err(Failure::message(text, None));
+    }
+    Ok((name, bytes))
 }
 
 fn limited(source: impl Read) -> std::io::Result<Vec<u8>> {

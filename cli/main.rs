@@ -4,6 +4,7 @@ mod check;
 mod compile;
 mod emit;
 mod errors;
+mod fmt;
 mod json;
 mod library;
 mod list;
@@ -74,6 +75,7 @@ fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCod
             let (json, color) = (*json, options.color());
             return Ok(check::check(&check::Check { files, json, library, kernel, color }));
         }
+        Tool::Fmt { files, check } => return Ok(fmt::fmt(files, *check, options.color())),
         Tool::Completions { shell } => tools::completions(*shell),
         Tool::Man => tools::manual()?,
         Tool::Repl => {}

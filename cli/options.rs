@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use ntap_compiler::diagnostic::suggest;
 use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
 use ntap_compiler::pipeline;
@@ -167,7 +168,7 @@ struct Run {
     overload: u32,
 
     /// Say what is done
-    #[arg(short = 'v', action = clap::ArgAction::Count)]
+    #[arg(short = 'v', long, action = clap::ArgAction::Count)]
     verbose: u8,
 
     /// Stop after pass 1 (parse), 2 (analyse), 3 (print the code) or 4 (verify and load)
@@ -231,7 +232,7 @@ struct Run {
     no_global_var_display: bool,
 
     /// Colour in messages
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     color: Color,
 }
 
@@ -345,6 +346,13 @@ fn megabytes(text: &str) -> Result<u32, String> {
         Ok(mb) if mb.is_power_of_two() && mb <= 1024 => Ok(mb),
         _ => Err("must be a power of two from 1 to 1024".to_string()),
     }
+}
+
+/// The subcommand that a word was perhaps meant to be, as advice.
+pub(crate) fn subcommand_like(word: &str) -> Option<String> {
+    use clap::CommandFactory;
+    let command = CommandLine::command();
+    suggest::did_you_mean(word, command.get_subcommands().map(clap::Command::get_name))
 }
 
 /// Ends with a message about the command line.

@@ -25,6 +25,16 @@ pub(crate) enum Tool {
         #[arg(short = 'I', value_name = "DIR")]
         library_directories: Vec<PathBuf>,
     },
+    /// Format scripts: indentation, spaces, empty lines; line breaks and comments stay
+    Fmt {
+        /// The script files; without any, standard input is formatted to standard output
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+
+        /// Write nothing; name the files that are not formatted, with status 1
+        #[arg(long)]
+        check: bool,
+    },
     /// Read probes, expressions and commands from the terminal, and run them at once
     Repl,
     /// Print completions for a shell

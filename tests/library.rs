@@ -63,6 +63,28 @@ fn files_keep_to_their_form() {
 }
 
 #[test]
+fn names_are_used_once() {
+    let library = Library::embedded();
+    let mut places: std::collections::BTreeMap<(String, usize), String> = Default::default();
+    let kernel = RecordedKernel::read("6.18");
+    let options = ParseOptions { arguments: &[], facts: &kernel, library, guru: false };
+    for file in library.files() {
+        let mut sources = SourceMap::default();
+        let id = sources.add(file.name.to_string(), file.text.to_string());
+        let script = syntax::parse(id, &sources, &options, &mut Diagnostics::default());
+        for item in &script.items {
+            if let Item::Function(function) = item {
+                let key = (function.name.text.clone(), function.parameters.len());
+                if let Some(other) = places.insert(key, file.name.to_string()) {
+                    // Overloads that call `next` stand together.
+                    assert_eq!(other, *file.name, "`{}` is there twice", function.name.text);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn what_scripts_may_use_is_described_and_typed() {
     for entry in documentation(Library::embedded()) {
         let place = format!("{}: {}", entry.file, entry.name);

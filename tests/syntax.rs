@@ -16,6 +16,7 @@ use ntap_compiler::{
     syntax::{
         ParseOptions,
         ast::{ExpressionKind, Item, Script, StatementKind},
+        format::format,
         parse, print,
     },
 };
@@ -119,6 +120,48 @@ fn trees() {
         }
     }
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+/// Formatting changes nothing that a script says, and nothing in a text that is formatted.
+#[test]
+fn formatted() {
+    let mut failures = vec![];
+    let mut count = 0;
+    let suites = ["syntax", "errors", "types", "split", "run", "kernel", "vm", "bpf"];
+    let mut texts: Vec<(String, String, Vec<String>)> = suites
+        .iter()
+        .flat_map(|suite| cases(suite))
+        .map(|case| (case.name.clone(), case.text.clone(), case.words("args")))
+        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    for folder in [root.clone(), root.join("tapset")] {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "nt") {
+                let text = fs::read_to_string(&path).expect("text");
+                texts.push((path.display().to_string(), text, vec![]));
+            }
+        }
+    }
+    for (name, text, arguments) in texts {
+        let Some(formatted) = format(&text) else { continue };
+        count += 1;
+        if format(&formatted).as_deref() != Some(&formatted) {
+            let again = format(&formatted).unwrap_or_default();
+            failures.push(format!("{name}: a second time\n{}", difference(&formatted, &again)));
+        }
+        let (before, after) =
+            (parse_text(&name, &text, &arguments), parse_text(&name, &formatted, &arguments));
+        if without_places(&before.script) != without_places(&after.script) {
+            failures.push(format!("{name}: another tree\n{formatted}\n{}", after.errors));
+        }
+        let comments = |text: &str| text.matches(['#', '/']).count();
+        if comments(&text) != comments(&formatted) {
+            failures.push(format!("{name}: comments\n{}", difference(&text, &formatted)));
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+    assert!(count > 500, "{count}");
 }
 
 #[test]

@@ -15,7 +15,7 @@
 //! 0   u32  event index, or record::ERROR, record::EXIT
 //! 4   u32  probe index
 //! 8   payload: captured numbers (8 bytes) and strings (their width, NUL-terminated);
-//!     for an error: u64 index in the error table, and when the handler raises errors with texts made
+//!     for an error: u64 index in the error table, u64 address that could not be read, and when the handler raises errors with texts made
 //!     at run time, such a text
 //! ```
 
@@ -97,6 +97,17 @@ pub const DEFAULT_CAPACITY: u32 = 2048;
 pub struct ArrayId(u32);
 entity_impl!(ArrayId, "array");
 
+/// A global that is shown at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Displayed {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub storage: Storage,
+    /// Whether its values are addresses.
+    pub pointer: bool,
+}
+
 /// Where everything of a script is.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
@@ -114,7 +125,7 @@ pub struct Layout {
     /// The records kernel code sends.
     pub events: PrimaryMap<EventId, Event>,
     /// The globals that are shown at the end, for the script fills them and never reads them.
-    pub displayed: Vec<(String, Storage)>,
+    pub displayed: Vec<Displayed>,
     /// How many probes there are.
     pub probes: u32,
     /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.

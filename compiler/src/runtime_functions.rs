@@ -130,8 +130,12 @@ runtime_functions! {
     /// The text that would be printed.
     Sprint(print, arguments);
 
-    /// Reading an address that only kernel code can read: fails.
-    Unreadable(address, site) fallible true;
+    /// A number of a process: fails.
+    NoNumber(address, site) fallible true;
+    /// A string of a process: fails.
+    NoUserText(address, site) fallible true;
+    /// A register: fails.
+    NoRegister(which, site) fallible true;
     /// The second of two strings.
     Otherwise(address, text);
     /// The number of so many bytes at an address of the kernel's, not extended.

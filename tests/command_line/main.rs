@@ -1,7 +1,9 @@
 //! The `ntap` command from outside: options, stages, messages, exit status.
 
+mod bad_input;
 mod prompt;
 mod terminal;
+mod tools;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -50,6 +50,18 @@ pub struct Parameter<'a> {
     pub ty: TypeId,
 }
 
+/// A global variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its type.
+    pub ty: TypeId,
+    /// Whether each CPU has its own.
+    pub per_cpu: bool,
+}
+
+/// The section of the variables that each CPU has its own of.
+const PER_CPU: &str = ".data..percpu";
+
 impl Btf {
     /// The members of a struct or union, possibly behind modifiers and typedefs; none otherwise.
     pub fn members(&self, id: TypeId) -> impl Iterator<Item = Member<'_>> {
@@ -114,6 +126,16 @@ impl Btf {
                 Some((id, found.value))
             })
         })
+    }
+
+    /// A global variable.
+    pub fn variable(&self, name: &str) -> Option<Variable> {
+        let id = self.find(name, Kind::Variable)?;
+        let per_cpu = self.find(PER_CPU, Kind::DataSection).is_some_and(|section| {
+            let record = self.record(section);
+            self.parts(record, 12).any(|(record, at)| self.tail_word(&record, at) == Some(id.0))
+        });
+        Some(Variable { ty: TypeId(self.record(id)?.word), per_cpu })
     }
 
     /// The prototype of a function, of a function pointer, or of itself.

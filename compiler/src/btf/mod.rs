@@ -23,7 +23,7 @@ mod types;
 use std::fmt;
 use std::sync::OnceLock;
 
-pub use aggregate::{EnumValue, Field, Member, Parameter};
+pub use aggregate::{EnumValue, Field, Member, Parameter, Variable};
 pub use scalar::ScalarType;
 pub use tracepoint::{Tracepoint, tracepoint, tracepoint_names};
 pub use types::{Array, Integer, IntegerEncoding};

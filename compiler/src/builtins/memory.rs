@@ -1,7 +1,8 @@
 //! Reading memory of the kernel and of processes: numbers and strings at addresses.
 //!
-//! What cannot be read is a run-time error, or gives the other value where one is given. In user blocks,
-//! which belong to no process that is traced, reading the memory of processes always fails.
+//! What cannot be read is a run-time error, or gives the other value where one is given; numbers of
+//! processes are 0 then. In user blocks, which belong to no process that is traced, the memory of processes
+//! can never be read.
 
 use super::{Builtin, Kernel, Kind, Parameter, User};
 use crate::hir::Scalar;
@@ -68,12 +69,12 @@ macro_rules! text_rows {
 }
 
 macro_rules! number_row {
-    ($name:literal, $helper:ident, $bytes:literal, $signed:literal, $what:literal) => {
+    ($name:literal, $helper:ident, $bytes:literal, $signed:literal, $what:literal, $where:literal) => {
         Builtin {
             name: $name,
             parameters: ADDRESS,
             result: Kind::Long,
-            summary: concat!("The ", $what),
+            summary: concat!("The ", $what, $where),
             example: "probe begin { try { println(kernel_int(0)) } catch (m) { println(m) } exit() }",
             kernel: Kernel::Inline(|k, operands: &[Operand]| {
                 let scalar = Scalar { bytes: $bytes, signed: $signed };
@@ -83,9 +84,43 @@ macro_rules! number_row {
                 Helper::ProbeReadKernel => {
                     User::WithNumbersAndSite(RuntimeFunction::KernelInteger, &[$bytes, $signed as i64])
                 }
-                _ => User::WithSite(RuntimeFunction::Unreadable),
+                _ => User::WithSite(RuntimeFunction::NoNumber),
             },
         }
+    };
+}
+
+macro_rules! user_row {
+    ($name:literal, $bytes:literal, $signed:literal, $what:literal) => {
+        Builtin {
+            name: $name,
+            parameters: ADDRESS,
+            result: Kind::Long,
+            summary: concat!(
+                "The ",
+                $what,
+                " at an address of the current process; 0 when it cannot be read."
+            ),
+            example: "probe begin { println(user_int(0)) exit() }",
+            kernel: Kernel::Inline(|k, operands: &[Operand]| {
+                let scalar = Scalar { bytes: $bytes, signed: $signed };
+                k.read_number_or_zero(Helper::ProbeReadUser, operands[0].long(), scalar)
+            }),
+            user: User::Constant(0),
+        }
+    };
+}
+
+macro_rules! user_error_row {
+    ($name:literal, $bytes:literal, $signed:literal, $what:literal) => {
+        number_row!(
+            $name,
+            ProbeReadUser,
+            $bytes,
+            $signed,
+            $what,
+            " at an address of the current process; an error when it cannot be read."
+        )
     };
 }
 
@@ -103,7 +138,7 @@ pub(super) const ROWS: &[Builtin] = {
         ProbeReadUserStr,
         "the current process",
         "2",
-        Unreadable,
+        NoUserText,
         Otherwise
     );
     let [kernel, kernel_or, kernel2] = KERNEL;
@@ -120,119 +155,72 @@ pub(super) const ROWS: &[Builtin] = {
             ProbeReadKernel,
             1,
             true,
-            "signed byte at an address of the kernel."
+            "signed byte",
+            " at an address of the kernel."
         ),
         number_row!(
             "kernel_short",
             ProbeReadKernel,
             2,
             true,
-            "signed 16-bit number at an address of the kernel."
+            "signed 16-bit number",
+            " at an address of the kernel."
         ),
         number_row!(
             "kernel_int",
             ProbeReadKernel,
             4,
             true,
-            "signed 32-bit number at an address of the kernel."
+            "signed 32-bit number",
+            " at an address of the kernel."
         ),
         number_row!(
             "kernel_long",
             ProbeReadKernel,
             8,
             true,
-            "64-bit number at an address of the kernel."
+            "64-bit number",
+            " at an address of the kernel."
         ),
         number_row!(
             "kernel_pointer",
             ProbeReadKernel,
             8,
             false,
-            "address at an address of the kernel."
+            "address",
+            " at an address of the kernel."
         ),
-        number_row!(
-            "user_char",
-            ProbeReadUser,
-            1,
-            true,
-            "signed byte at an address of the current process."
-        ),
-        number_row!(
-            "user_short",
-            ProbeReadUser,
-            2,
-            true,
-            "signed 16-bit number at an address of the current process."
-        ),
-        number_row!(
-            "user_int",
-            ProbeReadUser,
-            4,
-            true,
-            "signed 32-bit number at an address of the current process."
-        ),
-        number_row!(
-            "user_long",
-            ProbeReadUser,
-            8,
-            true,
-            "64-bit number at an address of the current process."
-        ),
-        number_row!(
-            "user_uint8",
-            ProbeReadUser,
-            1,
-            false,
-            "unsigned byte at an address of the current process."
-        ),
-        number_row!(
-            "user_uint16",
-            ProbeReadUser,
-            2,
-            false,
-            "unsigned 16-bit number at an address of the current process."
-        ),
-        number_row!(
-            "user_uint32",
-            ProbeReadUser,
-            4,
-            false,
-            "unsigned 32-bit number at an address of the current process."
-        ),
-        number_row!(
-            "user_uint64",
-            ProbeReadUser,
-            8,
-            false,
-            "unsigned 64-bit number at an address of the current process."
-        ),
-        number_row!(
-            "user_int8",
-            ProbeReadUser,
-            1,
-            true,
-            "signed byte at an address of the current process."
-        ),
-        number_row!(
-            "user_int16",
-            ProbeReadUser,
-            2,
-            true,
-            "signed 16-bit number at an address of the current process."
-        ),
-        number_row!(
-            "user_int32",
-            ProbeReadUser,
-            4,
-            true,
-            "signed 32-bit number at an address of the current process."
-        ),
-        number_row!(
-            "user_int64",
-            ProbeReadUser,
-            8,
-            true,
-            "signed 64-bit number at an address of the current process."
-        ),
+        user_row!("user_char", 1, true, "signed byte"),
+        user_error_row!("user_char_error", 1, true, "signed byte"),
+        user_row!("user_uchar", 1, false, "unsigned byte"),
+        user_error_row!("user_uchar_error", 1, false, "unsigned byte"),
+        user_row!("user_short", 2, true, "signed 16-bit number"),
+        user_error_row!("user_short_error", 2, true, "signed 16-bit number"),
+        user_row!("user_ushort", 2, false, "unsigned 16-bit number"),
+        user_error_row!("user_ushort_error", 2, false, "unsigned 16-bit number"),
+        user_row!("user_int", 4, true, "signed 32-bit number"),
+        user_error_row!("user_int_error", 4, true, "signed 32-bit number"),
+        user_row!("user_uint", 4, false, "unsigned 32-bit number"),
+        user_error_row!("user_uint_error", 4, false, "unsigned 32-bit number"),
+        user_row!("user_long", 8, true, "64-bit number"),
+        user_error_row!("user_long_error", 8, true, "64-bit number"),
+        user_row!("user_ulong", 8, false, "64-bit number"),
+        user_error_row!("user_ulong_error", 8, false, "64-bit number"),
+        user_row!("user_int8", 1, true, "signed byte"),
+        user_error_row!("user_int8_error", 1, true, "signed byte"),
+        user_row!("user_uint8", 1, false, "unsigned byte"),
+        user_error_row!("user_uint8_error", 1, false, "unsigned byte"),
+        user_row!("user_int16", 2, true, "signed 16-bit number"),
+        user_error_row!("user_int16_error", 2, true, "signed 16-bit number"),
+        user_row!("user_uint16", 2, false, "unsigned 16-bit number"),
+        user_error_row!("user_uint16_error", 2, false, "unsigned 16-bit number"),
+        user_row!("user_int32", 4, true, "signed 32-bit number"),
+        user_error_row!("user_int32_error", 4, true, "signed 32-bit number"),
+        user_row!("user_uint32", 4, false, "unsigned 32-bit number"),
+        user_error_row!("user_uint32_error", 4, false, "unsigned 32-bit number"),
+        user_row!("user_int64", 8, true, "signed 64-bit number"),
+        user_error_row!("user_int64_error", 8, true, "signed 64-bit number"),
+        user_row!("user_uint64", 8, false, "unsigned 64-bit number"),
+        user_error_row!("user_uint64_error", 8, false, "unsigned 64-bit number"),
     ]
 };

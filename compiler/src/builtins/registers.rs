@@ -28,7 +28,7 @@ macro_rules! argument_row {
                 let word = k.function_argument(operands[0].long()).long();
                 Operand::Long(narrow(k, word, $bytes, $signed))
             }),
-            user: User::WithSite(RuntimeFunction::Unreadable),
+            user: User::WithSite(RuntimeFunction::NoRegister),
         }
     };
 }
@@ -81,7 +81,7 @@ pub(super) const ROWS: &[Builtin] = &[
         summary: "A register by its name, such as `rdi`, or `edi` for its lower half with its sign.",
         example: "probe timer.profile { printf(\"%p\\n\", register(\"rsp\")); exit() }",
         kernel: Kernel::Inline(|k, operands| k.named_register(operands[0].text(), true)),
-        user: User::WithSite(RuntimeFunction::Unreadable),
+        user: User::WithSite(RuntimeFunction::NoRegister),
     },
     Builtin {
         name: "u_register",
@@ -90,7 +90,7 @@ pub(super) const ROWS: &[Builtin] = &[
         summary: "As `register`; the lower half of a register without its sign.",
         example: "probe timer.profile { printf(\"%x\\n\", u_register(\"eax\")); exit() }",
         kernel: Kernel::Inline(|k, operands| k.named_register(operands[0].text(), false)),
-        user: User::WithSite(RuntimeFunction::Unreadable),
+        user: User::WithSite(RuntimeFunction::NoRegister),
     },
     Builtin {
         name: "returnval",

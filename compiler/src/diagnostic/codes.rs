@@ -98,6 +98,8 @@ codes! {
         "The right side of `=~` and `!~` is a POSIX extended regular expression: characters, `.`, `[a-z]`, `[[:alpha:]]`, `^`, `$`, `( )`, `|`, `*`, `+`, `?` and `{n,m}`; a backslash before a special character takes away its meaning. In a string literal it is written twice.";
     UNKNOWN_TYPE = "E0216", "unknown type or constant",
         "The kernel's type information has no type or enum constant of this name. Types of user programs and C macros are not known to it.";
+    UNKNOWN_VARIABLE = "E0219", "unknown variable of the kernel",
+        "`@var(\"name\")` is a global variable of the kernel. Its symbol has to be in /proc/kallsyms, where kernels built without CONFIG_KALLSYMS_ALL list functions only.";
     UNKNOWN_FUNCTION_POINT = "E0217", "no such kernel function",
         "The kernel has no function of this name with code of its own that can be probed: it may be spelled otherwise, be inlined everywhere, be in a module that is not loaded, or be one that the kernel does not allow to be probed.";
     NEEDS_DEBUG_INFO = "E0218", "needs debug information",
@@ -113,6 +115,8 @@ codes! {
         "Numbers, strings and aggregates do not mix, and there are no conversions: each variable, key and value has one type everywhere.";
     SHAPE = "E0302", "array and scalar mixed up",
         "A global is an array, with the same number of keys everywhere, or a scalar.";
+    UNRESOLVED_TYPE = "E0304", "unresolved type",
+        "The value of a variable is used, but nothing in the script says whether it is a number or a string: it is never given a value, and no use of it asks for one of the two.";
     NEVER_ASSIGNED = "W0303", "never-assigned variable",
         "The variable is read, but nothing ever sets it: it is 0 or the empty string. Often a typing mistake.";
 

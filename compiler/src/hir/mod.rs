@@ -154,6 +154,8 @@ pub struct Global {
     pub histogram: Option<(Histogram, Span)>,
     /// Whether the library declares it: it is not shown at the end.
     pub library: bool,
+    /// Whether its value, or those of its elements, are pointers: they are shown as addresses.
+    pub pointer: bool,
 }
 
 /// Whether a global is an array.

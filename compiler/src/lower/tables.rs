@@ -166,6 +166,14 @@ impl ErrorKind {
             | ErrorKind::Text(_) => counters::ERRORS,
         }
     }
+
+    /// Whether the message goes on with the address of the memory: ` at 0x1`.
+    pub fn has_address(&self) -> bool {
+        matches!(
+            self,
+            ErrorKind::ReadFault | ErrorKind::KernelStringFault | ErrorKind::UserStringFault
+        )
+    }
 }
 
 impl std::fmt::Display for ErrorKind {
@@ -180,9 +188,9 @@ impl std::fmt::Display for ErrorKind {
                 write!(f, "Array overflow, check size limit ({limit})")
             }
             ErrorKind::HistogramIndex => f.write_str("histogram index out of range"),
-            ErrorKind::ReadFault => f.write_str("read fault"),
+            ErrorKind::ReadFault => f.write_str("read fault [man error::fault]"),
             ErrorKind::KernelStringFault => f.write_str("kernel string copy fault"),
-            ErrorKind::UserStringFault => f.write_str("user string copy fault"),
+            ErrorKind::UserStringFault => f.write_str("user string copy fault -14"),
             ErrorKind::TooManyActions => f.write_str("MAXACTION exceeded"),
             ErrorKind::FunctionsExhausted => f.write_str("all functions exhausted"),
             ErrorKind::TooDeep => f.write_str("MAXNESTING exceeded"),

@@ -6,7 +6,8 @@ use cranelift_codegen::entity::SecondaryMap;
 
 use crate::hir::*;
 use crate::layout::{
-    Array, ArrayValue, KernelMap, Layout, SecondBank, StatsLayout, Storage, initial_number,
+    Array, ArrayValue, Displayed, KernelMap, Layout, SecondBank, StatsLayout, Storage,
+    initial_number,
 };
 use crate::types::{GlobalType, Type, Types};
 
@@ -131,7 +132,8 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
             Storage::Array(layout.arrays.push(array))
         };
         if uses.displayed() && !global.library {
-            layout.displayed.push((global.name.clone(), storage));
+            let (name, pointer) = (global.name.clone(), global.pointer);
+            layout.displayed.push(Displayed { name, storage, pointer });
         }
         layout.storage.push(storage);
     }

@@ -164,7 +164,9 @@ impl Resolver<'_> {
         match reached.what {
             What::Memory { address, offset, bits: None, .. } => {
                 let expr = self.offset(address, i64::from(offset), span);
-                if let Ty::Kernel(ty) = reached.ty {
+                if let Ty::Kernel(ty) = reached.ty
+                    && ty != TypeId::VOID
+                {
                     self.points_to(&expr, ty);
                 }
                 Some(expr)
@@ -186,7 +188,11 @@ impl Resolver<'_> {
         }
     }
 
-    fn reach(&mut self, scope: &mut Scope<'_>, expression: &Expression) -> Option<Reached> {
+    pub(super) fn reach(
+        &mut self,
+        scope: &mut Scope<'_>,
+        expression: &Expression,
+    ) -> Option<Reached> {
         match &expression.kind {
             ExpressionKind::Context(name) => self.variable(scope, name, expression.span),
             ExpressionKind::Cast { value, type_name, module } => {
@@ -203,10 +209,8 @@ impl Resolver<'_> {
                     }
                 }
             }
-            ExpressionKind::Var { .. } => {
-                // Reports that these are not supported yet.
-                self.expression(scope, expression);
-                None
+            ExpressionKind::Var { name, module } => {
+                self.kernel_variable(name, module.as_ref(), expression.span)
             }
             _ => {
                 let span = expression.span;
@@ -522,6 +526,13 @@ impl Resolver<'_> {
             }
             _ => btf.scalar(ty).map(|i| Scalar { bytes: i.bytes, signed: i.signed }),
         };
+        if value.is_none() && stripped == TypeId::VOID {
+            self.diagnostics
+                .error(codes::CONTEXT_TYPE, span, "the type of this variable is not known")
+                .label("the kernel's type information leaves it out")
+                .help("use its address: `@cast(&@var(\"name\"), \"struct type\")->member`, `kernel_long(&@var(\"name\"))`");
+            return None;
+        }
         let Some(mut value) = value else {
             let shown = btf.describe(ty);
             self.diagnostics.error(

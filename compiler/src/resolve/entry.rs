@@ -221,6 +221,7 @@ impl Resolver<'_> {
             variance_shift: None,
             histogram: None,
             library: true,
+            pointer: false,
         })
     }
 

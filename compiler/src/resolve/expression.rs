@@ -7,8 +7,7 @@ use super::{
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{
-    Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Load, Place, PlaceKind, Scalar, Shape,
-    Unary,
+    Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape, Unary,
 };
 use crate::source::Span;
 use crate::syntax::ast::{
@@ -76,6 +75,7 @@ impl Resolver<'_> {
             }
             ExpressionKind::Context(_)
             | ExpressionKind::Member { .. }
+            | ExpressionKind::Var { .. }
             | ExpressionKind::Cast { .. } => {
                 return self.context_expression(scope, expression);
             }
@@ -155,13 +155,13 @@ impl Resolver<'_> {
             ExpressionKind::Entry(inner) => return self.entry_value(scope, inner, span),
             // Nothing of the probe's context can be written.
             ExpressionKind::ProbeWrite(_) => ExprKind::Number(0),
-            ExpressionKind::Raw { word, arguments } if word == "@kderef" => {
-                return self.raw_read(scope, arguments, span);
+            ExpressionKind::Raw { word, arguments } => {
+                return self.raw(scope, word, arguments, span);
             }
-            ExpressionKind::Perf(_)
-            | ExpressionKind::Var { .. }
-            | ExpressionKind::EnumName(_)
-            | ExpressionKind::Raw { .. } => {
+            ExpressionKind::EnumName(arguments) => {
+                return self.enumeration_name(scope, arguments, span);
+            }
+            ExpressionKind::Perf(_) => {
                 self.diagnostics.error(
                     codes::UNSUPPORTED,
                     span,
@@ -253,29 +253,6 @@ impl Resolver<'_> {
         Some(text.clone())
     }
 
-    /// `@kderef(bytes, address)`: an unsigned number in the kernel's memory.
-    fn raw_read(
-        &mut self,
-        scope: &mut Scope<'_>,
-        arguments: &[Expression],
-        span: Span,
-    ) -> Option<Expr> {
-        let (size, address) = match arguments {
-            [size, address] => (constant::number(size), address),
-            _ => (None, arguments.first()?),
-        };
-        let Some(bytes @ (1 | 2 | 4 | 8)) = size else {
-            self.diagnostics
-                .error(codes::ARITY, span, "`@kderef` takes a size and an address")
-                .label("the size is 1, 2, 4 or 8");
-            return None;
-        };
-        let address = self.expression(scope, address)?;
-        let value = Scalar { bytes: bytes as u8, signed: false };
-        let load = Load { address, offset: 0, value, bits: None, trusted: false, or_zero: false };
-        Some(self.expr(span, ExprKind::Load(Box::new(load))))
-    }
-
     /// What an extractor reads and `<<<` adds to: a global or an element of one.
     pub(super) fn aggregate_target(
         &mut self,
@@ -293,32 +270,6 @@ impl Resolver<'_> {
             return None;
         }
         Some(place)
-    }
-
-    /// `@enum("NAME")` and `@const("NAME")`: a constant of one of the kernel's enums.
-    fn enumerator(&mut self, literal: &ast::Literal, span: Span) -> Option<Expr> {
-        let LiteralValue::String(name) = &literal.value else { return None };
-        let btf = match self.facts.btf() {
-            Ok(btf) => btf,
-            Err(missing) => {
-                self.diagnostics.error(
-                    codes::NO_BTF,
-                    literal.span,
-                    format!("no kernel types: {missing}"),
-                );
-                return None;
-            }
-        };
-        match btf.enumerator(name) {
-            Some((_, value)) => Some(self.expr(span, ExprKind::Number(value))),
-            None => {
-                self.diagnostics
-                    .error(codes::UNKNOWN_TYPE, literal.span, format!("unknown constant `{name}`"))
-                    .label("no enum of this kernel has it")
-                    .note("constants that C code defines as macros are not in the kernel's types");
-                None
-            }
-        }
     }
 
     /// Keys that may be wildcards.

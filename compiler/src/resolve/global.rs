@@ -93,6 +93,7 @@ impl<'a> Resolver<'a> {
             variance_shift: None,
             histogram: None,
             library: self.is_library(name.span),
+            pointer: false,
         });
         if declaration.initial.is_some() {
             self.use_as(id, Shape::Scalar(name.span));

@@ -83,7 +83,7 @@ fn changes(script: &Script) -> HashMap<FunctionId, HashMap<GlobalId, Span>> {
 }
 
 /// The places statements assign, record into and delete.
-fn changed(statements: &[Stmt], f: &mut impl FnMut(&Place)) {
+pub(super) fn changed(statements: &[Stmt], f: &mut impl FnMut(&Place)) {
     each_statement(statements, &mut |statement| match &statement.kind {
         StmtKind::Record { target, .. } | StmtKind::Delete(target) => f(target),
         _ => {}

@@ -100,10 +100,10 @@ impl Resolver<'_> {
     ) -> Expr {
         let span = address.span;
         let reader = match bytes {
-            8 => "user_uint64",
-            4 => "user_uint32",
-            2 => "user_uint16",
-            _ => "user_uint8",
+            8 => "user_uint64_error",
+            4 => "user_uint32_error",
+            2 => "user_uint16_error",
+            _ => "user_uint8_error",
         };
         if of_process && let Some(builtin) = builtins::with_arity(reader, 1) {
             let right = Box::new(self.expr(span, ExprKind::Number(i64::from(offset))));

@@ -19,6 +19,7 @@ mod inline;
 mod iteration;
 mod list;
 mod memory_print;
+mod operators;
 mod pointer;
 mod pretty;
 mod print;
@@ -66,8 +67,11 @@ pub fn resolve<'a>(
         let known = std::mem::take(&mut pointees);
         let mut resolver = Resolver::new(facts, library, user_files, &mut *diagnostics, known);
         resolver.declarations(scripts);
-        let Resolver { script, pointees: learned, .. } = resolver;
+        let Resolver { mut script, pointees: learned, .. } = resolver;
         pointees = learned;
+        for global in script.globals.values_mut() {
+            global.pointer = pointees.knows(&pointer::Holder::Global(global.span));
+        }
         if !pointees.next_round() {
             return script;
         }
@@ -379,7 +383,14 @@ impl<'a> Resolver<'a> {
     ) {
         let span = condition.span;
         let Some(condition) = self.expression(scope, condition) else { return };
-        if !scope.locals.is_empty() {
+        let read = Stmt { kind: StmtKind::Expr(condition.clone()), span };
+        let mut changed = false;
+        iteration::changed(std::slice::from_ref(&read), &mut |_| changed = true);
+        if changed {
+            self.diagnostics
+                .error(codes::WRONG_PLACE, span, "an arming condition must not modify variables")
+                .help("change them inside the handler");
+        } else if !scope.locals.is_empty() {
             self.diagnostics
                 .error(codes::WRONG_PLACE, span, "an arming condition can use only globals")
                 .help("declare it `global`, or test it inside the handler");

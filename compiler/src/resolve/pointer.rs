@@ -53,6 +53,11 @@ impl Pointees {
         again
     }
 
+    /// Whether something is known to hold pointers of one type.
+    pub(super) fn knows(&self, holder: &Holder) -> bool {
+        matches!(self.known.get(holder), Some(Some(_)))
+    }
+
     fn learn(&mut self, holder: Holder, pointee: TypeId) {
         match self.known.get(&holder) {
             None => {

@@ -15,6 +15,7 @@ mod build;
 pub(crate) mod declarations;
 pub mod edit;
 mod expected;
+pub mod format;
 mod items;
 pub(crate) mod mentions;
 mod nesting;

@@ -67,8 +67,11 @@ struct Inference<'a> {
     /// The function whose body is being visited.
     function: Option<FunctionId>,
     locals: SecondaryMap<LocalId, Option<Var>>,
+    names: SecondaryMap<LocalId, String>,
     assigned: SecondaryMap<LocalId, bool>,
     terms: SecondaryMap<ExprId, Option<Term>>,
+    /// The variables that are read, with their places.
+    read: Vec<(Var, Span, String)>,
     types: Types,
 }
 
@@ -81,8 +84,10 @@ pub(super) fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
         functions: PrimaryMap::new(),
         function: None,
         locals: SecondaryMap::new(),
+        names: SecondaryMap::new(),
         assigned: SecondaryMap::new(),
         terms: SecondaryMap::new(),
+        read: vec![],
         types: Types::default(),
     };
     for global in script.globals.values() {
@@ -127,6 +132,7 @@ pub(super) fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
         inference.warn_never_assigned(body);
         local_vars.push((body.id, inference.locals.clone()));
     }
+    inference.refuse_unresolved();
     for (body, locals) in local_vars {
         let table = &mut SecondaryMap::new();
         for (id, var) in locals.iter() {
@@ -167,6 +173,7 @@ impl Inference<'_> {
         for id in body.locals.keys() {
             let var = self.open();
             self.locals[id] = Some(var);
+            self.names[id] = body.locals[id].name.clone();
         }
     }
 
@@ -432,6 +439,7 @@ impl Inference<'_> {
                     self.mismatch(Base::Long, Base::Stats, e.span, None);
                     return long;
                 }
+                self.note_read(place, term);
                 term
             }
             ExprKind::Load(load) => {
@@ -498,7 +506,12 @@ impl Inference<'_> {
                 if let PlaceKind::Local(id) = target.kind {
                     self.assigned[id] = true;
                 }
+                let reads = self.read.len();
                 let value_term = self.expression(value);
+                if matches!(value.kind, ExprKind::Read(_)) {
+                    // What is only passed on says nothing, and needs nothing said.
+                    self.read.truncate(reads);
+                }
                 let target_term = self.place(target);
                 match operator {
                     AssignOperator::Set => {
@@ -589,6 +602,34 @@ impl Inference<'_> {
             if let Some(&var) = self.globals[array].keys.get(at) {
                 self.unify(Term::Var(var), term, key.span);
             }
+        }
+    }
+
+    fn note_read(&mut self, place: &Place, term: Term) {
+        let Term::Var(var) = term else { return };
+        let (PlaceKind::Global(id) | PlaceKind::Element(id, _)) = place.kind else {
+            let PlaceKind::Local(id) = place.kind else { return };
+            self.read.push((var, place.span, self.names[id].clone()));
+            return;
+        };
+        self.read.push((var, place.span, self.script.globals[id].name.clone()));
+    }
+
+    /// Reports variables that are read, though nothing says whether they are numbers or strings.
+    fn refuse_unresolved(&mut self) {
+        if self.diagnostics.has_errors() {
+            return;
+        }
+        let mut reported = vec![];
+        for (var, span, name) in std::mem::take(&mut self.read) {
+            if self.base(Term::Var(var)).is_some() || reported.contains(&span) {
+                continue;
+            }
+            reported.push(span);
+            self.diagnostics
+                .error(codes::UNRESOLVED_TYPE, span, format!("unresolved type of `{name}`"))
+                .label("nothing says whether this is a number or a string")
+                .help("give it a value");
         }
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! hits=12
 //! last="bash"
+//! task=0xffff888003a4c200
 //! opens["bash",3]=7
 //! sizes["bash"] @count=2 @min=1 @max=3 @sum=4 @avg=2
 //! ```
@@ -10,7 +11,7 @@
 use std::fmt::Write;
 
 use ntap_compiler::hir::{Sort, SortBy, SortDirection};
-use ntap_compiler::layout::{ArrayId, Storage};
+use ntap_compiler::layout::{ArrayId, Displayed, Storage};
 use ntap_compiler::runtime_functions::NO_LIMIT;
 
 use super::BlockContext;
@@ -26,19 +27,22 @@ impl BlockContext {
     /// Adds the globals that nothing reads to the output.
     pub fn display_globals(&mut self) -> Result<(), SysError> {
         let layout = self.state.layout.clone();
-        for (name, storage) in &layout.displayed {
+        for Displayed { name, storage, pointer } in &layout.displayed {
             match *storage {
-                Storage::Array(array) => self.display_array(name, array)?,
+                Storage::Array(array) => self.display_array(name, array, *pointer)?,
                 Storage::Cell(_) | Storage::Shared(_) => {
-                    let line = format!("{name}={}\n", self.cell(*storage));
-                    self.state.output.extend_from_slice(line.as_bytes());
+                    let value = Value::Word(Word::Long(self.cell(*storage)));
+                    let mut line = name.as_bytes().to_vec();
+                    write_value(&value, *pointer, &mut line);
+                    line.push(b'\n');
+                    self.state.output.extend_from_slice(&line);
                 }
             }
         }
         Ok(())
     }
 
-    fn display_array(&mut self, name: &str, array: ArrayId) -> Result<(), SysError> {
+    fn display_array(&mut self, name: &str, array: ArrayId, pointer: bool) -> Result<(), SysError> {
         let arrays = &mut self.state.arrays;
         let mut elements = Loop::new(arrays, array, Some(GREATEST_FIRST), NO_LIMIT, &[])?;
         while elements.advance() {
@@ -46,7 +50,7 @@ impl BlockContext {
             let Some(value) = arrays.get(array, key)? else { continue };
             let mut line = name.as_bytes().to_vec();
             write_key(key, &mut line);
-            write_value(value, &mut line);
+            write_value(value, pointer, &mut line);
             line.push(b'\n');
             self.state.output.extend_from_slice(&line);
         }
@@ -76,9 +80,13 @@ fn write_word(word: &Word, out: &mut Vec<u8>) {
     }
 }
 
-fn write_value(value: &Value, out: &mut Vec<u8>) {
+/// A number that is an address is shown in hexadecimal.
+fn write_value(value: &Value, pointer: bool, out: &mut Vec<u8>) {
     let mut text = String::new();
     match value {
+        Value::Word(Word::Long(address)) if pointer => {
+            let _ = write!(text, "={address:#x}");
+        }
         Value::Word(word) => {
             out.push(b'=');
             return write_word(word, out);

@@ -61,7 +61,9 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TextConcatenate => text_concatenate as *const u8,
         F::Print => print as *const u8,
         F::Sprint => sprint as *const u8,
-        F::Unreadable => unreadable as *const u8,
+        F::NoNumber => memory::no_number as *const u8,
+        F::NoUserText => memory::no_text as *const u8,
+        F::NoRegister => memory::no_register as *const u8,
         F::Otherwise => otherwise as *const u8,
         F::KernelNumber => memory::number as *const u8,
         F::KernelInteger => memory::integer as *const u8,
@@ -634,11 +636,6 @@ extern "C" fn sprint(context: Context<'_>, site: i64, arguments: i64) -> i64 {
     let mut text = vec![];
     write_print(context, site, arguments, &mut text);
     context.state.keep_bytes(&text)
-}
-
-extern "C" fn unreadable(context: Context<'_>, address: i64, site: i64) -> i64 {
-    context.raise(site, Some(format!("read fault at {address:#x} (not in a kernel probe)")));
-    context.state.keep_bytes(b"")
 }
 
 extern "C" fn otherwise(_: Context<'_>, _address: i64, text: i64) -> i64 {

@@ -1,10 +1,9 @@
 //! Reading memory of the kernel's in user blocks.
 
+use ntap_compiler::lower::ErrorKind;
 use ntap_compiler::types::MAX_STRING;
 
 use super::BlockContext;
-
-const READ_FAULT: &str = "read fault";
 
 type Context<'a> = &'a mut BlockContext;
 
@@ -17,10 +16,32 @@ pub(super) extern "C" fn number(context: Context<'_>, address: i64, bytes: i64, 
             i64::from_le_bytes(word)
         }
         None => {
-            context.raise(site, Some(READ_FAULT.to_string()));
+            fault(context, site, &ErrorKind::ReadFault, address);
             0
         }
     }
+}
+
+fn fault(context: Context<'_>, site: i64, kind: &ErrorKind, address: i64) {
+    context.raise(site, Some(format!("{kind} at {address:#x}")));
+}
+
+/// A number of a process, which a block has none of.
+pub(super) extern "C" fn no_number(context: Context<'_>, address: i64, site: i64) -> i64 {
+    fault(context, site, &ErrorKind::ReadFault, address);
+    0
+}
+
+/// A string of a process, which a block has none of.
+pub(super) extern "C" fn no_text(context: Context<'_>, address: i64, site: i64) -> i64 {
+    fault(context, site, &ErrorKind::UserStringFault, address);
+    context.state.keep_bytes(b"")
+}
+
+/// A register, which a block has none of.
+pub(super) extern "C" fn no_register(context: Context<'_>, _: i64, site: i64) -> i64 {
+    context.raise(site, Some("no registers at this probe point".to_string()));
+    0
 }
 
 pub(super) extern "C" fn integer(
@@ -38,7 +59,7 @@ pub(super) extern "C" fn integer(
 pub(super) extern "C" fn text(context: Context<'_>, address: i64, site: i64) -> i64 {
     let read = context.state.kernel.text(address as u64, MAX_STRING as usize);
     if read.is_none() {
-        context.raise(site, Some("kernel string copy fault".to_string()));
+        fault(context, site, &ErrorKind::KernelStringFault, address);
     }
     context.state.keep_bytes(&read.unwrap_or_default())
 }

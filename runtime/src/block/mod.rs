@@ -183,14 +183,20 @@ impl BlockContext {
     }
 
     /// The error a kernel handler raised at a site of the error table, with the text it made, if any.
-    pub fn error_of_site(&self, site: u64, text: &[u8]) -> Option<RaisedError> {
+    pub fn error_of_site(
+        &self,
+        site: u64,
+        address: Option<u64>,
+        text: &[u8],
+    ) -> Option<RaisedError> {
         let site = self.state.tables.errors.get(usize::try_from(site).ok()?)?;
         let text = text.split(|&b| b == 0).next().unwrap_or_default();
-        let message = match site.kind {
-            ntap_compiler::lower::ErrorKind::Script if !text.is_empty() => {
+        let message = match (&site.kind, address) {
+            (kind, Some(address)) if kind.has_address() => format!("{kind} at {address:#x}"),
+            (ntap_compiler::lower::ErrorKind::Script, _) if !text.is_empty() => {
                 String::from_utf8_lossy(text).into_owned()
             }
-            _ => site.kind.to_string(),
+            (kind, _) => kind.to_string(),
         };
         Some(RaisedError { message, site: site.clone() })
     }

@@ -46,8 +46,15 @@ pub(super) struct KernelHalf {
 pub(super) enum Record {
     /// The payload of an event.
     Event(u32, Vec<u8>),
-    /// An error at a site of the error table, with a text made at run time or none.
-    Error(u64, Vec<u8>),
+    /// An error.
+    Error {
+        /// Its place in the error table.
+        site: u64,
+        /// The address that could not be read.
+        address: u64,
+        /// The text, where it was made at run time.
+        text: Vec<u8>,
+    },
     /// `exit()`.
     Exit,
 }
@@ -283,8 +290,11 @@ impl KernelHalf {
         let (header, payload) = item.split_at_checked(record::HEADER as usize)?;
         Some(match u32::from_ne_bytes(header[..4].try_into().ok()?) {
             record::ERROR => {
-                let (site, text) = payload.split_at_checked(8)?;
-                Record::Error(u64::from_ne_bytes(site.try_into().ok()?), text.to_vec())
+                let (site, rest) = payload.split_at_checked(8)?;
+                let (address, text) = rest.split_at_checked(8)?;
+                let address = u64::from_ne_bytes(address.try_into().ok()?);
+                let site = u64::from_ne_bytes(site.try_into().ok()?);
+                Record::Error { site, address, text: text.to_vec() }
             }
             record::EXIT => Record::Exit,
             event => Record::Event(event, payload.to_vec()),

@@ -530,8 +530,8 @@ impl Session<'_> {
                     let role = Role::Event(EventId::new(event as usize));
                     self.run_quietly(role, Some(&payload));
                 }
-                Record::Error(site, text) => {
-                    self.kernel_error(site, &text);
+                Record::Error { site, address, text } => {
+                    self.kernel_error(site, Some(address), &text);
                 }
                 Record::Exit => self.ending = true,
             }
@@ -542,7 +542,7 @@ impl Session<'_> {
         }
         if let Some(site) = half.take_lost_error() {
             self.errors.note_report();
-            self.kernel_error(site, &[]);
+            self.kernel_error(site, None, &[]);
         }
         if half.exit_called() {
             self.ending = true;
@@ -624,8 +624,8 @@ impl Session<'_> {
     }
 
     /// Reports an error of a kernel handler, which has counted it.
-    fn kernel_error(&mut self, site: u64, text: &[u8]) {
-        if let Some(error) = self.context.error_of_site(site, text) {
+    fn kernel_error(&mut self, site: u64, address: Option<u64>, text: &[u8]) {
+        if let Some(error) = self.context.error_of_site(site, address, text) {
             self.print_error(&error);
         }
         self.end_if_failed();

@@ -96,11 +96,12 @@ impl KernelCode<'_, '_> {
     }
 
     /// The message of an error, of those that can have happened.
-    fn message_of(&mut self, site: Value, sites: &[u32]) -> Operand {
+    fn message_of(&mut self, site: Value, at: Value, sites: &[u32]) -> Operand {
         let kinds: Vec<ErrorKind> =
             sites.iter().map(|&site| self.tables.errors[site as usize].kind.clone()).collect();
         let width = |kind: &ErrorKind| match kind {
             ErrorKind::Script => MAX_STRING,
+            kind if kind.has_address() => kind.to_string().len() as u32 + ADDRESS_BYTES,
             kind => kind.to_string().len() as u32 + 1,
         };
         let width = kinds.iter().map(width).max().unwrap_or(1).clamp(8, MAX_STRING);
@@ -108,17 +109,18 @@ impl KernelCode<'_, '_> {
         let (to, text) = self.text_room(width);
         let done = self.emitter.block();
         for (&candidate, kind) in sites.iter().zip(kinds) {
-            let message = match (kind, self.message) {
-                (ErrorKind::Script, Some(room)) => {
-                    Text::Memory { address: self.room_address(room, 0), width: MAX_STRING }
-                }
-                (kind, _) => Text::Literal(kind.to_string()),
-            };
             let (this, other) = (self.emitter.block(), self.emitter.block());
             let is =
                 self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, site, i64::from(candidate));
             self.emitter.builder.ins().brif(is, this, &[], other, &[]);
             self.emitter.switch_to(this);
+            let message = match (kind, self.message) {
+                (ErrorKind::Script, Some(room)) => {
+                    Text::Memory { address: self.room_address(room, 0), width: MAX_STRING }
+                }
+                (kind, _) if kind.has_address() => self.fault_text(&kind, at).text().clone(),
+                (kind, _) => Text::Literal(kind.to_string()),
+            };
             self.copy_text(&message, to, 0, width);
             self.emitter.jump(done);
             self.emitter.switch_to(other);
@@ -161,6 +163,9 @@ impl KernelCode<'_, '_> {
     }
 }
 
+/// Bytes of ` at 0x...` with a terminator.
+const ADDRESS_BYTES: u32 = 4 + 18 + 1;
+
 /// The CLIF type of so many bytes, when it is narrower than 64 bits.
 fn clif_type(bytes: u8) -> Option<ClifType> {
     match bytes {
@@ -197,8 +202,8 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
     fn fail(&mut self, site: ErrorSite) {
         let site = self.tables.error(site);
         let failure = self.failure_block(site);
-        let site = self.emitter.constant(i64::from(site));
-        self.emitter.builder.ins().jump(failure, &[site.into()]);
+        let error = self.error(site, None);
+        self.emitter.builder.ins().jump(failure, &error);
     }
 
     fn halt(&mut self) {
@@ -207,7 +212,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
 
     fn begin_try(&mut self) -> Block {
         let block = self.emitter.block();
-        self.emitter.builder.append_block_param(block, I64);
+        self.append_error(block);
         self.handlers.push(Handler { block, sites: vec![] });
         block
     }
@@ -221,8 +226,8 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         if !wanted {
             return None;
         }
-        let site = self.emitter.builder.block_params(handler)[0];
-        Some(self.message_of(site, &sites))
+        let [site, address] = self.emitter.builder.block_params(handler)[..] else { return None };
+        Some(self.message_of(site, address, &sites))
     }
 
     fn call_function(&mut self, _: FunctionId, _: &[Operand], _: Type) -> Option<Operand> {
@@ -251,9 +256,9 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         let failure = self.root_failure_block(index);
         if self.features.loops != LoopBound::Walked {
             let budget = self.emitter.may_goto();
-            let site = self.emitter.constant(i64::from(index));
+            let error = self.error(index, None);
             let go_on = self.emitter.block();
-            self.emitter.builder.ins().brif(budget, go_on, &[], failure, &[site.into()]);
+            self.emitter.builder.ins().brif(budget, go_on, &[], failure, &error);
             self.emitter.switch_to(go_on);
         }
         if let Some(&LoopRounds { rounds, most }) = self.loops.last() {
@@ -262,17 +267,17 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
             self.emitter.builder.def_var(rounds, new);
             let most = self.emitter.opaque(most);
             let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, most);
-            let site = self.emitter.constant(i64::from(index));
+            let error = self.error(index, None);
             let go_on = self.emitter.block();
-            self.emitter.builder.ins().brif(over, failure, &[site.into()], go_on, &[]);
+            self.emitter.builder.ins().brif(over, failure, &error, go_on, &[]);
             self.emitter.switch_to(go_on);
         }
         let Some(new) = self.add_statements() else { return };
         let most = self.emitter.opaque(self.features.actions);
         let over = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, most);
-        let site = self.emitter.constant(i64::from(index));
+        let error = self.error(index, None);
         let go_on = self.emitter.block();
-        self.emitter.builder.ins().brif(over, failure, &[site.into()], go_on, &[]);
+        self.emitter.builder.ins().brif(over, failure, &error, go_on, &[]);
         self.emitter.switch_to(go_on);
     }
 
@@ -395,7 +400,8 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
             near: "operator '->'".to_string(),
         });
         let value = if load.trusted && !load.or_zero {
-            self.fail_if(IntCC::Equal, address, site);
+            let at = self.emitter.constant(i64::from(load.offset));
+            self.fail_if(IntCC::Equal, address, site, at);
             self.load_scalar(address, load.offset, load.value)
         } else {
             let slot = self.load_slot();
@@ -409,7 +415,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
             let status = self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
             // What cannot be read the helper fills with zeros.
             if !load.or_zero {
-                self.fail_if(IntCC::NotEqual, status, site);
+                self.fail_if(IntCC::NotEqual, status, site, from);
             }
             let from = self.emitter.slot_address(slot, 0);
             self.load_scalar(from, 0, load.value)

@@ -1,7 +1,7 @@
 //! Records to userspace: captured values, errors, and the end of the session.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I32, types::I64};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types::I32};
 
 use super::{KernelCode, RING_BUFFER, variables};
 use crate::backend::names;
@@ -94,7 +94,22 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(done);
     }
 
-    /// Where an error of this site leads: a block whose parameter is the site.
+    /// Gives a block the parameters of those that errors lead to: the site, and the address that could not
+    /// be read.
+    pub(super) fn append_error(&mut self, block: Block) {
+        for _ in 0..2 {
+            self.emitter.builder.append_block_param(block, cranelift_codegen::ir::types::I64);
+        }
+    }
+
+    /// The arguments of such a block.
+    pub(super) fn error(&mut self, site: u32, address: Option<Value>) -> [BlockArg; 2] {
+        let site = self.emitter.constant(i64::from(site));
+        let address = address.unwrap_or_else(|| self.emitter.constant(0));
+        [site.into(), address.into()]
+    }
+
+    /// Where an error of this site leads: a block with the parameters of an error.
     pub(super) fn failure_block(&mut self, site: u32) -> Block {
         if let Some(handler) = self.handlers.last_mut() {
             if !handler.sites.contains(&site) {
@@ -105,14 +120,14 @@ impl KernelCode<'_, '_> {
         self.root_failure_block(site)
     }
 
-    /// The block that counts and reports the error of this site, which is its parameter, and leaves.
+    /// The block that counts and reports the error of this site, which its parameters tell, and leaves.
     pub(super) fn root_failure_block(&mut self, site: u32) -> Block {
         let counter = self.tables.errors[site as usize].kind.counter();
         if let Some(&block) = self.failures.get(&counter) {
             return block;
         }
         let block = self.emitter.block();
-        self.emitter.builder.append_block_param(block, I64);
+        self.append_error(block);
         self.emitter.builder.set_cold_block(block);
         self.failures.insert(counter, block);
         block
@@ -125,23 +140,25 @@ impl KernelCode<'_, '_> {
             return;
         }
         let report = self.emitter.block();
-        let site = self.emitter.builder.append_block_param(report, I64);
+        self.append_error(report);
         for (counter, block) in failures {
             self.emitter.switch_to(block);
-            let site = self.emitter.builder.block_params(block)[0];
+            let error: Vec<BlockArg> =
+                self.emitter.builder.block_params(block).iter().map(|&v| v.into()).collect();
             // An element that did not fit is counted where it does not, whether or not that is caught.
             if counter != counters::ARRAY_FULL {
                 self.count(counter);
             }
-            self.emitter.builder.ins().jump(report, &[site.into()]);
+            self.emitter.builder.ins().jump(report, &error);
         }
         self.emitter.switch_to(report);
-        self.report_error(site);
+        let [site, address] = self.emitter.builder.block_params(report)[..] else { return };
+        self.report_error(site, address);
     }
 
     /// Counts an error, stops all handlers when there were too many, and sends a record about it. One that finds
     /// no room is counted.
-    fn report_error(&mut self, site: Value) {
+    fn report_error(&mut self, site: Value, address: Value) {
         let one = self.emitter.constant(1);
         let errors = self.control_address(control::ERRORS);
         let before = self.emitter.fetch_add(errors, one);
@@ -155,13 +172,14 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(go_on);
         let full = self.emitter.block();
         let text = if self.message.is_some() { MAX_STRING } else { 0 };
-        let reserved = self.reserve(record::HEADER + 8 + text, full);
+        let reserved = self.reserve(record::HEADER + 16 + text, full);
         self.header(reserved, record::ERROR);
         self.emitter.store(site, reserved, record::HEADER);
+        self.emitter.store(address, reserved, record::HEADER + 8);
         if let Some(room) = self.message {
             let address = self.room_address(room, 0);
             let text = Text::Memory { address, width: MAX_STRING };
-            self.copy_text(&text, reserved, record::HEADER + 8, MAX_STRING);
+            self.copy_text(&text, reserved, record::HEADER + 16, MAX_STRING);
         }
         self.submit(reserved);
         self.emitter.jump(self.exit);
@@ -178,13 +196,13 @@ impl KernelCode<'_, '_> {
         self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(offset))
     }
 
-    /// Goes to the failure block when `value` compares so with 0; goes on otherwise.
-    pub(super) fn fail_if(&mut self, code: IntCC, value: Value, site: u32) {
+    /// Goes to the failure block when `value` compares so with 0, for memory at an address; goes on otherwise.
+    pub(super) fn fail_if(&mut self, code: IntCC, value: Value, site: u32, address: Value) {
         let failure = self.failure_block(site);
-        let site = self.emitter.constant(i64::from(site));
+        let error = self.error(site, Some(address));
         let go_on = self.emitter.block();
         let is = self.emitter.builder.ins().icmp_imm_s(code, value, 0);
-        self.emitter.builder.ins().brif(is, failure, &[site.into()], go_on, &[]);
+        self.emitter.builder.ins().brif(is, failure, &error, go_on, &[]);
         self.emitter.switch_to(go_on);
     }
 }

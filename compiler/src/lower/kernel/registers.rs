@@ -176,7 +176,7 @@ impl KernelCode<'_, '_> {
         let status = self.emitter.helper(Helper::ProbeReadUser, &[to, size, address]);
         let (span, near) = (self.call_span, "argument of the mark".to_string());
         let site = self.tables.error(ErrorSite { kind: ErrorKind::ReadFault, span, near });
-        self.fail_if(IntCC::NotEqual, status, site);
+        self.fail_if(IntCC::NotEqual, status, site, address);
         let from = self.emitter.slot_address(slot, 0);
         self.load_scalar(from, 0, scalar)
     }
@@ -198,8 +198,8 @@ impl KernelCode<'_, '_> {
         let site = ErrorSite { kind, span: self.call_span, near: "identifier".to_string() };
         let site = self.tables.error(site);
         let failure = self.failure_block(site);
-        let site = self.emitter.constant(i64::from(site));
-        self.emitter.builder.ins().jump(failure, &[site.into()]);
+        let error = self.error(site, None);
+        self.emitter.builder.ins().jump(failure, &error);
         let unreached = self.emitter.block();
         self.emitter.switch_to(unreached);
         Operand::Long(self.emitter.constant(0))

@@ -87,6 +87,14 @@ impl KernelCode<'_, '_> {
         self.end_text(&building)
     }
 
+    /// The message of an error about memory at an address.
+    pub(super) fn fault_text(&mut self, kind: &ErrorKind, address: Value) -> Operand {
+        let mut building = self.begin_text();
+        self.append_text(&mut building, &Text::Literal(format!("{kind} at ")));
+        self.append(&mut building, &Operand::Long(address), POINTER);
+        self.end_text(&building)
+    }
+
     /// The string at an address of the kernel or of the process; cut to `width` bytes with its
     /// terminator. When it cannot be read: the other string, or an error.
     pub fn read_text(
@@ -109,7 +117,7 @@ impl KernelCode<'_, '_> {
             };
             let near = format!("identifier '{near}'");
             let site = self.tables.error(ErrorSite { kind, span, near });
-            self.fail_if(IntCC::SignedLessThan, status, site);
+            self.fail_if(IntCC::SignedLessThan, status, site, address);
             return text;
         };
         let (failed, done) = (self.emitter.block(), self.emitter.block());
@@ -143,7 +151,25 @@ impl KernelCode<'_, '_> {
             span,
             near: format!("identifier '{near}'"),
         });
-        self.fail_if(IntCC::NotEqual, status, site);
+        self.fail_if(IntCC::NotEqual, status, site, address);
+        let from = self.emitter.slot_address(slot, 0);
+        Operand::Long(self.load_scalar(from, 0, scalar))
+    }
+
+    /// The same; 0 when it cannot be read.
+    pub fn read_number_or_zero(
+        &mut self,
+        helper: Helper,
+        address: Value,
+        scalar: crate::hir::Scalar,
+    ) -> Operand {
+        let slot = self.emitter.slot(8);
+        let to = self.emitter.slot_address(slot, 0);
+        let zero = self.emitter.constant(0);
+        self.emitter.store(zero, to, 0);
+        let size = self.emitter.constant(i64::from(scalar.bytes));
+        // What cannot be read the helper fills with zeros.
+        self.emitter.helper(helper, &[to, size, address]);
         let from = self.emitter.slot_address(slot, 0);
         Operand::Long(self.load_scalar(from, 0, scalar))
     }
@@ -319,6 +345,10 @@ impl KernelCode<'_, '_> {
 /// `%d`.
 const DECIMAL: Conversion =
     Conversion { flag: None, width: None, precision: None, kind: ConversionKind::Signed };
+
+/// `%p`.
+const POINTER: Conversion =
+    Conversion { flag: None, width: None, precision: None, kind: ConversionKind::Pointer };
 
 /// Bytes a string can take, a multiple of 8.
 fn width_of(text: &Text) -> u32 {

@@ -7,7 +7,7 @@ use crate::bytes;
 /// The result is one of [`crate::bytes`].
 pub(crate) fn unescape(literal: &str) -> String {
     let inner = literal.strip_prefix('"').unwrap_or(literal);
-    let inner = inner.strip_suffix('"').unwrap_or(inner).as_bytes();
+    let inner = &*bytes::of(inner.strip_suffix('"').unwrap_or(inner));
     let mut out = Vec::with_capacity(inner.len());
     let mut at = 0;
     while let Some(&byte) = inner.get(at) {
