@@ -21,12 +21,15 @@ use ntap_compiler::facts::Facts as _;
 use ntap_compiler::object;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::program_file::Target;
-use ntap_runtime::session;
+use ntap_runtime::session::{self, OutputFormat};
 
 use compile::Compilation;
 use errors::Failure;
 use options::{Action, Listing, Options};
 use tools::Tool;
+
+/// What `-f json` writes.
+const OUTPUT_SCHEMA: &str = include_str!("../docs/reference/output.schema.json");
 
 fn main() -> ExitCode {
     // A reader that goes away is an error of the write, not the end of the process.
@@ -46,6 +49,7 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
         let text = match listing {
             Listing::Functions => library::functions(library),
             Listing::Aliases => library::aliases(library),
+            Listing::OutputSchema => OUTPUT_SCHEMA.to_string(),
         };
         write_out(&text);
         return Ok(ExitCode::SUCCESS);
@@ -135,14 +139,18 @@ fn run(
     let sources = compilation.into_sources();
     let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
         .map_err(|e| Failure::session(e, &kernel.kernel_release(), options.verbose > 0))?;
-    if let Some(status) = outcome.command_status {
+    // Its summary says so.
+    let is_told = options.format != OutputFormat::Text;
+    if let Some(status) = outcome.command_status
+        && !is_told
+    {
         eprintln!("WARNING: Child process exited with status {status}");
     }
     let failed = outcome.failed
         || outcome.errors > 0
         || outcome.command_status.is_some()
         || outcome.output_failed;
-    if outcome.errors > 0 || outcome.skipped > 0 {
+    if (outcome.errors > 0 || outcome.skipped > 0) && !is_told {
         let (errors, skipped) = (outcome.errors, outcome.skipped);
         eprintln!("WARNING: Number of errors: {errors}, skipped probes: {skipped}");
     }

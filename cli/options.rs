@@ -11,7 +11,9 @@ use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
 use ntap_compiler::pipeline;
 use ntap_runtime::kernel::LiveKernel;
-use ntap_runtime::session::{DEFAULT_BUDGET_PERCENT, OutputFileOptions, Rotation, SessionOptions};
+use ntap_runtime::session::{
+    DEFAULT_BUDGET_PERCENT, OutputFileOptions, OutputFormat, Rotation, SessionOptions,
+};
 
 use crate::emit::Stage;
 use crate::systemtap_options::SystemTapOptions;
@@ -50,6 +52,8 @@ pub(crate) struct Options {
     pub(crate) output: Option<OutputFileOptions>,
     /// `-F`.
     pub(crate) detach: bool,
+    /// `-f`.
+    pub(crate) format: OutputFormat,
     /// `-t`.
     pub(crate) timing: bool,
     /// `--overload`.
@@ -81,6 +85,7 @@ pub(crate) struct ListRequest {
 pub(crate) enum Listing {
     Functions,
     Aliases,
+    OutputSchema,
 }
 
 /// Where the script is.
@@ -88,6 +93,14 @@ pub(crate) enum Script {
     File(PathBuf),
     StandardInput,
     Text(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// What the script prints
+    Text,
+    /// An object a line, for programs: what is printed with its values, errors, losses, a summary
+    Json,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -155,6 +168,10 @@ struct Run {
     #[arg(short = 'S', value_name = "MB[,N]", requires = "output", value_parser = rotation)]
     rotation: Option<Rotation>,
 
+    /// What the output looks like
+    #[arg(short = 'f', long = "format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+
     /// Go on in the background once all probes are live
     #[arg(short = 'F', requires = "output", conflicts_with = "command")]
     detach: bool,
@@ -187,7 +204,7 @@ struct Run {
     #[arg(short = 'u')]
     unoptimized: bool,
 
-    /// Megabytes of the buffer for records from kernel code (a power of two)
+    /// Megabytes of the buffer for records from kernel code, rounded up to a power of two
     #[arg(short = 's', value_name = "MB", default_value_t = 4, value_parser = megabytes)]
     buffer: u32,
 
@@ -226,6 +243,10 @@ struct Run {
     /// List the probe points that match, with the variables of each
     #[arg(short = 'L', value_name = "PATTERN", conflicts_with = "list")]
     list_variables: Option<String>,
+
+    /// Print the JSON Schema of the output of `-f json`
+    #[arg(long)]
+    dump_output_schema: bool,
 
     /// Do not show at the end the globals that nothing reads
     #[arg(long)]
@@ -343,8 +364,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 fn megabytes(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
-        Ok(mb) if mb.is_power_of_two() && mb <= 1024 => Ok(mb),
-        _ => Err("must be a power of two from 1 to 1024".to_string()),
+        Ok(mb @ 1..=1024) => Ok(mb.next_power_of_two()),
+        _ => Err("must be a number from 1 to 1024".to_string()),
     }
 }
 
@@ -384,17 +405,23 @@ impl Options {
             limits,
             suppress_handler_errors: line.run.suppress_handler_errors,
             library_directories: line.run.library_directories,
-            listing: match (line.run.dump_functions, line.run.dump_probe_aliases) {
-                (true, _) => Some(Listing::Functions),
-                (false, true) => Some(Listing::Aliases),
-                (false, false) => None,
-            },
+            listing: [
+                (line.run.dump_functions, Listing::Functions),
+                (line.run.dump_probe_aliases, Listing::Aliases),
+                (line.run.dump_output_schema, Listing::OutputSchema),
+            ]
+            .into_iter()
+            .find_map(|(wanted, listing)| wanted.then_some(listing)),
             more_scripts: vec![],
             output: line
                 .run
                 .output
                 .map(|path| OutputFileOptions { path, rotation: line.run.rotation }),
             detach: line.run.detach,
+            format: match line.run.format {
+                Format::Text => OutputFormat::Text,
+                Format::Json => OutputFormat::Json,
+            },
             timing: line.run.timing,
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
@@ -467,6 +494,7 @@ impl Options {
             globals: &self.globals,
             limits: self.limits,
             suppress_handler_errors: self.suppress_handler_errors,
+            histogram_sums: self.format == OutputFormat::Json,
         }
     }
 
@@ -482,6 +510,7 @@ impl Options {
             verbose: self.verbose > 0,
             output: self.output.clone(),
             detach: self.detach,
+            format: self.format,
             timing: self.timing,
             overload_percent: self.overload_percent,
         }

@@ -55,6 +55,40 @@ pub(crate) struct SystemTapOptions {
     runtime: Option<String>,
     #[arg(long, hide = true, value_name = "USER")]
     privilege: Option<String>,
+    #[arg(long, hide = true)]
+    unprivileged: bool,
+    #[arg(short = 'q', hide = true)]
+    quiet_types: bool,
+    #[arg(long, hide = true)]
+    save_uprobes: bool,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_name = "SERVER")]
+    use_server: Vec<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_name = "PROMPT")]
+    download_debuginfo: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_name = "KEY")]
+    sign_module: Option<String>,
+    #[arg(long, hide = true, value_name = "DIR")]
+    tmpdir: Option<String>,
+    #[arg(long, hide = true, value_name = "PID")]
+    target_namespaces: Option<String>,
+    #[arg(long, hide = true, value_name = "BYTES")]
+    rlimit_as: Option<String>,
+    #[arg(long, hide = true, value_name = "SECONDS")]
+    rlimit_cpu: Option<String>,
+    #[arg(long, hide = true, value_name = "NUMBER")]
+    rlimit_nproc: Option<String>,
+    #[arg(long, hide = true, value_name = "BYTES")]
+    rlimit_stack: Option<String>,
+    #[arg(long, hide = true, value_name = "BYTES")]
+    rlimit_fsize: Option<String>,
+    #[arg(long, hide = true, value_name = "DIR")]
+    sysroot: Option<String>,
+    #[arg(long, hide = true, value_name = "NAME=VALUE")]
+    sysenv: Vec<String>,
+    #[arg(long, hide = true, value_name = "URI")]
+    remote: Vec<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_name = "SECONDS")]
+    monitor: Option<String>,
 }
 
 impl SystemTapOptions {
@@ -68,9 +102,34 @@ impl SystemTapOptions {
                  there is no C compiler for embedded code; scripts that do neither run without it",
             );
         }
+        if !self.remote.is_empty() {
+            refuse(
+                conflict,
+                "`--remote` is not there: run ntap on that machine, as in `ssh HOST ntap ...`",
+            );
+        }
+        if self.monitor.is_some() {
+            refuse(
+                conflict,
+                "`--monitor` is not there: `-t` reports the hits of each probe at the end",
+            );
+        }
+        if self.sysroot.is_some() || !self.sysenv.is_empty() {
+            refuse(
+                conflict,
+                "`--sysroot` is not there: scripts are compiled for the machine they run on",
+            );
+        }
         if !verbose {
             return;
         }
+        let limits = [
+            &self.rlimit_as,
+            &self.rlimit_cpu,
+            &self.rlimit_nproc,
+            &self.rlimit_stack,
+            &self.rlimit_fsize,
+        ];
         let without_meaning = [
             ("-k", self.keep, "nothing is compiled in a folder of its own"),
             ("-b", self.bulk, "all CPUs share one buffer"),
@@ -93,6 +152,23 @@ impl SystemTapOptions {
             ("--dyninst", self.dyninst, "probes run as eBPF programs"),
             ("--runtime", self.runtime.is_some(), "probes run as eBPF programs"),
             ("--vp", self.vp.is_some(), "use `-v`"),
+            ("--unprivileged", self.unprivileged, "privileges are the kernel's to check"),
+            ("-q", self.quiet_types, "no types of programs are kept"),
+            ("--save-uprobes", self.save_uprobes, "there is no kernel module"),
+            ("--use-server", !self.use_server.is_empty(), "scripts are compiled here"),
+            (
+                "--download-debuginfo",
+                self.download_debuginfo.is_some(),
+                "types come from the kernel itself",
+            ),
+            ("--sign-module", self.sign_module.is_some(), "there is no kernel module"),
+            ("--tmpdir", self.tmpdir.is_some(), "nothing is compiled in a folder of its own"),
+            (
+                "--target-namespaces",
+                self.target_namespaces.is_some(),
+                "`ns_` functions tell what ntap itself sees",
+            ),
+            ("--rlimit-", limits.iter().any(|limit| limit.is_some()), "no compiler is started"),
             ("--privilege", self.privilege.is_some(), "privileges are the kernel's to check"),
         ];
         for (option, given, why) in without_meaning {

@@ -62,6 +62,26 @@ impl Histogram {
         }
     }
 
+    /// The least and the greatest value that a bucket counts.
+    pub fn bounds(self, bucket: u32) -> (i64, i64) {
+        let clamp = |n: i128| n.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+        match self {
+            Histogram::Log if bucket == ZERO_BUCKET => (0, 0),
+            Histogram::Log => {
+                let power = bucket.abs_diff(ZERO_BUCKET) - 1;
+                let (least, most) = (1i128 << power, (1i128 << (power + 1)) - 1);
+                let signed = if bucket < ZERO_BUCKET { (-most, -least) } else { (least, most) };
+                (clamp(signed.0), clamp(signed.1))
+            }
+            Histogram::Linear { low, step, .. } => {
+                let start = |n: u32| i128::from(low) + (i128::from(n) - 1) * i128::from(step);
+                let least = if bucket == 0 { i64::MIN } else { clamp(start(bucket)) };
+                let last = bucket + 1 == self.buckets();
+                (least, if last { i64::MAX } else { clamp(start(bucket + 1) - 1) })
+            }
+        }
+    }
+
     /// The bucket that counts a value.
     pub fn bucket_of(self, value: i64) -> u32 {
         match self {
@@ -90,6 +110,21 @@ impl std::fmt::Display for Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_are_in_their_bucket() {
+        for shape in [Histogram::Log, Histogram::linear(-7, 100, 9).unwrap()] {
+            let mut next = i128::from(i64::MIN);
+            for bucket in 0..shape.buckets() {
+                let (least, most) = shape.bounds(bucket);
+                // The lowest bucket of the logarithmic one holds a single number.
+                assert_eq!(i128::from(least), next, "{shape} {bucket}");
+                assert_eq!((shape.bucket_of(least), shape.bucket_of(most)), (bucket, bucket));
+                next = i128::from(most) + 1;
+            }
+            assert_eq!(next, i128::from(i64::MAX) + 1, "nothing is left out");
+        }
+    }
 
     #[test]
     fn finds_buckets() {

@@ -41,6 +41,8 @@ pub struct Options<'a> {
     pub limits: Limits,
     /// `--suppress-handler-errors`: an error of a handler ends the handler, and nothing else.
     pub suppress_handler_errors: bool,
+    /// Keep the sums of aggregates that have a histogram: for output that shows them.
+    pub histogram_sums: bool,
 }
 
 impl<'a> Options<'a> {
@@ -55,6 +57,7 @@ impl<'a> Options<'a> {
             globals: &[],
             limits: Limits::default(),
             suppress_handler_errors: false,
+            histogram_sums: false,
         }
     }
 }
@@ -132,7 +135,10 @@ impl Parsed {
             resolve::suppress_errors(&mut script);
         }
         syscalls::add_dispatchers(&mut script);
-        let types = types::infer(&script, diagnostics);
+        let mut types = types::infer(&script, diagnostics);
+        if options.histogram_sums {
+            types.keep_histogram_sums();
+        }
         (!diagnostics.has_errors()).then_some((script, types))
     }
 

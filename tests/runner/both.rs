@@ -53,6 +53,17 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     let parts = parts(&case.text)?;
     let wanted = case.header("status").unwrap_or("0");
     let file = case.name.replace('/', "-");
+    if session::is_emulated() {
+        // The user half is the same on every kernel, and takes its time there.
+        let finished = run_in(Side::Kernel, &file, &parts)?;
+        if finished.status != wanted {
+            return Err(format!(
+                "exit status {}, expected {wanted}\n{}",
+                finished.status, finished.stderr
+            ));
+        }
+        return case.compare("stdout", &finished.stdout);
+    }
     let user = run_in(Side::User, &file, &parts)?;
     let mut kernels = vec![("kernel", run_in(Side::Kernel, &file, &parts)?)];
     if ["for", "while"].iter().any(|word| case.text.contains(word)) {

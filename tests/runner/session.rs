@@ -35,6 +35,11 @@ fn time_factor() -> u32 {
     std::env::var("NTAP_TIME_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
+/// Whether this is a guest whose CPU is emulated.
+pub(crate) fn is_emulated() -> bool {
+    time_factor() > 1
+}
+
 /// Has a command run at the priority that cases expect, whatever the tests themselves run at.
 fn at_usual_priority(command: &mut Command) {
     // SAFETY: setpriority is safe between fork and exec. Where it is not allowed, the priority stays.

@@ -5,8 +5,8 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I64};
 
 use super::{ErrorKind, ErrorSite, Half, Lower, Operand, Text};
 use crate::hir::{
-    Arithmetic, AssignOperator, Comparison, Expr, ExprKind, LocalId, Place, PlaceKind, Unary,
-    each_part,
+    Arithmetic, AssignOperator, Comparison, EventId, Expr, ExprKind, LocalId, Place, PlaceKind,
+    Unary, each_part,
 };
 use crate::layout::Storage;
 use crate::source::Span;
@@ -17,13 +17,21 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         list.iter().enumerate().map(|(at, e)| self.operand(e, &list[at + 1..])).collect()
     }
 
-    /// Values that are only sent: they need not be such that can be calculated with.
-    pub(super) fn captures(&mut self, list: &[Expr]) -> Vec<Operand> {
-        let capture = |lower: &mut Self, at: usize, e: &Expr| match &e.kind {
-            ExprKind::Context(index) => Operand::Long(lower.half.context(*index)),
-            _ => lower.operand(e, &list[at + 1..]),
-        };
-        list.iter().enumerate().map(|(at, e)| capture(self, at, e)).collect()
+    /// Sends the values of expressions in a record. When they are many, numbers wait in memory.
+    pub(super) fn emitted(&mut self, event: EventId, list: &[Expr]) {
+        let room = self.half.begin_parking(list.len());
+        let mut captures = vec![];
+        for (at, e) in list.iter().enumerate() {
+            let value = match &e.kind {
+                ExprKind::Context(index) => Operand::Long(self.half.context(*index)),
+                _ => self.operand(e, &list[at + 1..]),
+            };
+            captures.push(match room {
+                Some(room) => self.half.park(room, at, value),
+                None => value,
+            });
+        }
+        self.half.emit(event, &captures, room);
     }
 
     /// The value of an operand. A string is held if one of the later operands may assign to the variable

@@ -3,7 +3,7 @@
 use cranelift_codegen::ir::{Block, Value};
 
 use super::tables::{ErrorKind, ErrorSite};
-use super::{Emitter, LocalPlace, Tables};
+use super::{Emitter, LocalPlace, Room, Tables};
 use crate::builtins::Builtin;
 use crate::hir::{Aggregate, Comparison, EventId, FunctionId, Load, Print, Sort};
 use crate::layout::{ArrayId, Storage};
@@ -186,8 +186,16 @@ pub trait Half<'f> {
     fn print(&mut self, print: &Print, arguments: &[Operand]);
     /// The text that would be printed.
     fn sprint(&mut self, print: &Print, arguments: &[Operand]) -> Operand;
+    /// Room for so many captured numbers, where they are too many for registers and the stack.
+    fn begin_parking(&mut self, _count: usize) -> Option<Room> {
+        None
+    }
+    /// Leaves a number in that room: nothing is given for it then.
+    fn park(&mut self, _room: Room, _at: usize, value: Operand) -> Operand {
+        value
+    }
     /// Sends a record.
-    fn emit(&mut self, event: EventId, captures: &[Operand]);
+    fn emit(&mut self, event: EventId, captures: &[Operand], parked: Option<Room>);
 
     /// Compares two strings: 0 or 1.
     fn compare_texts(&mut self, operator: Comparison, left: &Text, right: &Text) -> Value;

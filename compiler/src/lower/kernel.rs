@@ -68,6 +68,9 @@ pub mod variables {
 /// The index of the ring buffer map.
 pub(crate) const RING_BUFFER: u32 = 0;
 
+/// More captured numbers than this wait in scratch memory for their record.
+const FEW_CAPTURES: usize = 24;
+
 /// How many threads on one CPU can be in the same handler of a process at a time.
 pub const SCRATCH_CLAIMS: u32 = 4;
 
@@ -392,10 +395,10 @@ fn needs_scratch(body: &Body, types: &Types) -> bool {
                 _ => false,
             };
     });
-    crate::hir::each_statement(&body.statements, &mut |s| {
-        if let StmtKind::Record { target, .. } | StmtKind::Delete(target) = &s.kind {
-            found |= place(target);
-        }
+    crate::hir::each_statement(&body.statements, &mut |s| match &s.kind {
+        StmtKind::Record { target, .. } | StmtKind::Delete(target) => found |= place(target),
+        StmtKind::Emit { captures, .. } => found |= captures.len() > FEW_CAPTURES,
+        _ => {}
     });
     found
 }

@@ -48,8 +48,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 self.half.print(print, &arguments);
             }
             StmtKind::Emit { event, captures } => {
-                let captures = self.captures(captures);
-                self.half.emit(*event, &captures);
+                self.emitted(*event, captures);
             }
             StmtKind::If { condition, then, otherwise } => {
                 let e = self.half.emitter();

@@ -11,7 +11,7 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::{
-    Emitter, ErrorKind, ErrorSite, Half, LocalPlace, Lower, Operand, PrintSite, Tables, Text,
+    Emitter, ErrorKind, ErrorSite, Half, LocalPlace, Lower, Operand, PrintSite, Room, Tables, Text,
     expression::condition_code,
 };
 use crate::backend::names;
@@ -708,7 +708,7 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         Operand::Text(Text::Memory { address, width: MAX_STRING })
     }
 
-    fn emit(&mut self, _event: EventId, _captures: &[Operand]) {
+    fn emit(&mut self, _: EventId, _: &[Operand], _: Option<Room>) {
         unreachable!("user blocks do what they do at once")
     }
 

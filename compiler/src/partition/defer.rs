@@ -15,6 +15,9 @@ use crate::types::{Type, Types};
 /// The most bytes of captured values in one record.
 const MAX_PAYLOAD: u32 = 16 * 1024;
 
+/// A text of more values than this is made in userspace.
+const MOST_FORMATTED: usize = 24;
+
 /// What is in userspace only, though kernel handlers use it: they go on there from its first use.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Userspace {
@@ -505,7 +508,8 @@ impl Deferring<'_> {
             ExprKind::Invoke { arguments, .. } => arguments.iter().find_map(|a| self.obstacle(a)),
             ExprKind::Sprint(print) => {
                 let formats = print.format.iter().flat_map(|f| f.conversions());
-                if formats.into_iter().any(|c| !can_format(c)) {
+                let many = print.arguments.len() > MOST_FORMATTED;
+                if many || formats.into_iter().any(|c| !can_format(c)) {
                     return Some(Obstacle {
                         span: e.span,
                         what: "text of this format".to_string(),

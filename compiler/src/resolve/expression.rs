@@ -346,10 +346,12 @@ impl Resolver<'_> {
             let print = self.print(scope, printer, function, arguments)?;
             return Some(self.expr(span, ExprKind::Sprint(print)));
         }
-        if self.is_function(&function.text, function.span) {
+        let with_arity = builtins::with_arity(&function.text, arguments.len());
+        if self.is_function(&function.text, function.span, arguments.len())
+            || with_arity.is_none() && self.names_function(&function.text, function.span)
+        {
             return self.invoke(scope, function, arguments, span);
         }
-        let with_arity = builtins::with_arity(&function.text, arguments.len());
         let Some(builtin) = with_arity.or_else(|| builtins::find(&function.text)) else {
             let names = builtins::all()
                 .map(|b| b.name)
@@ -383,8 +385,17 @@ impl Resolver<'_> {
             return None;
         }
         let arguments: Vec<_> = arguments.iter().map(|a| self.expression(scope, a)).collect();
-        let mut arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
-        let mut builtin = builtin;
+        let arguments = arguments.into_iter().collect::<Option<Vec<_>>>()?;
+        self.builtin_call(builtin, arguments, span)
+    }
+
+    /// The call of a builtin function.
+    pub(super) fn builtin_call(
+        &mut self,
+        mut builtin: &'static builtins::Builtin,
+        mut arguments: Vec<Expr>,
+        span: Span,
+    ) -> Option<Expr> {
         if let builtins::User::StandsFor(name, further) = builtin.user {
             builtin = builtins::find(name)?;
             for name in further {

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use super::pointer::{Holder, Owner};
 use super::{Resolver, Scope, counted};
+use crate::builtins::{self, Builtin};
 use crate::diagnostic::codes;
 use crate::hir::{
-    Declared, Expr, ExprKind, Function, FunctionId, Overload, StmtKind, each_statement,
+    Declared, Expr, ExprKind, Function, FunctionId, Local, Overload, PlaceKind, Stmt, StmtKind,
+    each_statement,
 };
 use crate::source::{FileId, Span};
 use crate::syntax::ast::{self, Expression, FunctionDeclaration, Name};
@@ -39,8 +41,13 @@ impl<'a> Functions<'a> {
 
 impl<'a> Resolver<'a> {
     /// Whether a function of this name is known at a place.
-    pub(super) fn is_function(&self, name: &str, span: Span) -> bool {
+    pub(super) fn names_function(&self, name: &str, span: Span) -> bool {
         !self.functions.known(name, span).is_empty()
+    }
+
+    /// Whether one of them takes so many arguments.
+    pub(super) fn is_function(&self, name: &str, span: Span, arity: usize) -> bool {
+        self.functions.known(name, span).iter().any(|f| f.parameters.len() == arity)
     }
 
     /// The names of the functions known at a place.
@@ -151,7 +158,44 @@ impl<'a> Resolver<'a> {
             function.has_result |= has_result;
             function.overloads.push(overload);
         }
+        if let Some(builtin) = builtins::with_arity(&name.text, overloads[0].parameters.len())
+            && let Some(last) = self.builtin_overload(builtin, first)
+        {
+            let function = &mut self.script.functions[id];
+            let mut goes_on = false;
+            if let Some(before) = function.overloads.last() {
+                each_statement(&before.body.statements, &mut |s| {
+                    goes_on |= matches!(s.kind, StmtKind::Next);
+                });
+            }
+            if goes_on {
+                function.has_result |= builtin.result != builtins::Kind::Nothing;
+                function.overloads.push(last);
+            }
+        }
         id
+    }
+
+    /// A builtin function as the last overload of its name.
+    fn builtin_overload(&mut self, builtin: &'static Builtin, span: Span) -> Option<Overload> {
+        let mut body = self.script.new_body();
+        let mut parameters = vec![];
+        let mut arguments = vec![];
+        for parameter in builtin.parameters {
+            let name = parameter.name.to_string();
+            let id = body.locals.push(Local { name, span });
+            parameters.push(id);
+            let place = self.place(span, PlaceKind::Local(id));
+            arguments.push(self.expr(span, ExprKind::Read(place)));
+        }
+        let call = self.builtin_call(builtin, arguments, span)?;
+        let kind = match builtin.result {
+            builtins::Kind::Nothing => StmtKind::Expr(call),
+            builtins::Kind::Long | builtins::Kind::Text(_) => StmtKind::Return(Some(call)),
+        };
+        body.statements.push(Stmt { kind, span });
+        let declared = Declared { parameters: vec![None; parameters.len()], result: None };
+        Some(Overload { parameters, declared, body })
     }
 
     /// `first` is the place of the name of the function's first overload.

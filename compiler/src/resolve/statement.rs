@@ -169,7 +169,7 @@ impl Resolver<'_> {
         let raises = matches!(builtin.kernel, builtins::Kernel::Raise(_));
         match arguments {
             [Expression { kind: ExpressionKind::Literal(LiteralValue::String(text)), .. }]
-                if raises && !self.is_function(&function.text, function.span) =>
+                if raises && !self.names_function(&function.text, function.span) =>
             {
                 Some(text.clone())
             }

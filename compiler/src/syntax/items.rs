@@ -67,6 +67,10 @@ fn ends_item(expanded: &Expanded<'_>, at: usize) -> bool {
             expanded.piece_text(next),
             "." | "{" | "," | "?" | "!" | "(" | "=" | "+=" | ";" | "*"
         ),
+        // What touches braces of a probe point goes on: `syscall.{open,close}at`.
+        TokenKind::Word | TokenKind::Number if expanded.pieces[at].end == next.start => {
+            matches!(expanded.piece_text(next), "probe" | "global" | "function" | "private")
+        }
         TokenKind::Word => expanded.piece_text(next) != "if",
         _ => true,
     }

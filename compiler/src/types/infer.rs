@@ -296,7 +296,11 @@ impl Inference<'_> {
     fn statement(&mut self, statement: &Stmt) {
         match &statement.kind {
             StmtKind::Expr(e) => {
+                let reads = self.read.len();
                 self.expression(e);
+                if matches!(e.kind, ExprKind::Read(_)) {
+                    self.read.truncate(reads);
+                }
             }
             StmtKind::Record { target, value } => {
                 let target_term = self.place(target);
@@ -406,7 +410,8 @@ impl Inference<'_> {
         match self.base(term) {
             Some(Base::Text) => self.mismatch(Base::Long, Base::Text, e.span, None),
             Some(Base::Stats) => self.mismatch(Base::Long, Base::Stats, e.span, None),
-            Some(Base::Long) | None => {}
+            Some(Base::Long) => {}
+            None => self.expect(term, Base::Long, e.span),
         }
     }
 

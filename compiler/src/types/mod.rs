@@ -87,6 +87,18 @@ pub struct Types {
     pub results: PrimaryMap<FunctionId, Type>,
 }
 
+impl Types {
+    /// Keeps the sum of each aggregate that has a histogram.
+    pub fn keep_histogram_sums(&mut self) {
+        for global in self.globals.values_mut() {
+            let kinds = [Aggregate::HistLog, Aggregate::HistLinear];
+            if kinds.iter().any(|kind| global.aggregates.contains(kind)) {
+                global.aggregates.insert(Aggregate::Sum);
+            }
+        }
+    }
+}
+
 /// Finds the types of a script, and reports what has none or two.
 pub fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
     let mut types = infer::infer(script, diagnostics);

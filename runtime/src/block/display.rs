@@ -11,7 +11,7 @@
 use std::fmt::Write;
 
 use ntap_compiler::hir::{Sort, SortBy, SortDirection};
-use ntap_compiler::layout::{ArrayId, Displayed, Storage};
+use ntap_compiler::layout::{ArrayId, Displayed, StatsLayout, Storage};
 use ntap_compiler::runtime_functions::NO_LIMIT;
 
 use super::BlockContext;
@@ -23,7 +23,55 @@ use crate::sys::SysError;
 /// Arrays begin with their greatest values.
 const GREATEST_FIRST: Sort = Sort { by: SortBy::Value, direction: SortDirection::Descending };
 
+/// A global that is shown at the end.
+pub struct ShownGlobal {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub shown: Shown,
+    /// Whether its numbers are addresses.
+    pub pointer: bool,
+}
+
+/// What such a global holds.
+pub enum Shown {
+    /// The value of a global without keys.
+    Single(Value, StatsLayout),
+    /// The elements of an array, in the order they are shown in.
+    Elements(Vec<(Key, Value)>, StatsLayout),
+}
+
 impl BlockContext {
+    /// The globals that nothing reads, with their values.
+    pub fn shown_globals(&mut self) -> Result<Vec<ShownGlobal>, SysError> {
+        let layout = self.state.layout.clone();
+        let mut globals = vec![];
+        for Displayed { name, storage, pointer } in &layout.displayed {
+            let shown = match *storage {
+                Storage::Cell(_) | Storage::Shared(_) => {
+                    let number = Value::Word(Word::Long(self.cell(*storage)));
+                    Shown::Single(number, StatsLayout::default())
+                }
+                Storage::Array(array) => {
+                    let stats = self.state.arrays.stats_layout(array);
+                    let mut elements = vec![];
+                    self.each_displayed(array, |key, value| {
+                        elements.push((key.clone(), value.clone()));
+                    })?;
+                    match elements.pop() {
+                        Some((key, value)) if key.is_empty() => Shown::Single(value, stats),
+                        last => {
+                            elements.extend(last);
+                            Shown::Elements(elements, stats)
+                        }
+                    }
+                }
+            };
+            globals.push(ShownGlobal { name: name.clone(), shown, pointer: *pointer });
+        }
+        Ok(globals)
+    }
+
     /// Adds the globals that nothing reads to the output.
     pub fn display_globals(&mut self) -> Result<(), SysError> {
         let layout = self.state.layout.clone();
@@ -43,16 +91,29 @@ impl BlockContext {
     }
 
     fn display_array(&mut self, name: &str, array: ArrayId, pointer: bool) -> Result<(), SysError> {
+        let mut output = std::mem::take(&mut self.state.output);
+        let shown = self.each_displayed(array, |key, value| {
+            output.extend_from_slice(name.as_bytes());
+            write_key(key, &mut output);
+            write_value(value, pointer, &mut output);
+            output.push(b'\n');
+        });
+        self.state.output = output;
+        shown
+    }
+
+    /// The elements of an array in the order they are shown in.
+    fn each_displayed(
+        &mut self,
+        array: ArrayId,
+        mut show: impl FnMut(&Key, &Value),
+    ) -> Result<(), SysError> {
         let arrays = &mut self.state.arrays;
         let mut elements = Loop::new(arrays, array, Some(GREATEST_FIRST), NO_LIMIT, &[])?;
         while elements.advance() {
             let Some(key) = elements.key() else { break };
             let Some(value) = arrays.get(array, key)? else { continue };
-            let mut line = name.as_bytes().to_vec();
-            write_key(key, &mut line);
-            write_value(value, pointer, &mut line);
-            line.push(b'\n');
-            self.state.output.extend_from_slice(&line);
+            show(key, value);
         }
         Ok(())
     }

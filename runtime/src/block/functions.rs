@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cranelift_codegen::entity::EntityRef;
 use ntap_compiler::bytes;
+use ntap_compiler::hir::Aggregate;
 use ntap_compiler::histogram::Histogram;
 use ntap_compiler::layout::{ArrayId, ArrayValue};
 use ntap_compiler::runtime_functions::{
@@ -19,6 +20,7 @@ use ntap_compiler::types::Type;
 use super::arrays::StoreError;
 use super::foreach::Loop;
 use super::format::{self, Argument};
+use super::recording::{MessageKind, Part, Printed, PrintedHistogram};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
 use super::{BlockContext, date, decode, floating, histogram, memory, services, text};
 use crate::sys::SysError;
@@ -198,14 +200,14 @@ extern "C" fn error(context: Context<'_>, text: i64, site: i64) -> i64 {
 extern "C" fn log(context: Context<'_>, text: i64) -> i64 {
     // SAFETY: as in `error`.
     let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
-    crate::session::write_message(&mut context.state.output, &format!("{message}\n"));
+    context.state.message(MessageKind::Log, message);
     0
 }
 
 extern "C" fn warn(context: Context<'_>, text: i64) -> i64 {
     // SAFETY: as in `error`.
     let message = bytes::literal(unsafe { text_at(text) }.to_bytes());
-    crate::session::write_message(&mut context.state.output, &format!("WARNING: {message}\n"));
+    context.state.message(MessageKind::Warning, message);
     0
 }
 
@@ -422,7 +424,24 @@ extern "C" fn histogram_text(context: Context<'_>, array: i64, keys: i64, site: 
         histogram::write(shape, &buckets, &context.state.limits, &mut text);
     }
     // Longer than strings may be: it is printed, or cut by the function that makes a string of it.
-    context.state.keep(c_string(&text).into())
+    let address = context.state.keep(c_string(&text).into());
+    if context.state.recording.is_some() {
+        record_histogram(context, array, keys, site, address);
+    }
+    address
+}
+
+/// Notes of which histogram the text at an address is.
+fn record_histogram(context: Context<'_>, array: i64, keys: i64, site: i64, address: i64) {
+    let id = array_id(array);
+    let Some((shape, buckets)) = histogram_of(context, array, keys, site) else { return };
+    let key = element_key(context, id, keys);
+    let has_sum = context.state.arrays.stats_layout(id).sum.is_some();
+    let sum = context.state.arrays.extract(id, &key, Aggregate::Sum).ok().flatten();
+    let sum = sum.filter(|_| has_sum);
+    if let Some(recording) = &mut context.state.recording {
+        recording.histograms.insert(address, PrintedHistogram { shape, buckets, sum });
+    }
 }
 
 extern "C" fn histogram_bucket(
@@ -627,9 +646,38 @@ fn write_print(context: &BlockContext, site: i64, arguments: i64, out: &mut Vec<
 
 extern "C" fn print(context: Context<'_>, site: i64, arguments: i64) -> i64 {
     let mut output = std::mem::take(&mut context.state.output);
+    let start = output.len();
     write_print(context, site, arguments, &mut output);
     context.state.output = output;
+    if context.state.recording.is_some() {
+        record_print(context, site, arguments, start);
+    }
     0
+}
+
+/// Notes what a print site printed, from a place in the output on.
+fn record_print(context: Context<'_>, site: i64, arguments: i64, start: usize) {
+    let state = &mut context.state;
+    let end = state.output.len();
+    let (Some(site), Some(recording)) =
+        (state.tables.prints.get(site as usize), &mut state.recording)
+    else {
+        return;
+    };
+    let words = arguments as *const i64;
+    let value = |(at, &is_text): (usize, &bool)| {
+        // SAFETY: compiled code gives as many words as the site has values.
+        let raw = unsafe { *words.add(at) };
+        match recording.histograms.get(&raw) {
+            Some(histogram) if is_text => Printed::Histogram(histogram.clone()),
+            // SAFETY: as in `error`.
+            _ if is_text => Printed::Word(Word::Text(unsafe { text_at(raw) }.into())),
+            _ => Printed::Word(Word::Long(raw)),
+        }
+    };
+    let values = site.texts.iter().enumerate().map(value).collect();
+    let format = site.format.as_ref().map(ToString::to_string);
+    recording.parts.push(Part::Print { start, end, format, values });
 }
 
 extern "C" fn sprint(context: Context<'_>, site: i64, arguments: i64) -> i64 {

@@ -7,11 +7,13 @@ mod display;
 mod floating;
 mod foreach;
 mod format;
+mod frames;
 pub mod functions;
 mod histogram;
 mod kernel_array;
 mod memory;
 mod order;
+mod recording;
 mod regex;
 mod save;
 mod services;
@@ -30,8 +32,13 @@ use ntap_compiler::lower::{ErrorSite, Tables};
 use ntap_compiler::runtime_functions::context;
 
 pub use arrays::Arrays;
+pub use display::{Shown, ShownGlobal};
+pub use frames::Frame;
 pub use kernel_array::KernelArray;
+pub use recording::{MessageKind, Part, Printed, PrintedHistogram, Recording};
 pub use save::SavedGlobal;
+pub use stats::Stats;
+pub use values::{Key, Value, Word};
 
 use crate::kernel::LiveKernel;
 use crate::symbols::UserSymbols;
@@ -55,6 +62,8 @@ pub struct BlockContext {
 pub struct State {
     /// Output of the script that has not been written yet.
     pub output: Vec<u8>,
+    /// What the running block prints, in parts; only for output formats that show values.
+    pub recording: Option<Recording>,
     /// Whether `exit()` was called.
     pub exiting: bool,
     /// What `target()` gives.
@@ -133,6 +142,7 @@ impl BlockContext {
             seen: seen.as_mut_ptr(),
             state: State {
                 output: vec![],
+                recording: None,
                 exiting: false,
                 target: 0,
                 hit_texts: Rc::new([]),
@@ -176,6 +186,9 @@ impl BlockContext {
     /// Cleans up after a block; gives the error it raised.
     pub fn finish(&mut self) -> Option<RaisedError> {
         self.record = std::ptr::null();
+        if let Some(recording) = &mut self.state.recording {
+            recording.histograms.clear();
+        }
         self.state.texts.clear();
         self.state.loops.clear();
         self.state.arrays.forget_snapshots();
@@ -227,6 +240,16 @@ impl BlockContext {
 }
 
 impl State {
+    /// Says something on standard error, or notes it where that belongs to the output.
+    fn message(&mut self, kind: MessageKind, text: String) {
+        match &mut self.recording {
+            Some(recording) => {
+                recording.parts.push(Part::Message { at: self.output.len(), kind, text });
+            }
+            None => crate::session::write_message(&mut self.output, &kind.line(&text)),
+        }
+    }
+
     /// Keeps a string until the block ends; gives its address.
     fn keep(&mut self, text: Rc<CStr>) -> i64 {
         let address = text.as_ptr() as i64;

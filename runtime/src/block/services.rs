@@ -7,6 +7,7 @@ use std::io::Write;
 use ntap_compiler::runtime_functions::context;
 
 use super::functions::Context;
+use super::recording::MessageKind;
 use super::values::text_at;
 
 /// What these functions keep between their calls.
@@ -33,8 +34,7 @@ pub(super) extern "C" fn system(context: Context<'_>, command: i64) -> i64 {
     match crate::sys::run_shell(command) {
         Ok(mut printed) => context.state.output.append(&mut printed),
         Err(error) => {
-            let message = format!("WARNING: system: {error}\n");
-            crate::session::write_message(&mut context.state.output, &message);
+            context.state.message(MessageKind::Warning, format!("system: {error}"));
         }
     }
     0

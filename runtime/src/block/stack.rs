@@ -3,6 +3,8 @@
 //! A stack is the text `backtrace()` gives: addresses in hexadecimal with spaces between.
 
 use super::BlockContext;
+use super::frames::{Frame, kernel_frames, user_frames};
+use super::recording::{Part, Printed};
 use super::values::text_at;
 use crate::kernel::LiveKernel;
 use crate::symbols::UserSymbol;
@@ -41,7 +43,7 @@ pub(super) extern "C" fn module_name(context: Context<'_>, address: i64, site: i
 }
 
 /// The addresses of a stack, as they are written and as numbers.
-fn addresses(text: &str) -> impl Iterator<Item = (&str, u64)> {
+pub(super) fn addresses(text: &str) -> impl Iterator<Item = (&str, u64)> {
     text.split_whitespace().map(|word| {
         let digits = word.strip_prefix("0x").unwrap_or(word);
         (word, u64::from_str_radix(digits, 16).unwrap_or(0))
@@ -57,6 +59,7 @@ fn text_of(address: i64) -> String {
 /// ` 0xffffffff81000000 : name+0x10/0x20 [kernel]`.
 pub(super) extern "C" fn print_stack(context: Context<'_>, stack: i64) -> i64 {
     let text = text_of(stack);
+    let start = context.state.output.len();
     for (_, address) in kernel_addresses(&context.state.kernel, &text) {
         let line = match kernel_symbol(&context.state.kernel, address) {
             Some(symbol) => format!(" {address:#x} : {symbol}\n"),
@@ -64,17 +67,44 @@ pub(super) extern "C" fn print_stack(context: Context<'_>, stack: i64) -> i64 {
         };
         context.state.output.extend_from_slice(line.as_bytes());
     }
+    record_kernel_stack(context, start, &text);
     0
 }
 
 pub(super) extern "C" fn print_symbols(context: Context<'_>, stack: i64) -> i64 {
     let text = text_of(stack);
+    let start = context.state.output.len();
     for (word, address) in kernel_addresses(&context.state.kernel, &text) {
         let symbol = kernel_symbol(&context.state.kernel, address);
         let symbol = symbol.unwrap_or_else(|| format!("{address:#x}"));
         context.state.output.extend_from_slice(format!(" {word} : {symbol}\n").as_bytes());
     }
+    record_kernel_stack(context, start, &text);
     0
+}
+
+/// Notes that a kernel stack was printed, from a place in the output on.
+fn record_kernel_stack(context: Context<'_>, start: usize, text: &str) {
+    if context.state.recording.is_some() {
+        let frames = kernel_frames(&context.state.kernel, text);
+        record_stack(context, start, frames);
+    }
+}
+
+/// Notes that a stack of a process was printed.
+fn record_user_stack(context: Context<'_>, start: usize, text: &str, process: i64) {
+    if context.state.recording.is_some() {
+        let frames = user_frames(&mut context.state.symbols, text, Some(process as u32));
+        record_stack(context, start, frames);
+    }
+}
+
+fn record_stack(context: Context<'_>, start: usize, frames: Vec<Frame>) {
+    let end = context.state.output.len();
+    if let Some(recording) = &mut context.state.recording {
+        let values = vec![Printed::Stack(frames)];
+        recording.parts.push(Part::Print { start, end, format: None, values });
+    }
 }
 
 /// `name+0x10 [kernel]`, a line for each address.
@@ -97,7 +127,7 @@ pub(super) extern "C" fn stack_text(context: Context<'_>, stack: i64) -> i64 {
 }
 
 /// The addresses of a kernel stack without those of what runs handlers of tracepoints, which stand first.
-fn kernel_addresses<'t>(
+pub(super) fn kernel_addresses<'t>(
     kernel: &LiveKernel,
     text: &'t str,
 ) -> impl Iterator<Item = (&'t str, u64)> {
@@ -126,13 +156,16 @@ fn described(symbol: &UserSymbol) -> String {
 }
 
 pub(super) extern "C" fn print_user_stack(context: Context<'_>, stack: i64, process: i64) -> i64 {
-    for (_, address) in addresses(&text_of(stack)) {
+    let text = text_of(stack);
+    let start = context.state.output.len();
+    for (_, address) in addresses(&text) {
         let line = match context.state.symbols.lookup(process as u32, address) {
             Some(symbol) => format!(" {address:#x} : {}\n", described(&symbol)),
             None => format!(" {address:#x}\n"),
         };
         context.state.output.extend_from_slice(line.as_bytes());
     }
+    record_user_stack(context, start, &text, process);
     0
 }
 
@@ -141,7 +174,9 @@ pub(super) extern "C" fn print_user_stack_brief(
     stack: i64,
     process: i64,
 ) -> i64 {
-    for (_, address) in addresses(&text_of(stack)) {
+    let text = text_of(stack);
+    let start = context.state.output.len();
+    for (_, address) in addresses(&text) {
         let symbol = context.state.symbols.lookup(process as u32, address);
         let line = match symbol.and_then(|s| Some((s.name?, s.offset))) {
             Some((name, offset)) => format!("{name}+{offset:#x}\n"),
@@ -149,15 +184,19 @@ pub(super) extern "C" fn print_user_stack_brief(
         };
         context.state.output.extend_from_slice(line.as_bytes());
     }
+    record_user_stack(context, start, &text, process);
     0
 }
 
 pub(super) extern "C" fn print_user_symbols(context: Context<'_>, stack: i64, process: i64) -> i64 {
-    for (word, address) in addresses(&text_of(stack)) {
+    let text = text_of(stack);
+    let start = context.state.output.len();
+    for (word, address) in addresses(&text) {
         let symbol = context.state.symbols.lookup(process as u32, address);
         let symbol = symbol.map_or_else(|| format!("{address:#x}"), |s| described(&s));
         context.state.output.extend_from_slice(format!(" {word} : {symbol}\n").as_bytes());
     }
+    record_user_stack(context, start, &text, process);
     0
 }
 

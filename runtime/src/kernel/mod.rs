@@ -54,7 +54,7 @@ pub struct LiveKernel {
     btf: OnceLock<Result<Btf, NoBtf>>,
     cpu_version: OnceLock<CpuVersion>,
     kallsyms: OnceLock<Kallsyms>,
-    traceable: OnceLock<Option<HashSet<String>>>,
+    traceable: OnceLock<Traceable>,
     possible_cpus: OnceLock<usize>,
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
@@ -183,15 +183,18 @@ impl Facts for LiveKernel {
     }
 
     fn is_traceable(&self, address: u64) -> Option<bool> {
-        let traceable = self.traceable.get_or_init(|| {
-            let text = sys::read_tracefs("available_filter_functions").ok()?;
-            // `name`, or `name [module]`.
-            let names = text.lines().filter_map(|line| line.split(' ').next());
-            Some(names.map(str::to_string).collect())
-        });
-        // A function is listed under one of its names.
-        let mut names = self.kallsyms().names(address);
-        traceable.as_ref().map(|listed| names.any(|name| listed.contains(name)))
+        match self.traceable.get_or_init(Traceable::read) {
+            Traceable::Unknown => None,
+            Traceable::Addresses(listed) => {
+                let at = listed.partition_point(|&entry| entry < address);
+                Some(listed.get(at).is_some_and(|&entry| entry - address <= Traceable::ENTRY))
+            }
+            // A function is listed under one of its names.
+            Traceable::Names(listed) => {
+                let mut names = self.kallsyms().names(address);
+                Some(names.any(|name| listed.contains(name)))
+            }
+        }
     }
 
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
@@ -231,6 +234,41 @@ impl Facts for LiveKernel {
         // A program with it needs type information to load, which the kernel's has the helper's number in.
         let listed = || self.btf().is_ok_and(|btf| btf.enumerator("BPF_FUNC_loop").is_some());
         !is_without("bpf_loop") && listed()
+    }
+}
+
+/// The functions that can be traced.
+#[derive(Debug)]
+enum Traceable {
+    /// tracefs cannot be read.
+    Unknown,
+    /// The places that are patched, ascending (kernel 6.5).
+    Addresses(Vec<u64>),
+    /// Names, which several functions may have.
+    Names(HashSet<String>),
+}
+
+impl Traceable {
+    /// How far behind a function's first byte the place to patch can be: behind instructions that mark targets
+    /// of jumps.
+    const ENTRY: u64 = 12;
+
+    fn read() -> Traceable {
+        if let Ok(text) = sys::read_tracefs("available_filter_functions_addrs") {
+            // `address name`, or `address name [module]`.
+            let address = |line: &str| u64::from_str_radix(line.split(' ').next()?, 16).ok();
+            let mut listed: Vec<u64> = text.lines().filter_map(address).collect();
+            listed.sort_unstable();
+            // Zeros where addresses are hidden.
+            if listed.first().is_some_and(|&first| first != 0) {
+                return Traceable::Addresses(listed);
+            }
+        }
+        let Ok(text) = sys::read_tracefs("available_filter_functions") else {
+            return Traceable::Unknown;
+        };
+        let names = text.lines().filter_map(|line| line.split(' ').next());
+        Traceable::Names(names.map(str::to_string).collect())
     }
 }
 

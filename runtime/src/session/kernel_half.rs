@@ -244,6 +244,11 @@ impl KernelHalf {
         self.globals.u32_at(control::STOPPED as usize).store(0, Ordering::SeqCst);
     }
 
+    /// Lets no handler start any more.
+    pub(super) fn halt(&self) {
+        self.globals.u32_at(control::STOPPED as usize).store(1, Ordering::SeqCst);
+    }
+
     /// Stops all handlers and detaches. When records may be read or globals used afterwards
     /// (`must_settle`), waits until the handlers that are running have finished.
     pub(super) fn stop(&mut self, must_settle: bool) {

@@ -4,7 +4,6 @@
 //! read when all handlers have ended.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use ntap_compiler::hir::{Point, ProbeId};
 use ntap_compiler::layout::{Layout, counters};
@@ -12,12 +11,10 @@ use ntap_compiler::layout::{Layout, counters};
 use super::kernel_half::KernelHalf;
 
 /// What a probe lost for one cause.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// The place of the probe among those of the script.
-    pub probe: u32,
-    /// The probe point's name.
-    pub point: String,
+    /// The probe.
+    pub probe: ProbeId,
     /// Why.
     pub cause: LossCause,
     /// How often; never 0.
@@ -28,16 +25,16 @@ pub struct Loss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LossCause {
     /// A record found the ring buffer full.
-    QueueFull,
+    BufferFull,
     /// A hit found too many threads in the handler on its CPU.
-    Crowded,
+    HandlerBusy,
     /// A hit came while the handler was running on the same CPU.
     Recursion,
     /// The kernel did not get to the program: too many calls of a function that had not returned, or a program of
     /// another probe was running on the CPU.
     Missed,
     /// The kernel could not walk a stack.
-    Stack,
+    NoStack,
     /// An element did not fit into an array.
     ArrayFull,
     /// The handler ended because memory could not be read.
@@ -51,25 +48,25 @@ pub enum LossCause {
 impl LossCause {
     /// All causes, in the order they are reported in.
     pub const ALL: [LossCause; 9] = [
-        LossCause::QueueFull,
-        LossCause::Crowded,
+        LossCause::BufferFull,
+        LossCause::HandlerBusy,
         LossCause::Recursion,
         LossCause::Missed,
-        LossCause::Stack,
+        LossCause::NoStack,
         LossCause::ArrayFull,
         LossCause::Fault,
         LossCause::ActionLimit,
         LossCause::Error,
     ];
 
-    /// A name for programs, which does not change.
-    pub fn name(self) -> &'static str {
+    /// Its name in output for programs, which does not change.
+    pub fn id(self) -> &'static str {
         match self {
-            LossCause::QueueFull => "queue_full",
-            LossCause::Crowded => "crowded",
+            LossCause::BufferFull => "buffer_full",
+            LossCause::HandlerBusy => "handler_busy",
             LossCause::Recursion => "recursion",
             LossCause::Missed => "missed",
-            LossCause::Stack => "stack",
+            LossCause::NoStack => "no_stack",
             LossCause::ArrayFull => "array_full",
             LossCause::Fault => "fault",
             LossCause::ActionLimit => "action_limit",
@@ -79,7 +76,7 @@ impl LossCause {
 
     /// Whether a hit of the probe came to nothing before its handler ran: what SystemTap calls skipped.
     pub fn is_skipped(self) -> bool {
-        matches!(self, LossCause::Crowded | LossCause::Recursion | LossCause::Missed)
+        matches!(self, LossCause::HandlerBusy | LossCause::Recursion | LossCause::Missed)
     }
 
     /// Whether the script raised an error, which has a message of its own.
@@ -93,9 +90,9 @@ impl LossCause {
     /// The counter of a probe that kernel handlers count it in.
     fn counter(self) -> Option<u32> {
         Some(match self {
-            LossCause::QueueFull => counters::LOST_RECORDS,
-            LossCause::Crowded => counters::SKIPPED,
-            LossCause::Stack => counters::LOST_STACKS,
+            LossCause::BufferFull => counters::LOST_RECORDS,
+            LossCause::HandlerBusy => counters::SKIPPED,
+            LossCause::NoStack => counters::LOST_STACKS,
             LossCause::ArrayFull => counters::ARRAY_FULL,
             LossCause::Fault => counters::FAULTS,
             LossCause::ActionLimit => counters::ACTIONS,
@@ -104,26 +101,23 @@ impl LossCause {
         })
     }
 
-    fn text(self) -> &'static str {
+    /// What is lost, and why.
+    pub fn text(self) -> &'static str {
         match self {
-            LossCause::QueueFull => "records lost: the ring buffer was full",
-            LossCause::Crowded => "events missed: too many threads were in the handler on one CPU",
+            LossCause::BufferFull => "records lost: the ring buffer was full",
+            LossCause::HandlerBusy => {
+                "events missed: too many threads were in the handler on one CPU"
+            }
             LossCause::Recursion => "events missed: the handler was already running on the CPU",
             LossCause::Missed => {
                 "events missed: too many calls had not returned, or another handler was running"
             }
-            LossCause::Stack => "stacks missing: the kernel could not walk them",
+            LossCause::NoStack => "stacks missing: the kernel could not walk them",
             LossCause::ArrayFull => "elements lost: an array was full",
             LossCause::Fault => "handlers ended early: memory could not be read",
             LossCause::ActionLimit => "handlers ended early: too many statements (MAXACTION)",
             LossCause::Error => "handlers ended early: an error of the script",
         }
-    }
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} {}", self.point, self.count, self.cause.text())
     }
 }
 
@@ -159,7 +153,7 @@ pub(super) fn losses(
             });
             let count = of_kernel + of_block.copied().unwrap_or(0);
             if count > 0 {
-                losses.push(Loss { probe: id.as_u32(), point: point.name.clone(), cause, count });
+                losses.push(Loss { probe: id, cause, count });
             }
         }
     }
@@ -177,7 +171,7 @@ mod tests {
 
     #[test]
     fn causes_are_told_apart() {
-        let mut names: Vec<_> = LossCause::ALL.iter().map(|c| c.name()).collect();
+        let mut names: Vec<_> = LossCause::ALL.iter().map(|c| c.id()).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), LossCause::ALL.len());

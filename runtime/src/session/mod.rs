@@ -8,11 +8,13 @@ mod background;
 mod error_count;
 mod errors;
 mod events;
+mod format;
 mod kernel_half;
 mod losses;
 mod output;
 mod output_file;
 mod overload;
+mod telling;
 mod timing;
 
 use std::collections::HashMap;
@@ -32,13 +34,14 @@ use ntap_compiler::source::{SourceMap, Span};
 
 pub use errors::SessionError;
 pub use events::{interrupted_twice, monotonic_ns};
+pub use format::OutputFormat;
 pub use losses::{Loss, LossCause};
 pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
 
 pub use crate::block::SavedGlobal;
-use crate::block::{BlockContext, RaisedError};
+use crate::block::{BlockContext, RaisedError, Recording};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
 use crate::sys;
@@ -74,6 +77,8 @@ pub struct SessionOptions {
     pub verbose: bool,
     /// `-o`: write the script's output to a file.
     pub output: Option<OutputFileOptions>,
+    /// `-f`: the form of the output.
+    pub format: OutputFormat,
     /// `-t`: say at the end how often each probe was hit, and how long its handler took.
     pub timing: bool,
     /// Percent of the time of all CPUs that the handlers of one probe may take; nothing is paused without.
@@ -83,7 +88,7 @@ pub struct SessionOptions {
 }
 
 /// How a session ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Errors raised by handlers.
     pub errors: u64,
@@ -91,8 +96,6 @@ pub struct Outcome {
     pub failed: bool,
     /// Hits of probes that came to nothing before a handler ran.
     pub skipped: u64,
-    /// What was lost, by probe and cause.
-    pub losses: Vec<Loss>,
     /// The status of the traced command, when it is not 0.
     pub command_status: Option<i32>,
     /// Whether output was lost because it could not be written.
@@ -124,7 +127,7 @@ pub fn run_and_save(
 ) -> Result<Outcome, SessionError> {
     let Compiled { analyzed, lowered, object } = compiled;
     let mut target = match &options.command {
-        Some(command) => Some(TargetProcess::spawn(command)?),
+        Some(command) => Some(spawn(command, options)?),
         None => None,
     };
     let watched = match options.process {
@@ -151,7 +154,10 @@ pub fn run_and_save(
     let mut context =
         BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
     context.state.target = i64::from(target_pid);
-    if asks_user_addresses(&script, &layout) {
+    if options.format.wants_values() {
+        context.state.recording = Some(Recording::default());
+    }
+    if options.format.wants_values() || asks_user_addresses(&script, &layout) {
         context.state.symbols.follow();
     }
     let globals = kernel_half.as_ref().map(KernelHalf::globals);
@@ -167,11 +173,16 @@ pub fn run_and_save(
         sources,
         output: Output::new(file),
         ending: false,
+        ended_by_event: false,
         outcome: Outcome::default(),
         unsettled: false,
         timing: None,
         overload: None,
         places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
+        format: options.format,
+        begun: Instant::now(),
+        reason: None,
+        lost: 0,
         verbose: options.verbose,
         limits,
         shows_globals: !options.hide_globals,
@@ -195,7 +206,18 @@ pub fn run_and_save(
             .and_then(|status| status.code().or(Some(128)))
             .filter(|&code| code != 0);
     }
+    session.tell_summary();
     Ok(session.outcome)
+}
+
+/// Starts the target command. Where all that stands on standard output has a form, what the command prints goes
+/// to standard error.
+fn spawn(command: &str, options: &SessionOptions) -> Result<TargetProcess, SessionError> {
+    if options.format == OutputFormat::Text || options.output.is_some() {
+        return Ok(TargetProcess::spawn(command)?);
+    }
+    let spawned = sys::with_output_as_errors(|| TargetProcess::spawn(command));
+    Ok(spawned.map_err(SessionError::Output)??)
 }
 
 /// What blocks can ask about a probe point.
@@ -234,6 +256,8 @@ struct Session<'a> {
     output: Output,
     /// Whether the session is to end.
     ending: bool,
+    /// Whether the tail of a handler ended it.
+    ended_by_event: bool,
     outcome: Outcome,
     errors: ErrorCount,
     block_errors: BlockErrors,
@@ -245,6 +269,12 @@ struct Session<'a> {
     overload: Option<Overload>,
     /// Where the probes stand in the script.
     places: Vec<(ProbeId, Span)>,
+    format: OutputFormat,
+    begun: Instant,
+    /// Why the session ends, where it is not the script that ends it.
+    reason: Option<&'static str>,
+    /// How many losses were told.
+    lost: u64,
     verbose: bool,
     limits: Limits,
     /// Whether globals that nothing reads are shown at the end.
@@ -279,6 +309,7 @@ impl Session<'_> {
         if options.timing {
             self.timing = Some(Timing::start(self.kernel_half.as_ref()));
         }
+        self.tell_start();
         self.run_probes(|attach| match attach {
             Attach::Begin(sequence) => Some(*sequence),
             _ => None,
@@ -374,7 +405,9 @@ impl Session<'_> {
                     }
                     Event::Watch => self.watch(events)?,
                     Event::NextFile => self.output.next_file(),
-                    Event::Interrupt | Event::TimeLimit | Event::TargetEnded => self.ending = true,
+                    Event::Interrupt => self.end("interrupted"),
+                    Event::TimeLimit => self.end("time_limit"),
+                    Event::TargetEnded => self.end("target_ended"),
                 }
                 if self.ending {
                     break;
@@ -394,7 +427,7 @@ impl Session<'_> {
             let message = "ERROR: Skipped too many probes, check MAXSKIPPED\n";
             write_message(&mut self.context.state.output, message);
             self.errors.fail();
-            self.ending = true;
+            self.end("skipped");
         }
     }
 
@@ -405,6 +438,7 @@ impl Session<'_> {
             events.watch_after(SKIPPED_WATCH)?;
             return Ok(());
         };
+        let mut warnings = vec![];
         let after = match overload.look(half, &half.attached()) {
             Step::Wait(after) => after,
             Step::Pause(probes, after) => {
@@ -412,10 +446,10 @@ impl Session<'_> {
                     half.detach_probe(id);
                     let name = &self.points[&id].name;
                     let seconds = after.as_secs();
-                    eprintln!(
-                        "WARNING: {name}: its handler took {percent} % of the time of all CPUs; it is paused \
+                    warnings.push(format!(
+                        "{name}: its handler took {percent} % of the time of all CPUs; it is paused \
                          for {seconds} s (--overload)"
-                    );
+                    ));
                 }
                 after
             }
@@ -427,7 +461,16 @@ impl Session<'_> {
             }
         };
         events.watch_after(after)?;
+        for warning in warnings {
+            self.warn(&warning);
+        }
         Ok(())
+    }
+
+    /// Ends the session, for a reason outside the script.
+    fn end(&mut self, reason: &'static str) {
+        self.ending = true;
+        self.reason.get_or_insert(reason);
     }
 
     fn shut_down(&mut self) -> Result<(), SessionError> {
@@ -443,59 +486,22 @@ impl Session<'_> {
         // No handler runs any more: this comes to an end.
         while self.handle_records() {}
         self.watch_skipped();
-        let failed = self.errors.too_many();
+        let failed = self.failed();
         self.run_probes(|attach| match attach {
             Attach::End(sequence) if !failed => Some(*sequence),
             Attach::Error(sequence) if failed => Some(*sequence),
             _ => None,
         });
         if self.shows_globals && !failed {
-            if let Err(error) = self.context.display_globals() {
-                eprintln!("WARNING: showing the globals: {error}");
-            }
+            self.tell_globals();
             self.context.finish();
         }
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
-        self.report_losses();
-        for (id, times, total) in self.overload.iter_mut().flat_map(Overload::report) {
-            let name = &self.points[&id].name;
-            let seconds = total.as_secs_f64();
-            eprintln!(
-                "WARNING: {name}: paused {times} times, {seconds:.1} s in all: events of that time were not seen"
-            );
-        }
-        if let Some(timing) = self.timing.take() {
-            let probes: Vec<_> = self
-                .places
-                .iter()
-                .map(|&(id, span)| {
-                    (id, self.points[&id].name.clone(), self.sources.locate(span).to_string())
-                })
-                .collect();
-            eprint!("{}", timing.report(self.kernel_half.as_ref(), &probes));
-        }
+        self.tell_losses();
+        self.tell_pauses();
+        self.tell_timing();
         Ok(())
-    }
-
-    /// Says what was lost, and keeps it for who asks.
-    fn report_losses(&mut self) {
-        let half = self.kernel_half.as_ref();
-        let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
-        let unreported = self.errors.unreported();
-        for loss in &losses {
-            // Errors have messages of their own, unless there were too many.
-            if !loss.cause.is_error() || unreported > 0 {
-                eprintln!("WARNING: {loss}");
-            }
-        }
-        if unreported > 0 {
-            eprintln!("WARNING: {unreported} errors were only counted: the ring buffer was full");
-        }
-        self.outcome.errors = self.errors.get();
-        self.outcome.failed = self.errors.too_many();
-        self.outcome.skipped = losses::skipped(&losses);
-        self.outcome.losses = losses;
     }
 
     /// Runs the user blocks that `select` gives a sequence number, in ascending order.
@@ -526,9 +532,16 @@ impl Session<'_> {
             && let Some(record) = half.next_record()
         {
             match record {
+                // What happened after the event that ended the session is not of it.
+                Record::Event(..) | Record::Error { .. } if self.ended_by_event => {}
                 Record::Event(event, payload) => {
                     let role = Role::Event(EventId::new(event as usize));
+                    let had_ended = self.context.state.exiting || self.failed();
                     self.run_quietly(role, Some(&payload));
+                    if !had_ended && (self.context.state.exiting || self.failed()) {
+                        self.ended_by_event = true;
+                        half.halt();
+                    }
                 }
                 Record::Error { site, address, text } => {
                     self.kernel_error(site, Some(address), &text);
@@ -556,10 +569,9 @@ impl Session<'_> {
     /// Says once that intervals may not be exact, when they cannot be made so.
     fn note_unsettled(&mut self, error: &crate::sys::SysError) {
         if !std::mem::replace(&mut self.unsettled, true) {
-            eprintln!(
-                "WARNING: counts between two rounds of a timer may be off by the handlers that were \
-                 running: {error}"
-            );
+            self.warn(&format!(
+                "counts between two rounds of a timer may be off by the handlers that were running: {error}"
+            ));
         }
     }
 
@@ -575,13 +587,13 @@ impl Session<'_> {
                     near: format!("identifier '{}'", array.name),
                 },
             };
-            self.report(None, &error);
+            self.report(&error, None);
         }
     }
 
     fn note_closed_output(&mut self) {
         if self.output.closed() {
-            self.ending = true;
+            self.end("output_closed");
         }
         if let Some(error) = self.output.take_failure() {
             eprintln!("ERROR: the output cannot be written: {}", sys::error_text(&error));
@@ -610,13 +622,18 @@ impl Session<'_> {
         if let Some(hit_texts) = probe.and_then(|probe| self.hit_texts.get(&probe)) {
             self.context.state.hit_texts = hit_texts.clone();
         }
+        let before = self.format.wants_values().then(|| self.take_output());
         let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
         if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
             timing.note(probe, start.elapsed());
         }
-        if let Some(error) = self.context.finish() {
-            self.report(probe, &error);
+        let error = self.context.finish();
+        if let Some(before) = before {
+            self.shape_output(probe, before);
+        }
+        if let Some(error) = error {
+            self.report(&error, probe);
         }
         if self.context.state.exiting {
             self.ending = true;
@@ -626,31 +643,30 @@ impl Session<'_> {
     /// Reports an error of a kernel handler, which has counted it.
     fn kernel_error(&mut self, site: u64, address: Option<u64>, text: &[u8]) {
         if let Some(error) = self.context.error_of_site(site, address, text) {
-            self.print_error(&error);
+            let probe = self.probe_at(error.site.span);
+            self.tell_error(&error, probe);
         }
         self.end_if_failed();
     }
 
     fn end_if_failed(&mut self) {
         if self.errors.too_many() {
-            self.ending = true;
+            self.end("errors");
         }
     }
 
-    /// Counts and prints the error of a block in userspace; after too many the session ends.
-    fn report(&mut self, probe: Option<ProbeId>, error: &RaisedError) {
+    /// Whether the session has failed: there were more errors than it goes on with.
+    fn failed(&self) -> bool {
+        self.errors.too_many()
+    }
+
+    /// Counts and tells the error of a block in userspace; after too many the session ends.
+    fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
         if let Some(probe) = probe {
             self.block_errors.note(probe, error.site.kind.counter());
         }
         self.errors.add();
-        self.print_error(error);
+        self.tell_error(error, probe);
         self.end_if_failed();
-    }
-
-    fn print_error(&mut self, error: &RaisedError) {
-        let place = self.sources.locate(error.site.span);
-        let message = format!("ERROR: {} near {} at {place}\n", error.message, error.site.near);
-        self.output.flush(&mut self.context.state.output);
-        write_message(&mut self.context.state.output, &message);
     }
 }

@@ -15,18 +15,20 @@ use crate::sys;
 
 /// The runs of one probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Runs {
-    hits: u64,
-    total_ns: u64,
+pub(super) struct ProbeTime {
+    /// How many.
+    pub(super) hits: u64,
+    /// How long all of them took.
+    pub(super) total_ns: u64,
     /// The shortest and the longest; only of blocks in userspace.
-    bounds_ns: Option<(u64, u64)>,
+    pub(super) bounds_ns: Option<(u64, u64)>,
 }
 
 /// Measures the probes of a session.
 pub(super) struct Timing {
-    runs: BTreeMap<ProbeId, Runs>,
+    runs: BTreeMap<ProbeId, ProbeTime>,
     /// What the kernel had counted before the probes were live.
-    before: BTreeMap<ProbeId, Runs>,
+    before: BTreeMap<ProbeId, ProbeTime>,
     /// Has the kernel measure as long as it is open.
     _statistics: Option<OwnedFd>,
 }
@@ -59,45 +61,49 @@ impl Timing {
         runs.bounds_ns = Some((shortest.min(ns), longest.max(ns)));
     }
 
-    /// The report: a line for each of these probes, which have a name and a place.
-    pub(super) fn report(
+    /// What these probes took.
+    pub(super) fn finish(
         mut self,
         kernel: Option<&KernelHalf>,
-        probes: &[(ProbeId, String, String)],
-    ) -> String {
-        let ids = probes.iter().map(|(id, ..)| *id);
-        for (id, runs) in kernel.map_or_else(BTreeMap::new, |half| kernel_runs(half, ids)) {
+        probes: impl Iterator<Item = ProbeId> + Clone,
+    ) -> Vec<(ProbeId, ProbeTime)> {
+        let measured = kernel.map(|half| kernel_runs(half, probes.clone())).unwrap_or_default();
+        for (id, runs) in measured {
             let before = self.before.get(&id).copied().unwrap_or_default();
             let hits = runs.hits.saturating_sub(before.hits);
             let total_ns = runs.total_ns.saturating_sub(before.total_ns);
-            self.runs.insert(id, Runs { hits, total_ns, bounds_ns: None });
+            self.runs.insert(id, ProbeTime { hits, total_ns, bounds_ns: None });
         }
-        let mut text = "----- probe hit report:\n".to_string();
-        for (id, name, place) in probes {
-            let runs = self.runs.get(id).copied().unwrap_or_default();
-            let _ = write!(text, "{name}, ({place}), hits: {}", runs.hits);
-            if let Some(average) = runs.total_ns.checked_div(runs.hits) {
-                let _ = match runs.bounds_ns {
-                    Some((shortest, longest)) => {
-                        write!(text, ", time: {shortest}min/{average}avg/{longest}max ns")
-                    }
-                    None => write!(text, ", time: {average}avg ns"),
-                };
-            }
-            text.push('\n');
-        }
-        text
+        probes.map(|id| (id, self.runs.get(&id).copied().unwrap_or_default())).collect()
     }
+}
+
+/// The report of `-t` for a terminal: the probes with their names and places.
+pub(super) fn report(probes: &[(String, String, ProbeTime)]) -> String {
+    let mut text = "----- probe hit report:\n".to_string();
+    for (name, place, runs) in probes {
+        let _ = write!(text, "{name}, ({place}), hits: {}", runs.hits);
+        if let Some(average) = runs.total_ns.checked_div(runs.hits) {
+            let _ = match runs.bounds_ns {
+                Some((shortest, longest)) => {
+                    write!(text, ", time: {shortest}min/{average}avg/{longest}max ns")
+                }
+                None => write!(text, ", time: {average}avg ns"),
+            };
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// What the kernel has measured so far.
 fn kernel_runs(
     half: &KernelHalf,
     probes: impl Iterator<Item = ProbeId>,
-) -> BTreeMap<ProbeId, Runs> {
+) -> BTreeMap<ProbeId, ProbeTime> {
     let runs = probes.filter_map(|id| {
         let (hits, total_ns) = half.run_time(id)?;
-        Some((id, Runs { hits, total_ns, bounds_ns: None }))
+        Some((id, ProbeTime { hits, total_ns, bounds_ns: None }))
     });
     runs.collect()
 }

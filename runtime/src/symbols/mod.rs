@@ -67,6 +67,12 @@ impl UserSymbols {
         })
     }
 
+    /// The process that most of these addresses are of: one of the candidates, or any that is known.
+    pub fn process_of(&mut self, addresses: &[u64], candidates: &[u32]) -> Option<u32> {
+        self.processes.update();
+        self.processes.with_most(addresses, candidates)
+    }
+
     /// Begins to follow what processes map.
     pub fn follow(&mut self) {
         self.processes.follow();

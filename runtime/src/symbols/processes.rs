@@ -18,6 +18,8 @@ pub(super) struct Processes {
     ended: VecDeque<u32>,
     /// What the kernel tells, for each CPU.
     records: Vec<ProcessRecords>,
+    /// Whether all processes that live have been looked at.
+    all_learned: bool,
 }
 
 impl Processes {
@@ -91,6 +93,38 @@ impl Processes {
         }
         self.learn(process);
         self.known(process, address)
+    }
+
+    /// The process that has most of these addresses mapped: of the candidates, else of all that are known or live.
+    pub(super) fn with_most(&mut self, addresses: &[u64], candidates: &[u32]) -> Option<u32> {
+        for &process in candidates {
+            if !self.maps.contains_key(&process) {
+                self.learn(process);
+            }
+        }
+        if let Some(found) = self.best(addresses, candidates.iter().copied()) {
+            return Some(found);
+        }
+        if let Some(found) = self.best(addresses, self.maps.keys().copied()) {
+            return Some(found);
+        }
+        if !std::mem::replace(&mut self.all_learned, true) {
+            let processes = fs::read_dir("/proc").ok()?.flatten();
+            for process in processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+                if !self.maps.contains_key(&process) {
+                    self.learn(process);
+                }
+            }
+        }
+        self.best(addresses, self.maps.keys().copied())
+    }
+
+    fn best(&self, addresses: &[u64], among: impl Iterator<Item = u32>) -> Option<u32> {
+        let rated = among.map(|process| {
+            let mapped = addresses.iter().filter(|&&a| self.known(process, a).is_some()).count();
+            (mapped, std::cmp::Reverse(process))
+        });
+        rated.filter(|(mapped, _)| *mapped > 0).max().map(|(_, process)| process.0)
     }
 
     fn known(&self, process: u32, address: u64) -> Option<Mapped> {

@@ -36,6 +36,7 @@ pub use perf_event::{CountedEvent, CountsOf, PerfEvent, Rate, open_perf_event, s
 pub use perf_records::{ProcessRecord, ProcessRecords};
 pub use process::{
     PollResult, kernel_release, membarrier_global, open_pidfd, poll_readable, run_shell,
+    with_output_as_errors,
 };
 pub use program::{
     LoadRefused, ProgramInfoRecords, ProgramSpec, TestRun, load_btf, load_program, test_run,

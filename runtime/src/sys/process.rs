@@ -1,6 +1,7 @@
 //! Processes and waiting: pidfd_open, poll, membarrier; and uname.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use std::os::unix::ffi::OsStrExt;
@@ -81,4 +82,27 @@ pub fn run_shell(command: &[u8]) -> std::io::Result<Vec<u8>> {
         });
     }
     shell.output().map(|output| output.stdout)
+}
+
+/// Does something while standard output is where standard error is, as for a process that is started.
+pub fn with_output_as_errors<T>(run: impl FnOnce() -> T) -> io::Result<T> {
+    // SAFETY: duplicates a descriptor of this process; an error is a negative number.
+    let kept = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_DUPFD_CLOEXEC, 3) };
+    if kept < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was just made, and nobody else has it.
+    let kept = unsafe { OwnedFd::from_raw_fd(kept) };
+    redirect_output(libc::STDERR_FILENO)?;
+    let result = run();
+    redirect_output(kept.as_raw_fd())?;
+    Ok(result)
+}
+
+fn redirect_output(to: i32) -> io::Result<()> {
+    // SAFETY: closes and duplicates descriptors of this process that are open.
+    match unsafe { libc::dup2(to, libc::STDOUT_FILENO) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }

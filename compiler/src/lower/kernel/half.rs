@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type as ClifType, Value};
 
-use super::{Handler, KernelCode, LoopRounds, variables};
+use super::{FEW_CAPTURES, Handler, KernelCode, LoopRounds, variables};
 use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
 use crate::hir::{
@@ -12,8 +12,8 @@ use crate::hir::{
 };
 use crate::layout::{ArrayId, Storage};
 use crate::lower::{
-    Emitter, ErrorKind, ErrorSite, Half, Helper, LocalPlace, LoopBound, Operand, Tables, Text,
-    emitter::trusted,
+    Emitter, ErrorKind, ErrorSite, Half, Helper, LocalPlace, LoopBound, Operand, Room, Tables,
+    Text, emitter::trusted,
 };
 use crate::source::Span;
 use crate::types::{MAX_STRING, Type};
@@ -524,8 +524,19 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.format(print, arguments)
     }
 
-    fn emit(&mut self, event: EventId, captures: &[Operand]) {
-        self.send(event, captures);
+    fn begin_parking(&mut self, count: usize) -> Option<Room> {
+        (count > FEW_CAPTURES).then(|| self.emitter.scratch_room(8 * count as u32))
+    }
+
+    fn park(&mut self, room: Room, at: usize, value: Operand) -> Operand {
+        let Operand::Long(value) = value else { return value };
+        let base = self.room_address(room, 0);
+        self.emitter.store(value, base, 8 * at as u32);
+        Operand::Nothing
+    }
+
+    fn emit(&mut self, event: EventId, captures: &[Operand], parked: Option<Room>) {
+        self.send(event, captures, parked);
     }
 
     fn compare_texts(&mut self, operator: Comparison, left: &Text, right: &Text) -> Value {

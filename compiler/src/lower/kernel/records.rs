@@ -7,7 +7,7 @@ use super::{KernelCode, RING_BUFFER, variables};
 use crate::backend::names;
 use crate::hir::EventId;
 use crate::layout::{control, counters, record};
-use crate::lower::{Helper, Operand, Text, emitter::trusted};
+use crate::lower::{Helper, Operand, Room, Text, emitter::trusted};
 use crate::types::MAX_STRING;
 
 /// `BPF_RB_NO_WAKEUP`.
@@ -57,13 +57,23 @@ impl KernelCode<'_, '_> {
     }
 
     /// Sends the captured values of an event; when there is no room, counts a lost record.
-    pub(super) fn send(&mut self, event: EventId, captures: &[Operand]) {
+    pub(super) fn send(&mut self, event: EventId, captures: &[Operand], parked: Option<Room>) {
         let layout = self.layout;
         let event_layout = &layout.events[event];
         let (full, done) = (self.emitter.block(), self.emitter.block());
         let reserved = self.reserve(event_layout.bytes, full);
         self.header(reserved, event.as_u32());
-        for (field, capture) in event_layout.fields.iter().zip(captures) {
+        let parked = parked.map(|room| {
+            let base = self.room_address(room, 0);
+            // A call: the optimizer must not find out what is loaded.
+            self.emitter.pin(base)
+        });
+        for (at, (field, capture)) in event_layout.fields.iter().zip(captures).enumerate() {
+            if let (Operand::Nothing, Some(base)) = (capture, parked) {
+                let value = self.emitter.load(base, 8 * at as u32);
+                self.emitter.store(value, reserved, record::HEADER + field.offset);
+                continue;
+            }
             self.store_operand(capture, reserved, record::HEADER + field.offset, field.ty);
         }
         self.submit(reserved);

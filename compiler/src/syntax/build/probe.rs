@@ -73,7 +73,7 @@ impl Builder<'_, '_> {
             .collect()
     }
 
-    /// `component = { (brace_list | component_name) ~ component_argument? }`
+    /// `component = { (braces | component_name) ~ component_argument? }`, `braces = ${ brace_list ~ component_name? }`
     fn component(&self, pair: Pair<'_, Rule>) -> Vec<Vec<Component>> {
         let span = self.span(&pair);
         let mut inner = parts(pair);
@@ -85,7 +85,10 @@ impl Builder<'_, '_> {
         }
         let place = self.span(&head);
         let mut ways: Vec<Vec<Component>> = vec![];
-        for entry in parts(head) {
+        let mut head = parts(head);
+        let Some(list) = head.next() else { return vec![vec![]] };
+        let behind = head.next().map_or(String::new(), |name| self.name(&name).text);
+        for entry in parts(list) {
             let mut rows = vec![vec![]];
             for component in parts(entry) {
                 rows = self.append(rows, component);
@@ -97,12 +100,18 @@ impl Builder<'_, '_> {
             _ => None,
         };
         if let Some(words) = ways.iter().map(word).collect::<Option<Vec<String>>>() {
-            let name = Name { text: format!("{{{}}}", words.join(",")), span: place };
+            let text = format!("{{{}}}{behind}", words.join(","));
+            let name = Name { text, span: place };
             return vec![vec![Component { name, argument, span }]];
         }
         if let Some(argument) = argument {
             self.error(codes::SYNTAX, argument.span, "an argument behind braces", |error| {
                 error.label("give each of the entries its own argument");
+            });
+        }
+        if !behind.is_empty() {
+            self.error(codes::SYNTAX, place, "a name behind braces", |error| {
+                error.label("goes with entries that are plain words");
             });
         }
         ways

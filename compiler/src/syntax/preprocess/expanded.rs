@@ -92,12 +92,13 @@ impl<'a> Expanded<'a> {
 }
 
 /// Whether two tokens written without a space between them are still two tokens. Wildcards of probe
-/// points must touch their words: `syscall.*read`.
+/// points must touch their words, and so must braces: `syscall.*read`, `syscall.{open,close}at`.
 fn may_touch(before: &Token<'_>, token: &Token<'_>) -> bool {
     let is_word = |token: &Token<'_>| matches!(token.kind, TokenKind::Word | TokenKind::Number);
     let is_star = |token: &Token<'_>| token.text == "*" || token.text == ".";
     token.glued
         && (is_word(before) && is_star(token)
             || is_star(before) && is_word(token)
-            || before.text == "*" && token.text == "*")
+            || before.text == "*" && token.text == "*"
+            || before.text == "}" && (is_word(token) || token.text == "*"))
 }

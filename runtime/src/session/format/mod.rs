@@ -1,0 +1,20 @@
+//! The forms the output of a session takes.
+
+pub(super) mod json;
+
+/// A form of output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// What the script prints, as it prints it; messages go to standard error.
+    #[default]
+    Text,
+    /// One JSON object a line, messages among them; `docs/reference/output.schema.json` describes it.
+    Json,
+}
+
+impl OutputFormat {
+    /// Whether what blocks print is wanted as values, besides its text.
+    pub(super) fn wants_values(self) -> bool {
+        self == OutputFormat::Json
+    }
+}

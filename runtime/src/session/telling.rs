@@ -1,0 +1,250 @@
+//! What a session says, in the form of its output: as text on the two standard streams, or as objects.
+
+use std::io::Write;
+
+use cranelift_codegen::entity::EntityRef;
+use ntap_compiler::hir::ProbeId;
+use ntap_compiler::source::Span;
+
+use super::format::{OutputFormat, json};
+use super::output::write_message;
+use super::overload::Overload;
+use super::{Session, losses, timing};
+use crate::block::{MessageKind, Part, Printed, RaisedError, Shown, ShownGlobal, Word};
+use crate::json::Json;
+
+impl Session<'_> {
+    /// Adds an object to the output.
+    fn put(&mut self, object: &Json) {
+        let _ = writeln!(self.context.state.output, "{object}");
+    }
+
+    fn is_json(&self) -> bool {
+        self.format == OutputFormat::Json
+    }
+
+    /// What has been printed and not been written; from here on the output is that of one block.
+    pub(super) fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.context.state.output)
+    }
+
+    /// Gives the output of a block its form, and puts it behind what came before.
+    pub(super) fn shape_output(&mut self, probe: Option<ProbeId>, before: Vec<u8>) {
+        let text = std::mem::replace(&mut self.context.state.output, before);
+        let Some(recording) = &mut self.context.state.recording else { return };
+        let parts = std::mem::take(&mut recording.parts);
+        let time = json::now();
+        let mut at = 0;
+        for part in parts {
+            let (start, end) = match part {
+                Part::Print { start, end, .. } => (start, end),
+                Part::Message { at, .. } => (at, at),
+            };
+            self.put_text(probe, &time, &text[at.min(start)..start]);
+            at = end;
+            match part {
+                Part::Print { format, values, .. } => {
+                    let words: Vec<Word> = values.iter().filter_map(plain).cloned().collect();
+                    let values = values.iter().map(|value| {
+                        let frames = match plain(value) {
+                            Some(Word::Text(text)) => self.context.frames(text.to_bytes(), &words),
+                            _ => None,
+                        };
+                        json::printed(value, frames)
+                    });
+                    let values = values.collect();
+                    let text = &text[start..end];
+                    self.put(&json::print(&time, self.named(probe), text, format, values));
+                }
+                Part::Message { kind, text, .. } => {
+                    let kind = match kind {
+                        MessageKind::Log => "log",
+                        MessageKind::Warning => "warning",
+                    };
+                    self.put(&json::message(kind, &time, self.named(probe), &text));
+                }
+            }
+        }
+        self.put_text(probe, &time, &text[at.min(text.len())..]);
+    }
+
+    /// Adds text that no printing statement printed.
+    fn put_text(&mut self, probe: Option<ProbeId>, time: &(&'static str, Json), text: &[u8]) {
+        if !text.is_empty() {
+            self.put(&json::print(time, self.named(probe), text, None, vec![]));
+        }
+    }
+
+    /// The number and name of a probe.
+    fn named(&self, probe: Option<ProbeId>) -> Option<json::Probe<'_>> {
+        let id = probe?;
+        Some((id.index() as u32, self.points.get(&id)?.name.as_str()))
+    }
+
+    /// The probe that a place in the script is in.
+    pub(super) fn probe_at(&self, place: Span) -> Option<ProbeId> {
+        let around = |span: &Span| {
+            span.file == place.file && span.start <= place.start && place.end <= span.end
+        };
+        let mut found = self.places.iter().filter(|(_, span)| around(span));
+        // Several probes may share a body.
+        found.next().filter(|_| found.next().is_none()).map(|(id, _)| *id)
+    }
+
+    /// Tells that the session begins.
+    pub(super) fn tell_start(&mut self) {
+        if !self.is_json() {
+            return;
+        }
+        let probes: Vec<_> = self
+            .places
+            .iter()
+            .map(|&(id, span)| (id.index() as u32, self.points[&id].name.as_str(), span))
+            .collect();
+        let object = json::start(self.context.state.target, self.sources, &probes);
+        self.put(&object);
+        self.output.flush(&mut self.context.state.output);
+    }
+
+    /// Warns.
+    pub(super) fn warn(&mut self, text: &str) {
+        if self.is_json() {
+            self.put(&json::message("warning", &json::now(), None, text));
+        } else {
+            write_message(&mut self.context.state.output, &format!("WARNING: {text}\n"));
+        }
+    }
+
+    /// Tells the error of a handler.
+    pub(super) fn tell_error(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
+        let site = &error.site;
+        if self.is_json() {
+            let place = json::place(self.sources, site.span);
+            let object = json::error(self.named(probe), &error.message, &site.near, place);
+            self.put(&object);
+            return;
+        }
+        let place = self.sources.locate(site.span);
+        let message = format!("ERROR: {} near {} at {place}\n", error.message, site.near);
+        self.output.flush(&mut self.context.state.output);
+        write_message(&mut self.context.state.output, &message);
+    }
+
+    /// Shows the globals that nothing reads.
+    pub(super) fn tell_globals(&mut self) {
+        let told = match self.format {
+            OutputFormat::Text => self.context.display_globals(),
+            OutputFormat::Json => self.context.shown_globals().map(|globals| {
+                for global in globals {
+                    let object = self.global(&global);
+                    self.put(&object);
+                }
+            }),
+        };
+        if let Err(error) = told {
+            self.warn(&format!("showing the globals: {error}"));
+        }
+    }
+
+    fn global(&mut self, global: &ShownGlobal) -> Json {
+        let ShownGlobal { name, shown, pointer } = global;
+        match shown {
+            Shown::Single(value, layout) => {
+                json::global(name, json::value(value, layout, *pointer))
+            }
+            Shown::Elements(elements, layout) => {
+                let elements = elements.iter().map(|(key, value)| {
+                    let frames = self.context.frames_of_key(key);
+                    json::element(key, &frames, json::value(value, layout, *pointer))
+                });
+                json::array(name, elements.collect())
+            }
+        }
+    }
+
+    /// Tells what was lost.
+    pub(super) fn tell_losses(&mut self) {
+        let half = self.kernel_half.as_ref();
+        let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
+        let unreported = self.errors.unreported();
+        self.outcome.errors = self.errors.get();
+        self.outcome.failed = self.errors.too_many();
+        self.outcome.skipped = losses::skipped(&losses);
+        // Errors have been told one by one, unless there were too many.
+        for loss in losses.iter().filter(|loss| !loss.cause.is_error() || unreported > 0) {
+            self.lost += loss.count;
+            if self.is_json() {
+                let probe = self.named(Some(loss.probe)).unwrap_or_default();
+                self.put(&json::lost(probe, loss.cause, loss.count));
+            } else {
+                let name = &self.points[&loss.probe].name;
+                self.warn(&format!("{name}: {} {}", loss.count, loss.cause.text()));
+            }
+        }
+        if unreported > 0 {
+            self.warn(&format!("{unreported} errors were only counted: the ring buffer was full"));
+        }
+    }
+
+    /// Tells which probes were paused.
+    pub(super) fn tell_pauses(&mut self) {
+        let pauses: Vec<_> = self.overload.iter_mut().flat_map(Overload::report).collect();
+        for (id, times, total) in pauses {
+            if self.is_json() {
+                let probe = self.named(Some(id)).unwrap_or_default();
+                self.put(&json::paused(probe, times.into(), total));
+                continue;
+            }
+            let name = &self.points[&id].name;
+            let seconds = total.as_secs_f64();
+            self.warn(&format!(
+                "{name}: paused {times} times, {seconds:.1} s in all: events of that time were not seen"
+            ));
+        }
+    }
+
+    /// `-t`: tells what the probes took.
+    pub(super) fn tell_timing(&mut self) {
+        let Some(timing) = self.timing.take() else { return };
+        let ids = self.places.iter().map(|(id, _)| *id);
+        let times = timing.finish(self.kernel_half.as_ref(), ids);
+        if self.is_json() {
+            for (id, time) in times {
+                let probe = self.named(Some(id)).unwrap_or_default();
+                self.put(&json::timing(probe, &time));
+            }
+            return;
+        }
+        let rows = times.iter().zip(&self.places).map(|((id, time), (_, span))| {
+            (self.points[id].name.clone(), self.sources.locate(*span), *time)
+        });
+        let rows: Vec<_> = rows.collect();
+        eprint!("{}", timing::report(&rows));
+    }
+
+    /// Tells how the session ended.
+    pub(super) fn tell_summary(&mut self) {
+        if !self.is_json() {
+            return;
+        }
+        let reason = self.reason.unwrap_or("exit");
+        let outcome = self.outcome;
+        let object = json::summary(
+            self.begun.elapsed(),
+            reason,
+            outcome.errors,
+            self.lost,
+            outcome.command_status,
+        );
+        self.put(&object);
+        self.output.flush(&mut self.context.state.output);
+    }
+}
+
+/// A printed number or string.
+fn plain(value: &Printed) -> Option<&Word> {
+    match value {
+        Printed::Word(word) => Some(word),
+        Printed::Stack(_) | Printed::Histogram(_) => None,
+    }
+}
