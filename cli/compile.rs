@@ -134,6 +134,9 @@ pub(crate) fn read(script: &Script) -> Result<(String, String), Failure> {
 pub(crate) fn read_bytes(script: &Script) -> Result<(String, Vec<u8>), Failure> {
     let (name, bytes) = match script {
         Script::Text(text) => return Ok(("<input>".to_string(), text.clone().into_bytes())),
+        Script::Example(example) => {
+            return Ok((format!("{}.nt", example.path), example.text.as_bytes().to_vec()));
+        }
         Script::StandardInput => ("<stdin>".to_string(), limited(std::io::stdin().lock())),
         Script::File(path) => {
             let bytes = std::fs::File::open(path).and_then(|file| {

@@ -4,6 +4,7 @@ mod check;
 mod compile;
 mod emit;
 mod errors;
+mod examples;
 mod fmt;
 mod json;
 mod library;
@@ -44,11 +45,13 @@ fn main() -> ExitCode {
 }
 
 fn act(options: &Options) -> Result<ExitCode, Failure> {
-    if let Some(listing) = options.listing {
-        let library = library::library(&options.library_directories)?;
+    if let Some(listing) = &options.listing {
+        let library = || library::library(&options.library_directories);
         let text = match listing {
-            Listing::Functions => library::functions(library),
-            Listing::Aliases => library::aliases(library),
+            Listing::Functions => library::functions(library()?),
+            Listing::Aliases => library::aliases(library()?),
+            Listing::Examples(words) => examples::list(words)?,
+            Listing::Source(example) => example.text.to_string(),
             Listing::OutputSchema => OUTPUT_SCHEMA.to_string(),
         };
         write_out(&text);

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::io::IsTerminal;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use ntap_runtime::session::{
 };
 
 use crate::emit::Stage;
+use crate::examples::{self, Example};
 use crate::systemtap_options::SystemTapOptions;
 use crate::tools::Tool;
 
@@ -27,6 +29,10 @@ pub(crate) struct Options {
     pub(crate) arguments: Vec<String>,
     pub(crate) command: Option<String>,
     pub(crate) process: Option<u32>,
+    /// `-m`.
+    pub(crate) name: Option<String>,
+    /// `--prometheus-listen`.
+    pub(crate) listen: Option<SocketAddr>,
     /// Seconds.
     pub(crate) time_limit: Option<f64>,
     pub(crate) verbose: u8,
@@ -80,12 +86,15 @@ pub(crate) struct ListRequest {
     pub(crate) json: bool,
 }
 
-/// Lists of what scripts may use.
-#[derive(Clone, Copy)]
+/// What is printed instead of running a script.
 pub(crate) enum Listing {
     Functions,
     Aliases,
     OutputSchema,
+    /// The scripts of the program that are about these words.
+    Examples(Vec<String>),
+    /// The source of one of them.
+    Source(&'static Example),
 }
 
 /// Where the script is.
@@ -93,6 +102,8 @@ pub(crate) enum Script {
     File(PathBuf),
     StandardInput,
     Text(String),
+    /// One that comes with the program.
+    Example(&'static Example),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -137,6 +148,10 @@ struct Source {
     #[arg(short = 'E', value_name = "SCRIPT")]
     more_scripts: Vec<String>,
 
+    /// A script that comes with the program (`ntap examples` lists them), then its arguments
+    #[arg(long, value_name = "NAME", conflicts_with = "script_text")]
+    example: Option<String>,
+
     /// The script file (`-` is standard input), then its arguments `$1`, `@1` ...
     #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true)]
     words: Vec<String>,
@@ -155,6 +170,10 @@ struct Run {
     /// Trace until this process ends; `target()` is its process id
     #[arg(short = 'x', value_name = "PID")]
     process: Option<u32>,
+
+    /// The name of the session: of the folder below /run/ntap with its files
+    #[arg(short = 'm', value_name = "NAME", value_parser = name)]
+    name: Option<String>,
 
     /// End after so many seconds
     #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds)]
@@ -175,6 +194,10 @@ struct Run {
     /// Go on in the background once all probes are live
     #[arg(short = 'F', requires = "output", conflicts_with = "command")]
     detach: bool,
+
+    /// Serve the files of the session over HTTP: `/metrics` is that of `probe prometheus`
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
+    prometheus_listen: Option<SocketAddr>,
 
     /// Say at the end how often each probe was hit, and how long its handler took
     #[arg(short = 't')]
@@ -271,6 +294,15 @@ enum Sub {
         #[arg(short = 'u')]
         unoptimized: bool,
     },
+    /// List the scripts that come with the program, those about some words, or print one
+    Examples {
+        /// Words that the name or the description has to contain
+        words: Vec<String>,
+
+        /// Print the source of this one
+        #[arg(long, value_name = "NAME", conflicts_with = "words")]
+        show: Option<String>,
+    },
     /// Say more about a message, given its code
     Explain {
         /// The code, such as E0203
@@ -306,6 +338,24 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_string(), value.to_string())),
         _ => Err("must be NAME=VALUE".to_string()),
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let text = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => text.to_string(),
+    };
+    let mut addresses = text.to_socket_addrs().map_err(|_| "must be ADDRESS:PORT".to_string())?;
+    addresses.next().ok_or_else(|| "must be ADDRESS:PORT".to_string())
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix(".ko").unwrap_or(text);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || name.len() > 100 || !name.chars().all(is_name) {
+        return Err("must be of letters, digits, `_` and `-`".to_string());
+    }
+    Ok(name.to_string())
 }
 
 fn limit(text: &str) -> Result<(String, String), String> {
@@ -369,6 +419,14 @@ fn megabytes(text: &str) -> Result<u32, String> {
     }
 }
 
+/// The script of a name; ends with a message when there is none.
+fn example(name: &str) -> &'static Example {
+    examples::find(name).unwrap_or_else(|failure| {
+        failure.print(std::io::stderr().is_terminal());
+        std::process::exit(1)
+    })
+}
+
 /// The subcommand that a word was perhaps meant to be, as advice.
 pub(crate) fn subcommand_like(word: &str) -> Option<String> {
     use clap::CommandFactory;
@@ -393,6 +451,8 @@ impl Options {
             arguments: vec![],
             command: line.run.command,
             process: line.run.process,
+            name: line.run.name,
+            listen: line.run.prometheus_listen,
             time_limit: line.run.time_limit,
             verbose: line.run.verbose,
             last_pass: line.run.last_pass,
@@ -445,6 +505,12 @@ impl Options {
                 options.unoptimized = unoptimized;
                 options.set_source(source);
             }
+            Some(Sub::Examples { words, show }) => {
+                options.listing = Some(match show {
+                    Some(name) => Listing::Source(example(&name)),
+                    None => Listing::Examples(words),
+                });
+            }
             Some(Sub::Explain { code }) => options.action = Action::Explain(code),
             Some(Sub::List { pattern, json }) => {
                 options.action = Action::List(ListRequest { pattern, with_variables: true, json });
@@ -463,6 +529,11 @@ impl Options {
     fn set_source(&mut self, source: Source) {
         let mut words = source.words.into_iter();
         self.more_scripts = source.more_scripts;
+        if let Some(name) = source.example {
+            self.script = Script::Example(example(&name));
+            self.arguments = words.collect();
+            return;
+        }
         let only_more = !self.more_scripts.is_empty() && words.len() == 0;
         self.script = match source.script_text {
             Some(text) => Script::Text(text),
@@ -503,6 +574,8 @@ impl Options {
         SessionOptions {
             command: self.command.clone(),
             process: self.process,
+            name: self.name.clone(),
+            listen: self.listen,
             time_limit: self.time_limit.map(Duration::from_secs_f64),
             load_only: self.last_pass == 4,
             hide_globals: self.hide_globals,

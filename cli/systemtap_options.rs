@@ -13,8 +13,6 @@ pub(crate) struct SystemTapOptions {
     keep: bool,
     #[arg(short = 'b', hide = true)]
     bulk: bool,
-    #[arg(short = 'm', hide = true, value_name = "NAME")]
-    module_name: Option<String>,
     #[arg(short = 'r', hide = true, value_name = "RELEASE")]
     release: Option<String>,
     #[arg(short = 'R', hide = true, value_name = "DIR")]
@@ -133,7 +131,6 @@ impl SystemTapOptions {
         let without_meaning = [
             ("-k", self.keep, "nothing is compiled in a folder of its own"),
             ("-b", self.bulk, "all CPUs share one buffer"),
-            ("-m", self.module_name.is_some(), "there is no kernel module"),
             ("-r", self.release.is_some(), "scripts are compiled for the kernel that runs"),
             ("-R", self.runtime_directory.is_some(), "the runtime is part of ntap"),
             ("-a", self.architecture.is_some(), "scripts are compiled for the machine they run on"),

@@ -193,10 +193,36 @@ fn scripts_print_what_is_said() {
     assert!(count > 10, "only {count} scripts found");
 }
 
+/// What `--help` says about the command and each subcommand.
+fn command_line() -> String {
+    let help = |words: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_ntap")).args(words).output().expect("ntap starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let main = help(&["--help"]);
+    let mut page = format!(
+        "<!-- Written by `NTAP_BLESS=1 cargo test --test documentation` from the table of options. -->\n\n\
+         # Command line\n\n## `ntap`\n\n```text\n{main}```\n"
+    );
+    let commands = main.lines().skip_while(|line| *line != "Commands:").skip(1);
+    for line in commands.take_while(|line| line.starts_with("  ")) {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        // `help` is about the others.
+        if line.starts_with("   ") || name == "help" {
+            continue;
+        }
+        let text = help(&[name, "--help"]);
+        page.push_str(&format!("\n## `ntap {name}`\n\n```text\n{text}```\n"));
+    }
+    page
+}
+
 #[test]
 fn reference_is_what_the_catalogues_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
-    for (name, text) in reference::pages() {
+    let pages = reference::pages().into_iter().chain([("command-line.md", command_line())]);
+    for (name, text) in pages {
         let path = folder.join(name);
         if cases::is_blessing() {
             fs::create_dir_all(&folder).expect("a folder");

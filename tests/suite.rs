@@ -13,7 +13,8 @@ mod runner;
 use std::process::ExitCode;
 
 use runner::{
-    Outcome, Suite, both, cases::Case, garbled, generated, privilege, session, stages, workload,
+    Outcome, Suite, both, cases::Case, garbled, generated, privilege, scripts, session, stages,
+    workload,
 };
 
 const SUITES: &[Suite] = &[
@@ -29,6 +30,7 @@ const SUITES: &[Suite] = &[
     Suite { at_once: 4, ..pure("run", session::run) },
     Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("kernel", session::run) },
     Suite { at_once: 2, hindrance: privilege::hindrance, ..pure("both", both::run) },
+    Suite { at_once: 4, hindrance: privilege::hindrance, ..pure("scripts", scripts::run) },
     Suite { hindrance: privilege::function_hindrance, ..pure("vm", session::run) },
 ];
 

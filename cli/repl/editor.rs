@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use ntap_compiler::syntax::edit::{self, Class, Part};
-use rustyline::completion::Completer;
+use rustyline::completion::{Completer, Pair};
 use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter};
@@ -18,6 +18,7 @@ use rustyline::{ColorMode, CompletionType, Context, Editor, Helper};
 
 use super::command::COMMANDS;
 use super::kept::Kept;
+use super::members::Members;
 use super::names::Names;
 
 /// What a prompt was given.
@@ -48,7 +49,12 @@ pub(super) fn at_terminal(names: Rc<Names>, color: bool) -> rustyline::Result<Li
         .max_history_size(HISTORY)?
         .build();
     let mut editor: Editor<Assistant, FileHistory> = Editor::with_config(config)?;
-    editor.set_helper(Some(Assistant { names, globals: RefCell::default(), color }));
+    editor.set_helper(Some(Assistant {
+        members: names.members(),
+        names,
+        globals: RefCell::default(),
+        color,
+    }));
     editor.set_indent_size(2);
     let history = history_file();
     if let Some(path) = &history {
@@ -134,6 +140,7 @@ fn is_incomplete(text: &str) -> bool {
 /// What helps while a line is typed.
 pub(super) struct Assistant {
     names: Rc<Names>,
+    members: Members,
     globals: RefCell<Vec<String>>,
     color: bool,
 }
@@ -145,7 +152,20 @@ enum Place<'l> {
     Tracepoint(&'l str),
     /// A probe point.
     Point(&'l str),
+    /// `$prev->se->lo`, in a handler of a probe point.
+    Variable {
+        point: &'l str,
+        chain: &'l str,
+    },
     Word(&'l str),
+}
+
+/// What can be completed to.
+#[derive(Debug, PartialEq, Eq)]
+struct Candidate {
+    text: String,
+    /// Its type, when it has one.
+    ty: String,
 }
 
 /// What a text ends in, for completion.
@@ -165,10 +185,15 @@ fn place(text: &str) -> Place<'_> {
     // What stands between `probe` or a comma and the cursor, outside of braces.
     let parts = edit::parts(text);
     let mut start = None;
+    let mut head = "";
     let mut depth = 0i32;
     for Part { range, class } in &parts {
         match (*class, &text[range.clone()]) {
             (Class::Keyword, "probe") => start = Some(range.end),
+            (Class::Punctuation, "{") if depth == 0 => {
+                head = start.map_or("", |start| text[start..range.start].trim());
+                depth += 1;
+            }
             (Class::Punctuation, "{" | "(" | "[") => depth += 1,
             (Class::Punctuation, "}" | ")" | "]") => depth -= 1,
             (Class::Punctuation, "," | "=" | "+=") if depth == 0 && start.is_some() => {
@@ -181,18 +206,32 @@ fn place(text: &str) -> Place<'_> {
         Some(start) if depth == 0 && text[start..].starts_with(char::is_whitespace) => {
             Place::Point(text[start..].trim_start())
         }
-        _ => Place::Word(word),
+        _ => match chain(text) {
+            Some(chain) if depth > 0 => Place::Variable { point: head, chain },
+            _ => Place::Word(word),
+        },
     }
+}
+
+/// `$name->name` at the end of a text.
+fn chain(text: &str) -> Option<&str> {
+    let start = text.rfind('$')?;
+    let chain = &text[start..];
+    let is_name = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    chain[1..].split("->").all(is_name).then_some(chain)
 }
 
 impl Assistant {
     /// Where what is completed begins, as bytes from its end, and what it can be.
-    fn candidates(&self, text: &str) -> (usize, Vec<String>) {
+    fn candidates(&self, text: &str) -> (usize, Vec<Candidate>) {
+        let untyped = |texts: Vec<String>| -> Vec<Candidate> {
+            texts.into_iter().map(|text| Candidate { text, ty: String::new() }).collect()
+        };
         let beginning = |word: &str, names: &mut dyn Iterator<Item = String>| {
             let mut found: Vec<String> = names.filter(|name| name.starts_with(word)).collect();
             found.sort();
             found.dedup();
-            (word.len(), found)
+            (word.len(), untyped(found))
         };
         match place(text) {
             Place::Command(name) => {
@@ -207,7 +246,13 @@ impl Assistant {
             }
             Place::Point(written) => {
                 let last = written.rsplit('.').next().unwrap_or(written);
-                (last.len(), self.names.components(written))
+                (last.len(), untyped(self.names.components(written)))
+            }
+            Place::Variable { point, chain } => {
+                let last = chain.rsplit("->").next().unwrap_or(chain);
+                let found = self.members.continuations(point, chain).into_iter();
+                let found = found.map(|typed| Candidate { text: typed.name, ty: typed.ty });
+                (last.len(), found.collect())
             }
             Place::Word("") => (0, vec![]),
             Place::Word(word) => {
@@ -221,16 +266,20 @@ impl Assistant {
 }
 
 impl Completer for Assistant {
-    type Candidate = String;
+    type Candidate = Pair;
 
     fn complete(
         &self,
         line: &str,
         position: usize,
         _: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<String>)> {
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
         let (length, candidates) = self.candidates(&line[..position]);
-        Ok((position - length, candidates))
+        let shown = |Candidate { text, ty }| match ty.is_empty() {
+            true => Pair { display: String::clone(&text), replacement: text },
+            false => Pair { display: format!("{text}: {ty}"), replacement: text },
+        };
+        Ok((position - length, candidates.into_iter().map(shown).collect()))
     }
 }
 
@@ -251,8 +300,8 @@ impl Hinter for Assistant {
         }
         let (length, candidates) = self.candidates(line);
         match &candidates[..] {
-            [only] if length > 0 => {
-                Some(only[length..].to_string()).filter(|rest| !rest.is_empty())
+            [only] if length > 0 && only.text.len() > length => {
+                Some(only.text[length..].to_string())
             }
             _ => None,
         }
@@ -328,7 +377,7 @@ mod tests {
     fn assistant() -> Assistant {
         let names = Names::new(Library::embedded(), Rc::new(LiveKernel::new()));
         let globals = RefCell::new(vec!["my_count".to_string()]);
-        Assistant { names: Rc::new(names), globals, color: true }
+        Assistant { members: names.members(), names: Rc::new(names), globals, color: true }
     }
 
     #[test]
@@ -345,9 +394,24 @@ mod tests {
         ];
         for (text, expected) in rows {
             let (_, found) = assistant.candidates(text);
-            assert!(found.iter().any(|name| name == expected), "{text}: {found:?}");
+            assert!(found.iter().any(|name| name.text == expected), "{text}: {found:?}");
         }
         assert_eq!(assistant.candidates("probe begin { x = ").1.len(), 0);
+        if assistant.names.tracepoints().is_empty() {
+            return println!("skipped: no types");
+        }
+        let rows = [
+            ("$pre", "$prev", "struct task_struct*"),
+            ("f($prev->se->lo", "load", "struct load_weight"),
+            ("$prev->se->load->we", "weight", "long unsigned int"),
+            ("$prev->mm->owner->pi", "pid", "pid_t"),
+        ];
+        for (text, name, ty) in rows {
+            let (_, found) = assistant
+                .candidates(&format!("probe kernel.trace(\"sched_switch\") {{ if (1) {{ {text}"));
+            let typed = found.iter().find(|found| found.text == name);
+            assert_eq!(typed.map(|typed| &*typed.ty), Some(ty), "{text}: {found:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod command;
 mod editor;
 mod kept;
+mod members;
 mod names;
 mod run;
 mod terminal;

@@ -12,6 +12,7 @@ use ntap_compiler::library::{self, EntryKind, Library};
 use ntap_compiler::syntax::edit;
 use ntap_runtime::kernel::LiveKernel;
 
+use super::members::Members;
 use crate::library::signature;
 
 /// Something with a name.
@@ -41,6 +42,11 @@ impl Names {
             points: OnceCell::new(),
             tracepoints: OnceCell::new(),
         }
+    }
+
+    /// What knows the variables of probe points.
+    pub(super) fn members(&self) -> Members {
+        Members::new(self.library, self.kernel.clone())
     }
 
     /// Functions, the program's and the library's, and macros of the library.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::btf::Btf;
-use crate::program_file::{NoProgram, ProgramFile, ProgramName};
+use crate::program_file::{FunctionVariables, NoProgram, ProgramFile, ProgramName};
 
 /// CPU architectures scripts can be compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,35 @@ pub trait Facts {
     fn module_btf(&self, module: &str) -> Option<Btf> {
         let _ = module;
         None
+    }
+
+    /// All types that are known so far: those of the kernel proper, and behind them those of the programs that
+    /// [`Facts::function_variables`] was asked about. The numbers of types stay what they are.
+    fn all_types(&self) -> Result<&Btf, NoBtf> {
+        self.btf()
+    }
+
+    /// Whether a type is one of a program: what is of such a type is in the memory of a process.
+    fn is_program_type(&self, ty: u32) -> bool {
+        let _ = ty;
+        false
+    }
+
+    /// What a program's debug information says of its functions: for each address, that of the function's entry
+    /// or, where so said, of a place inside. `None` without debug information.
+    fn function_variables(
+        &self,
+        path: &str,
+        places: &[(u64, bool)],
+    ) -> Option<Vec<Option<FunctionVariables>>> {
+        let _ = (path, places);
+        None
+    }
+
+    /// The addresses in a program of the code of a line of a source file, ascending.
+    fn lines(&self, path: &str, file: &str, line: u64) -> Vec<u64> {
+        let _ = (path, file, line);
+        vec![]
     }
 
     /// The address of a kernel symbol; `None` when there is none or addresses are hidden.

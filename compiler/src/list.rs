@@ -89,7 +89,7 @@ pub fn script_of(pattern: &str) -> String {
 
 /// The C type of a context variable, as stap writes it: `struct sk_buff*`.
 fn c_type(variable: &ContextVariable, facts: &dyn Facts) -> String {
-    let described = facts.btf().ok().filter(|_| variable.ty != 0);
+    let described = facts.all_types().ok().filter(|_| variable.ty != 0);
     match (described, variable.value.signed) {
         // What a variable points to may be `const`; that the function does not change the variable itself says
         // nothing about its value.

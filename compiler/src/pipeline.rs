@@ -422,16 +422,26 @@ impl Analyzed {
     }
 }
 
-/// Optimizes and compiles one kernel function.
+/// Optimizes and compiles one kernel function. The optimizer makes values live longer; where they no longer fit on
+/// the stack, the code is compiled as it was.
 fn compile_kernel_function(
     function: &mut cranelift_codegen::ir::Function,
     cpu: CpuVersion,
     unoptimized: bool,
 ) -> Result<BpfCode, BackendError> {
-    if !unoptimized {
-        bpf::optimize(function)?;
+    let options = BpfOptions { cpu, check: cfg!(debug_assertions) };
+    if unoptimized {
+        return bpf::compile(function, &options);
     }
-    bpf::compile(function, &BpfOptions { cpu, check: cfg!(debug_assertions) })
+    let before = function.clone();
+    bpf::optimize(function)?;
+    match bpf::compile(function, &options) {
+        Err(BackendError::FrameTooLarge { .. }) => {
+            *function = before;
+            bpf::compile(function, &options)
+        }
+        compiled => compiled,
+    }
 }
 
 fn report_stack(span: Span, bytes: u32, diagnostics: &mut Diagnostics) {
@@ -519,7 +529,9 @@ fn section(attach: &Attach) -> String {
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
-        | Attach::Timer { .. } => ".text".to_string(),
+        | Attach::Timer { .. }
+        | Attach::File(_)
+        | Attach::Input(_) => ".text".to_string(),
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::hir::{MarkArgument, Scalar};
+
 /// A program file or shared library.
 #[derive(Clone, Debug, Default)]
 pub struct ProgramFile {
@@ -20,6 +22,15 @@ pub struct ProgramFile {
     pub variables: Vec<(String, u64)>,
     /// Whether all functions are known, or only those that other files may call.
     pub stripped: bool,
+}
+
+impl ProgramFile {
+    /// The place in the file of an address in one of its functions.
+    pub fn offset_of(&self, address: u64) -> Option<u64> {
+        let after = self.functions.partition_point(|function| function.address <= address);
+        let function = &self.functions[after.checked_sub(1)?];
+        Some(function.offset + (address - function.address))
+    }
 }
 
 /// A function of a program file.
@@ -52,6 +63,39 @@ pub struct Mark {
     pub semaphore: u64,
     /// Where its arguments are, as the compiler wrote it: `-4@%edi 8@-8(%rbp)`.
     pub arguments: String,
+}
+
+/// What debug information says of a function at a place in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionVariables {
+    /// The function's name in its source.
+    pub function: String,
+    /// The source file.
+    pub file: String,
+    /// The type of what it returns, of [`Facts::all_types`], and the integer it is; `None` for nothing, and for
+    /// what is no integer or pointer.
+    ///
+    /// [`Facts::all_types`]: crate::facts::Facts::all_types
+    pub result: Option<(u32, Scalar)>,
+    /// Its parameters in order, those whose place is known.
+    pub parameters: Vec<ProgramVariable>,
+    /// Its own variables at the place, and those of the blocks that the place is in.
+    pub locals: Vec<ProgramVariable>,
+}
+
+/// A variable of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramVariable {
+    /// Its name.
+    pub name: String,
+    /// Its type, of [`Facts::all_types`].
+    ///
+    /// [`Facts::all_types`]: crate::facts::Facts::all_types
+    pub ty: u32,
+    /// The integer it is.
+    pub value: Scalar,
+    /// Where it is.
+    pub place: MarkArgument,
 }
 
 /// Why a program file cannot be probed.

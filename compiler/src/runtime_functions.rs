@@ -281,6 +281,16 @@ runtime_functions! {
     Indent(index, description, now, delta);
     /// `__indent_depth(index, delta)`.
     IndentDepth(index, delta);
+    /// Whether standard output is a terminal.
+    PrintsToTerminal();
+    /// `module_name()`.
+    SessionName();
+    /// `$value`: the text that the block exchanges with another program.
+    ExchangedText();
+    /// `$value = text`.
+    ExchangeText(text);
+    /// `$value .= text`.
+    ExchangeMoreText(text);
     /// A random number of 32 bits.
     Random();
     /// `tz_gmtoff()`.

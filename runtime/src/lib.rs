@@ -7,6 +7,7 @@ mod json;
 pub mod kernel;
 pub mod load;
 pub mod native;
+pub mod outlets;
 pub mod program_file;
 pub mod session;
 pub mod symbols;

@@ -1,7 +1,8 @@
 //! The process a script is about: a command started for it (`-c`), or one that runs already (`-x`).
 //!
-//! A command is started in two steps, so that its first instruction can be traced: [`TargetProcess::spawn`]
-//! makes the process, which waits before it becomes the command; probes are attached to its pid;
+//! A command is started in three steps, so that its first instruction can be traced, and nothing of ours:
+//! [`TargetProcess::spawn`] makes the process, which waits before it becomes the command; probes are attached
+//! to its pid; [`TargetProcess::wake`] has it wait without a system call, whose end probes would see;
 //! [`TargetProcess::release`] lets it go. A parent that ends without releasing it (or drops it)
 //! takes it along.
 //!
@@ -9,7 +10,9 @@
 //! parent                 child
 //! fork ----------------> signals to their defaults
 //! ... attach ...         read(gate): waits
-//! release: write(gate)-> execve
+//! wake: write(gate) ---> step = AWAKE, then looks at it again and again
+//! ... go live ...
+//! release: step = GO --> execve
 //! read(report) <-------- closed by the exec: started; else the error number
 //! ```
 
@@ -22,6 +25,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sys::{self, SysError};
 use command::Command;
@@ -116,6 +120,29 @@ struct Gate {
     write: OwnedFd,
 }
 
+/// A word that parent and child share: how far the child has come.
+#[derive(Debug)]
+struct Step(sys::Mapping);
+
+/// The child is out of its system call.
+const AWAKE: u32 = 1;
+/// The child may become the command.
+const GO: u32 = 2;
+/// How long the child waits without a system call before it takes its parent to be gone.
+const LONGEST_WAKE_S: libc::time_t = 20;
+
+impl Step {
+    fn new() -> Result<Step, SysError> {
+        Ok(Step(sys::Mapping::inherited(size_of::<u32>())?))
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: the mapping is at least a word long, begins at a page, and lives as long as `self`; both
+        // processes access it only as an atomic word.
+        unsafe { AtomicU32::from_ptr(self.0.as_ptr().cast()) }
+    }
+}
+
 /// A command started for a script.
 #[derive(Debug)]
 pub struct TargetProcess {
@@ -123,6 +150,7 @@ pub struct TargetProcess {
     pid: u32,
     pidfd: OwnedFd,
     gate: Option<Gate>,
+    step: Option<Step>,
     report: OwnedFd,
     status: Option<ExitStatus>,
 }
@@ -134,6 +162,7 @@ impl TargetProcess {
         let command = Command::parse(command_line)?;
         let (gate_read, gate_write) = pipe()?;
         let (report_read, report_write) = pipe()?;
+        let step = Step::new()?;
         let arguments = command.pointers();
         // SAFETY: the child calls only functions that are safe after a fork of a process with
         // threads, and never returns.
@@ -146,6 +175,7 @@ impl TargetProcess {
                     gate_read.as_raw_fd(),
                     gate_write.as_raw_fd(),
                     report_write.as_raw_fd(),
+                    step.word(),
                     &arguments,
                 )
             }
@@ -160,6 +190,7 @@ impl TargetProcess {
                 pid,
                 pidfd,
                 gate: Some(Gate { _read: gate_read, write: gate_write }),
+                step: Some(step),
                 report: report_read,
                 status: None,
             }),
@@ -181,12 +212,30 @@ impl TargetProcess {
         self.pidfd.as_fd()
     }
 
-    /// Lets the process become the command, and returns when it has. Once is enough.
-    pub fn release(&mut self) -> Result<(), TargetError> {
-        let Some(gate) = self.gate.take() else { return Ok(()) };
+    /// Has the process wait without a system call, and returns when it does: to be called before probes go
+    /// live, and not long before the release.
+    pub fn wake(&mut self) {
+        let (Some(gate), Some(step)) = (self.gate.take(), &self.step) else { return };
         // A child that was killed meanwhile is told by its exit status.
         let _ = write_all(&gate.write, &[1]);
         drop(gate);
+        while step.word().load(Ordering::Acquire) < AWAKE && !self.has_ended() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        let mut poll =
+            libc::pollfd { fd: self.pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one descriptor to look at, which lives as long as `self`.
+        unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
+    }
+
+    /// Lets the process become the command, and returns when it has. Once is enough.
+    pub fn release(&mut self) -> Result<(), TargetError> {
+        self.wake();
+        let Some(step) = self.step.take() else { return Ok(()) };
+        step.word().store(GO, Ordering::Release);
         let mut errno = [0; 4];
         if read_full(&self.report, &mut errno) < errno.len() {
             return Ok(());
@@ -223,7 +272,8 @@ impl TargetProcess {
 impl Drop for TargetProcess {
     fn drop(&mut self) {
         // A released child goes on alone.
-        if self.gate.take().is_some() && self.status.is_none() {
+        if self.step.is_some() && self.status.is_none() {
+            self.gate = None;
             // The closed gate ends it, but not while it is stopped or another child has the gate open.
             // SAFETY: takes no address; the child has not been waited for, so its number is still its own.
             unsafe { libc::kill(self.pid as libc::pid_t, libc::SIGKILL) };
@@ -237,7 +287,13 @@ impl Drop for TargetProcess {
 /// # Safety
 ///
 /// Only after fork, in the child. The arguments must be the null-terminated lists of a [`Command`].
-unsafe fn child(gate_read: i32, gate_write: i32, report: i32, arguments: &command::Pointers) -> ! {
+unsafe fn child(
+    gate_read: i32,
+    gate_write: i32,
+    report: i32,
+    step: &AtomicU32,
+    arguments: &command::Pointers,
+) -> ! {
     // SAFETY: everything called here is async-signal-safe and works on the child's own memory.
     unsafe {
         // Else the gate would never be seen closed.
@@ -250,7 +306,7 @@ unsafe fn child(gate_read: i32, gate_write: i32, report: i32, arguments: &comman
                 break count == 1;
             }
         };
-        if !released {
+        if !released || !wait_awake(step) {
             libc::_exit(0);
         }
         libc::execve(arguments.path, arguments.argv.as_ptr(), arguments.envp);
@@ -263,6 +319,34 @@ unsafe fn child(gate_read: i32, gate_write: i32, report: i32, arguments: &comman
         libc::write(report, (&raw const errno).cast(), size_of::<i32>());
         libc::_exit(127)
     }
+}
+
+/// Waits for the parent without a system call; tells whether it said to go on.
+///
+/// # Safety
+///
+/// Only in the child.
+unsafe fn wait_awake(step: &AtomicU32) -> bool {
+    let now = || {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the time is ours to be written to. The C library asks the kernel's page of clocks.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+        time.tv_sec
+    };
+    // Rarely: where the C library has no such page it is a system call.
+    const LOOKS_AT_THE_CLOCK: u64 = 1 << 22;
+    let start = now();
+    step.store(AWAKE, Ordering::Release);
+    for look in 1u64.. {
+        if step.load(Ordering::Acquire) == GO {
+            return true;
+        }
+        if look % LOOKS_AT_THE_CLOCK == 0 && now() - start > LONGEST_WAKE_S {
+            break;
+        }
+        std::hint::spin_loop();
+    }
+    false
 }
 
 /// Undoes what a tracer does to its signals: blocked ones, and Rust's ignored SIGPIPE.

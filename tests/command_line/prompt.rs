@@ -98,8 +98,8 @@ fn act(terminal: &mut Terminal, line: &str) {
     };
     match line.split_once(": ").unwrap_or((line, "")) {
         ("key", name) => terminal.type_keys(&key(name)),
-        ("keys", text) => terminal.type_keys(text),
-        ("type", text) => terminal.type_keys(&format!("{text}\r")),
+        ("keys", text) => type_and_see(terminal, text),
+        ("type", text) => type_and_see(terminal, &format!("{text}\r")),
         ("wait", text) => terminal.wait_for(text),
         ("prompt", "") => terminal.wait_for_prompt(),
         ("resize", size) => {
@@ -108,6 +108,13 @@ fn act(terminal: &mut Terminal, line: &str) {
         }
         _ => panic!("unknown line `{line}`"),
     }
+}
+
+/// Types, and waits until it is on the screen: the prompt that stands there before is not the one behind it.
+fn type_and_see(terminal: &mut Terminal, keys: &str) {
+    let before = terminal.text();
+    terminal.type_keys(keys);
+    terminal.wait_until("echo", |screen| screen != before);
 }
 
 #[test]
@@ -136,6 +143,17 @@ fn screens() {
         assert!(terminal.end().success());
     }
     assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// The README shows a screen as it is.
+#[test]
+fn the_readme_shows_the_prompt() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("the README");
+    let screen = root.join("tests/command_line/screens/readme.screen");
+    let screen = fs::read_to_string(screen).expect("a screen");
+    let shown = screen.trim_end().trim_end_matches("ntap>").trim_end();
+    assert!(readme.contains(shown), "{shown}");
 }
 
 /// Keywords, strings and numbers are coloured, unless the environment asks for none.

@@ -10,6 +10,7 @@ pub(crate) mod marks;
 pub(crate) mod network;
 pub(crate) mod privilege;
 pub(crate) mod recorded_kernel;
+pub(crate) mod scripts;
 pub(crate) mod session;
 pub(crate) mod stages;
 pub(crate) mod steps;

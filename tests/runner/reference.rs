@@ -73,7 +73,7 @@ fn macros() -> String {
 
 fn probes() -> String {
     let mut page = start("Probes", "What can stand after `probe`.");
-    for family in families::all() {
+    for family in families::all().filter(|family| !family.is_internal()) {
         let form = families::form_text(family);
         section(&mut page, &form, &sentence(family.summary), None, family.example);
     }

@@ -6,6 +6,7 @@
 //! | `# args: a "b c"` | words after it; see [`argument`] |
 //! | `# status: 1` | the exit status expected, 0 without |
 //! | `# workload: getppid 10` | what the process started with `-c` does, see `workload.rs` |
+//! | `# stdin: a\nb` | what comes on standard input, a pipe |
 //! | `# command: true` | the command started with `-c` |
 //! | `# attached: getppid 10` | a process that is running already and named with `-x`; it does this once the script has printed `ready` |
 //! | `# signal: INT` | a signal sent to ntap once the script has printed `ready`, and the attached process `done` |
@@ -74,7 +75,8 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     command.env("TZ", "UTC").env_remove("NO_COLOR");
     at_usual_priority(&mut command);
     let signal = case.header("signal").map(signal_number).transpose()?;
-    let finished = watch(&mut command, |session| {
+    let input = case.header("stdin").map(|text| text.replace("\\n", "\n"));
+    let finished = watch_with_input(&mut command, input.as_deref(), |session| {
         if let Some(attached) = &mut attached {
             attached.release();
             if signal.is_some() {
@@ -108,6 +110,7 @@ fn argument(word: &str) -> Result<String, String> {
                 "getppid" => libc::SYS_getppid,
                 "getuid" => libc::SYS_getuid,
                 "close" => libc::SYS_close,
+                "execve" => libc::SYS_execve,
                 other => return Err(format!("the number of `{other}` is not known here")),
             };
             Ok(number.to_string())
@@ -138,15 +141,28 @@ pub(crate) struct Finished {
 }
 
 /// Runs to the end, or kills what takes too long. `ready` is called when the script printed that line.
-pub(crate) fn watch(command: &mut Command, mut ready: impl FnMut(u32)) -> Result<Finished, String> {
+pub(crate) fn watch(command: &mut Command, ready: impl FnMut(u32)) -> Result<Finished, String> {
+    watch_with_input(command, None, ready)
+}
+
+/// The same with a text on standard input, which ends behind it.
+fn watch_with_input(
+    command: &mut Command,
+    input: Option<&str>,
+    mut ready: impl FnMut(u32),
+) -> Result<Finished, String> {
     let start = Instant::now();
     let longest = LONGEST * time_factor();
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("ntap does not start: {error}"))?;
+    if let (Some(mut pipe), Some(text)) = (child.stdin.take(), input) {
+        // What ends before it has read everything is judged by what it printed.
+        let _ = pipe.write_all(text.as_bytes());
+    }
     let (lines, finished_stdout) = read_lines(&mut child)?;
     let finished_stderr = read_errors(&mut child)?;
     let mut stdout = String::new();

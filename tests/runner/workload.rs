@@ -19,11 +19,13 @@
 //! | `dummy N BYTES` | gives the network device dummy0 an address and sends N datagrams of BYTES by it |
 //! | `tcp N BYTES`, `tcp6 N BYTES` | makes N connections to itself, with a message each; see `network.rs` |
 //! | `tcp-refused N` | tries N times to connect to a port nobody listens on |
+//! | `tcp-unanswered MS` | connects to a socket whose queue is full, and waits |
 //! | `exec` | makes a process that executes /bin/true, and waits for it |
 //! | `handle N` | sends itself SIGUSR1 N times, and handles it |
 //! | `write-through N BYTES` | writes N times BYTES to a new file, each time to the disk, then removes it |
 //! | `wait` | waits for a byte on standard input |
 //! | `done` | prints that word |
+//! | `cat PATH` | prints what is read from a file |
 //! | `sleep MS` | sleeps |
 //! | `spin MS` | computes |
 //! | `steps N` | calls the function `workload_step(n, n * 10, "step")` for n = 1, 2, ... N; it returns `2 * n` |
@@ -36,7 +38,7 @@
 //! | `touch N` | writes to N pages that were never used |
 
 use super::{calls, marks, network, steps};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -75,6 +77,9 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                     .map_err(|error| format!("{verb}: {error}"))?;
             }
             "tcp-refused" => network::refused(number()?),
+            "tcp-unanswered" => {
+                network::unanswered(number()?).map_err(|error| format!("{verb}: {error}"))?;
+            }
             "exec" => execute().map_err(|error| format!("exec: {error}"))?,
             "handle" => handle(number()?),
             "write-through" => {
@@ -104,6 +109,12 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                 let _ = io::stdin().read(&mut [0]).map_err(|error| format!("wait: {error}"))?;
             }
             "done" => println!("done"),
+            "cat" => {
+                let path = words.next().ok_or("`cat` needs a path")?;
+                let text = std::fs::read_to_string(&path);
+                print!("{}", text.map_err(|error| format!("{path}: {error}"))?);
+                let _ = io::stdout().flush();
+            }
             "name" => take_name(&words.next().ok_or("`name` needs a name")?),
             other => return Err(format!("no workload `{other}`")),
         }
@@ -175,9 +186,9 @@ fn handle(count: u64) {
 }
 
 fn write_through(count: u64, bytes: usize) -> io::Result<()> {
-    use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let path = format!("/var/tmp/ntap-workload-{}", std::process::id());
+    std::fs::create_dir_all("/var/tmp")?;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -12,6 +12,7 @@
 //! Only little-endian data is read. A module's types build on the kernel's: [`Btf::with_module`].
 
 mod aggregate;
+mod build;
 mod describe;
 mod index;
 mod scalar;
@@ -24,6 +25,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 pub use aggregate::{EnumValue, Field, Member, Parameter, Variable};
+pub use build::{Builder, NewInteger, NewMember};
 pub use scalar::ScalarType;
 pub use tracepoint::{Tracepoint, tracepoint, tracepoint_names};
 pub use types::{Array, Integer, IntegerEncoding};

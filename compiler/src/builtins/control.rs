@@ -60,6 +60,15 @@ pub(super) const ROWS: &[Builtin] = &[
         user: User::Runtime(RuntimeFunction::TraceMarker),
     },
     Builtin {
+        name: "__prints_to_terminal",
+        parameters: NONE,
+        result: Kind::Long,
+        summary: "1 where what the script prints goes to a terminal.",
+        example: "probe begin { println(__prints_to_terminal()); exit() }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::PrintsToTerminal),
+    },
+    Builtin {
         name: "__random",
         parameters: NONE,
         result: Kind::Long,

@@ -10,6 +10,7 @@ mod decode;
 mod floating;
 mod indentation;
 mod memory;
+mod outlet;
 mod probe;
 mod registers;
 mod speculation;
@@ -19,6 +20,7 @@ mod text;
 mod time;
 
 pub use floating::operation as floating_operation;
+pub(crate) use outlet::Exchanging;
 
 use crate::lower::{KernelCode, Operand};
 use crate::runtime_functions::RuntimeFunction;
@@ -125,6 +127,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         registers::ROWS,
         time::ROWS,
         control::ROWS,
+        outlet::ROWS,
         decode::ROWS,
         floating::ROWS,
         memory::ROWS,

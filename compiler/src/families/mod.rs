@@ -9,6 +9,7 @@ mod form;
 mod function;
 mod lifetime;
 mod mark;
+mod outlet;
 mod perf;
 mod process;
 mod syscall;
@@ -35,6 +36,13 @@ pub struct Family {
     pub example: &'static str,
     /// Finds the points of one request. Reports an error when there is none and returns nothing.
     pub resolve: fn(&Request<'_>, &mut Diagnostics) -> Vec<Point>,
+}
+
+impl Family {
+    /// Whether it is there for the library only.
+    pub fn is_internal(&self) -> bool {
+        self.form[0].0.starts_with("__")
+    }
 }
 
 /// What a component takes in parentheses.
@@ -105,7 +113,10 @@ pub fn all() -> impl Iterator<Item = &'static Family> {
         syscall::FAMILIES,
         function::FAMILIES,
     ];
-    [begin_end::FAMILIES, timer::FAMILIES, perf::FAMILIES].into_iter().chain(process).flatten()
+    [begin_end::FAMILIES, timer::FAMILIES, outlet::FAMILIES, perf::FAMILIES]
+        .into_iter()
+        .chain(process)
+        .flatten()
 }
 
 /// Finds the points a probe point stands for; reports an error when there is none.
@@ -155,7 +166,7 @@ pub fn spell(point: &ProbePoint) -> String {
 
 /// Points at the first component no form has at this place, and names those that are near.
 fn report_unknown(point: &ProbePoint, diagnostics: &mut Diagnostics) {
-    let mut candidates: Vec<&Family> = all().collect();
+    let mut candidates: Vec<&Family> = all().filter(|family| !family.is_internal()).collect();
     for (at, component) in point.components.iter().enumerate() {
         let name = component.name.text.as_str();
         let left: Vec<&Family> = candidates

@@ -11,13 +11,15 @@ use crate::glob;
 use crate::hir::{
     Attach, ContextSource, ContextVariable, Identity, Instruction, MarkNames, OnlyIn, Point, Scalar,
 };
-use crate::program_file::{FunctionSymbol, Mark, ProgramFile, ProgramName};
+use crate::program_file::{
+    FunctionSymbol, FunctionVariables, Mark, ProgramFile, ProgramName, ProgramVariable,
+};
 use crate::registers;
 use crate::source::Span;
 use std::rc::Rc;
 
 /// More points than this for one glob are refused: each has a program of its own in the kernel.
-const MOST_POINTS: usize = 500;
+const MOST_POINTS: usize = 8000;
 
 macro_rules! families {
     ($(($argument:ident, $example:literal)),*) => {
@@ -32,10 +34,20 @@ macro_rules! families {
                 summary: "When a function of a program (or of a library it uses) is entered, or returns. \
                           Without a name the program of `-c` or `-x` is meant, with a number that of a \
                           process. The name may hold wildcards; `exported` functions are those other \
-                          files can call.",
+                          files can call. With debug information (`cc -g`) the parameters are `$variables` of the \
+                          program's types, at returns with their values at the entry, `$return` has the type \
+                          of the function, and `@FILE` may follow the name.",
                 example: concat!("probe process", $example, ".function(\"main\") ? { println(int_arg(1)) } \
                           probe begin { exit() }"),
                 resolve: functions,
+            },
+            Family {
+                form: &[("process", $argument), ("library?", Text), ("statement", Text)],
+                summary: "When a program comes to the code of a line, `FUNCTION@FILE:LINE`: known by its debug \
+                          information (`cc -g`). Parameters and variables of the function are `$variables`.",
+                example: concat!("probe process", $example, ".statement(\"main@main.c:1\") ? { println(pp()) } \
+                          probe begin { exit() }"),
+                resolve: statements,
             },
             Family {
                 form: &[
@@ -131,13 +143,10 @@ fn files(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Looked> {
 
 fn functions(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let Some((pattern, span)) = request.text_of("function") else { return vec![] };
-    if let Some((_, source)) = pattern.split_once('@') {
-        diagnostics
-            .error(codes::UNKNOWN_SYMBOL, span, format!("functions of `{source}` are not known"))
-            .label("source files of programs are known by debug information only")
-            .help("leave out what follows `@`");
-        return vec![];
-    }
+    let (name, source) = match pattern.split_once('@') {
+        Some((name, source)) => (name, Some(source)),
+        Option::None => (pattern, Option::None),
+    };
     let last = request.point.components.last().map(|c| c.name.text.as_str());
     let suffix = last.filter(|&name| name != "function").unwrap_or_default();
     let returns = suffix == "return";
@@ -146,11 +155,32 @@ fn functions(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
         return vec![];
     }
     let mut points = vec![];
+    let mut lacks_debug_info = false;
     for looked in &files {
-        for function in matching(&looked.file, pattern, suffix == "exported") {
+        let functions = matching(&looked.file, name, suffix == "exported");
+        let places: Vec<(u64, bool)> = functions.iter().map(|f| (f.address, false)).collect();
+        let known = match places.is_empty() {
+            true => Option::None,
+            false => request.facts.function_variables(&looked.file.path, &places),
+        };
+        lacks_debug_info |= known.is_none() && !places.is_empty();
+        let known = known.unwrap_or_else(|| vec![Option::None; functions.len()]);
+        for (function, known) in functions.into_iter().zip(known) {
+            // What follows a second colon is a line: a function has one entry.
+            let file = source.and_then(|source| source.split(':').next());
+            if file.is_some_and(|file| !known.as_ref().is_some_and(|k| is_of_file(k, file))) {
+                continue;
+            }
             let dot = if suffix.is_empty() { "" } else { "." };
             let name = format!("{}.function(\"{}\"){dot}{suffix}", looked.prefix, function.name);
-            let context = if returns { result(request.facts.architecture()) } else { vec![] };
+            let (parameters, result) = match known {
+                Some(known) => (variables(&known.parameters), known.result),
+                Option::None => (vec![], Option::None),
+            };
+            let (context, entry) = match returns {
+                true => (returned(request.facts.architecture(), result), parameters),
+                false => (parameters, vec![]),
+            };
             let attach = Attach::Instruction(Instruction {
                 path: looked.file.path.clone(),
                 offset: function.offset,
@@ -158,13 +188,107 @@ fn functions(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
                 returns,
                 only_in: looked.only_in,
                 mark: Option::None,
+                entry,
             });
             let identity = Identity { function: function.name.clone(), ..Identity::default() };
             points.push(Point { context, identity, ..Point::new(name, attach) });
         }
     }
     if points.is_empty() {
-        unknown_function(diagnostics, &files, pattern, span);
+        match source {
+            Some(source) if lacks_debug_info => no_debug_info(&files[0], source, span, diagnostics),
+            _ => unknown_function(diagnostics, &files, pattern, span),
+        }
+    }
+    limited(points, span, diagnostics)
+}
+
+/// Whether a function is of a source file, which may be named by the end of its path, or by a pattern.
+fn is_of_file(known: &FunctionVariables, file: &str) -> bool {
+    let path = &known.file;
+    glob::matches(file, path)
+        || glob::matches(&format!("*/{file}"), path)
+        || file.ends_with(&format!("/{path}"))
+}
+
+fn no_debug_info(looked: &Looked, source: &str, span: Span, diagnostics: &mut Diagnostics) {
+    let path = &looked.file.path;
+    diagnostics
+        .error(codes::UNKNOWN_SYMBOL, span, format!("what of {path} is from `{source}` is not known"))
+        .label("source files and lines are known by debug information only")
+        .help("build it with -g, install its debug symbols (Debian: the package with -dbgsym), or leave out \
+               what follows `@`");
+}
+
+/// `$variables` of debug information.
+fn variables(known: &[ProgramVariable]) -> Vec<ContextVariable> {
+    let variable = |known: &ProgramVariable| ContextVariable {
+        name: known.name.clone(),
+        ty: known.ty,
+        source: ContextSource::Argument(known.place),
+        value: known.value,
+        trusted: false,
+    };
+    known.iter().map(variable).collect()
+}
+
+/// `process(..).statement("f@file:line")`: at the code of a line.
+fn statements(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    let Some((text, span)) = request.text_of("statement") else { return vec![] };
+    let parts = text.split_once('@').and_then(|(name, source)| {
+        let (file, line) = source.rsplit_once(':')?;
+        Some((name, file, line.parse::<u64>().ok()?))
+    });
+    let Some((name, file, line)) = parts else {
+        diagnostics
+            .error(codes::UNKNOWN_SYMBOL, span, format!("`{text}` is no place in a source file"))
+            .help("a place is written `FUNCTION@FILE:LINE`; `*` stands for any function");
+        return vec![];
+    };
+    let files = files(request, diagnostics);
+    let mut points = vec![];
+    for looked in &files {
+        let lines = request.facts.lines(&looked.file.path, file, line);
+        let places: Vec<(u64, bool)> = lines.into_iter().map(|address| (address, true)).collect();
+        let known = request.facts.function_variables(&looked.file.path, &places);
+        let mut functions: Vec<String> = vec![];
+        for ((address, _), known) in places.iter().zip(known.unwrap_or_default()) {
+            let Some(known) = known.filter(|known| glob::matches(name, &known.function)) else {
+                continue;
+            };
+            // A line may have code in several pieces; the first is where it begins.
+            let Some(offset) = looked.file.offset_of(*address) else { continue };
+            if functions.contains(&known.function) {
+                continue;
+            }
+            functions.push(known.function.clone());
+            let place = format!("{}@{file}:{line}", known.function);
+            let mut context = variables(&known.parameters);
+            context.extend(variables(&known.locals));
+            let attach = Attach::Instruction(Instruction {
+                path: looked.file.path.clone(),
+                offset,
+                semaphore: 0,
+                returns: false,
+                only_in: looked.only_in,
+                mark: Option::None,
+                entry: vec![],
+            });
+            let identity = Identity { function: known.function, ..Identity::default() };
+            let name = format!("{}.statement(\"{place}\")", looked.prefix);
+            points.push(Point { context, identity, ..Point::new(name, attach) });
+        }
+    }
+    if let (true, Some(first)) = (points.is_empty(), files.first()) {
+        let has_debug_info = request.facts.function_variables(&first.file.path, &[]).is_some();
+        if !has_debug_info {
+            no_debug_info(first, &format!("{file}:{line}"), span, diagnostics);
+        } else {
+            let message = format!("{} has no code of line {line} of {file}", first.file.path);
+            diagnostics.error(codes::UNKNOWN_SYMBOL, span, message).help(
+                "a line without code of its own cannot be probed: take the one before or after it",
+            );
+        }
     }
     limited(points, span, diagnostics)
 }
@@ -209,13 +333,13 @@ fn unknown_function(diagnostics: &mut Diagnostics, files: &[Looked], pattern: &s
     }
 }
 
-/// `$return`: what the function returned, as a word.
-fn result(architecture: Architecture) -> Vec<ContextVariable> {
+/// `$return`: what the function returned; where that is not known, as a word.
+fn returned(architecture: Architecture, known: Option<(u32, Scalar)>) -> Vec<ContextVariable> {
     let source = ContextSource::Argument(crate::hir::MarkArgument::Register(registers::result(
         architecture,
     )));
-    let value = Scalar { bytes: 8, signed: true };
-    vec![ContextVariable { name: "return".to_string(), ty: 0, source, value, trusted: false }]
+    let (ty, value) = known.unwrap_or((0, Scalar { bytes: 8, signed: true }));
+    vec![ContextVariable { name: "return".to_string(), ty, source, value, trusted: false }]
 }
 
 fn marks(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
@@ -262,6 +386,7 @@ fn mark_point(request: &Request<'_>, looked: &Looked, mark: &Mark) -> Point {
         returns: false,
         only_in: looked.only_in,
         mark: Some(MarkNames { provider: mark.provider.clone(), name: mark.name.clone() }),
+        entry: vec![],
     });
     let name = format!("{}.provider(\"{}\").mark(\"{}\")", looked.prefix, mark.provider, mark.name);
     let texts = vec![("$$name", mark.name.clone()), ("$$provider", mark.provider.clone())];

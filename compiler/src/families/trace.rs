@@ -32,6 +32,7 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
                 attach: Attach::Tracepoint { name: name.to_string(), btf_typedef: Option::None },
                 context: vec![],
                 identity: identity(name, text),
+                optional: false,
             }];
         }
         Err(missing) => {
@@ -159,5 +160,6 @@ fn point(btf: &Btf, name: &str, full: &str, tracepoint: &Tracepoint) -> Point {
         },
         context,
         identity: identity(name, full),
+        optional: false,
     }
 }

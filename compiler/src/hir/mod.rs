@@ -10,6 +10,7 @@ mod hit;
 mod lifetime;
 mod live;
 mod nesting;
+mod outlet;
 mod print;
 mod syscall;
 mod visit;
@@ -19,6 +20,7 @@ pub use hit::HitText;
 pub use lifetime::{Lifetime, Moment};
 pub use live::{assigned_locals, live_locals, used_locals};
 pub use nesting::max_nesting;
+pub use outlet::{Exchange, FilePoint, InputUnit};
 pub use print::{Annotations, print_body, print_expression};
 pub use syscall::{CompatTest, Direction, SyscallPoint};
 pub use visit::{each_expression, each_part, each_statement};
@@ -222,6 +224,8 @@ pub struct Point {
     pub context: Vec<ContextVariable>,
     /// What scripts can ask about the point itself.
     pub identity: Identity,
+    /// Whether the script goes on without it (`?`) where it cannot be attached.
+    pub optional: bool,
 }
 
 /// What scripts can ask about a probe point: texts known when it is resolved.
@@ -236,7 +240,7 @@ pub struct Identity {
 impl Point {
     /// A point without context variables.
     pub fn new(name: String, attach: Attach) -> Point {
-        Point { name, attach, context: vec![], identity: Identity::default() }
+        Point { name, attach, context: vec![], identity: Identity::default(), optional: false }
     }
 }
 
@@ -258,6 +262,10 @@ pub enum Attach {
         /// Up to so many nanoseconds are added or taken at random.
         randomize_ns: u64,
     },
+    /// A file of the session is read or written, in userspace.
+    File(FilePoint),
+    /// There is something on the standard input, in userspace.
+    Input(InputUnit),
     /// A kernel tracepoint by its name.
     Tracepoint {
         /// The name without its group.
@@ -300,6 +308,8 @@ pub struct Instruction {
     pub only_in: OnlyIn,
     /// The names of the mark that is here.
     pub mark: Option<MarkNames>,
+    /// For returns: the context at the entry. Its values are kept from there by a probe of its own.
+    pub entry: Vec<ContextVariable>,
 }
 
 /// `$$provider` and `$$name`.
@@ -358,7 +368,9 @@ impl Attach {
             | Attach::End(_)
             | Attach::Error(_)
             | Attach::Never
-            | Attach::Timer { .. } => false,
+            | Attach::Timer { .. }
+            | Attach::File(_)
+            | Attach::Input(_) => false,
             Attach::Tracepoint { .. }
             | Attach::Counted { .. }
             | Attach::Function(_)
@@ -381,6 +393,8 @@ impl Attach {
             | Attach::Error(_)
             | Attach::Never
             | Attach::Timer { .. }
+            | Attach::File(_)
+            | Attach::Input(_)
             | Attach::Tracepoint { .. }
             | Attach::Lifetime(_)
             | Attach::Syscall(_) => false,

@@ -1,6 +1,6 @@
 //! Probe points of system calls.
 
-use super::{Attach, ContextVariable, Identity, Point};
+use super::{Attach, ContextVariable, Point};
 
 /// The way of a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +45,8 @@ impl SyscallPoint {
             ..self.clone()
         });
         let context = self.entry.clone();
-        (self.direction == Direction::Return).then(|| Point {
-            name: name.to_string(),
-            attach,
-            context,
-            identity: Identity::default(),
-        })
+        (self.direction == Direction::Return)
+            .then(|| Point { context, ..Point::new(name.to_string(), attach) })
     }
 
     /// The tracepoint.

@@ -162,7 +162,8 @@ fn added_only(ty: &GlobalType, uses: &Uses) -> bool {
 fn taken(script: &Script, types: &Types, uses: &AllUses) -> BTreeMap<ProbeId, Vec<GlobalId>> {
     let mut taken = BTreeMap::new();
     for (id, probe) in script.probes.iter() {
-        if !matches!(probe.point.attach, Attach::Timer { .. }) {
+        if !matches!(probe.point.attach, Attach::Timer { .. } | Attach::File(_) | Attach::Input(_))
+        {
             continue;
         }
         let mut globals = vec![];

@@ -2,6 +2,7 @@
 
 use super::{Resolver, Scope, constant};
 use crate::btf::{Btf, Kind, TypeId};
+use crate::builtins;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::format::Format;
 use crate::hir::{Arithmetic, Expr, ExprKind, Load, Print, Scalar};
@@ -69,6 +70,9 @@ impl Resolver<'_> {
     ) -> Option<Expr> {
         if let Some(kept) = self.implicit_entry(scope, expression) {
             return kept;
+        }
+        if let Some(text) = self.exchanged(scope, expression) {
+            return Some(text);
         }
         if let ExpressionKind::Context(name) = &expression.kind
             && let Some(text) = self.all_variables(scope, name, expression.span)
@@ -252,7 +256,7 @@ impl Resolver<'_> {
         self.uses.names.insert(plain.to_string());
         let Some(at) = point.context.iter().position(|v| v.name == plain) else {
             let no_btf = point.context.is_empty() && point.attach.in_kernel();
-            let missing = if no_btf { self.facts.btf().err() } else { None };
+            let missing = if no_btf { self.facts.all_types().err() } else { None };
             let diagnostic = self.diagnostics.error(
                 codes::UNKNOWN_CONTEXT,
                 span,
@@ -262,6 +266,11 @@ impl Resolver<'_> {
                 diagnostic
                     .label("needs the kernel's type information")
                     .note(format!("there is none: {missing}"));
+            } else if point.context.is_empty() && point.attach.in_process() {
+                diagnostic.label("only debug information has the names of variables").help(
+                    "build the program with -g, install its debug symbols (Debian: the package with \
+                     -dbgsym), or take `int_arg(1)`, `pointer_arg(2)` and their like",
+                );
             } else if point.context.is_empty() {
                 diagnostic.label("this probe point has no context variables");
             } else {
@@ -283,7 +292,7 @@ impl Resolver<'_> {
     /// `base->name`.
     pub(super) fn field(&mut self, base: Reached, name: &Name, span: Span) -> Option<Reached> {
         let facts = self.facts;
-        let btf = facts.btf().ok()?;
+        let btf = facts.all_types().ok()?;
         let (structure, what) = self.structure(btf, base, name)?;
         let Some(field) = btf.field(structure, &name.text) else {
             let members = btf.field_names(structure);
@@ -377,7 +386,7 @@ impl Resolver<'_> {
         }
         let LiteralValue::String(name) = &type_name.value else { return None };
         let facts = self.facts;
-        let btf = match facts.btf() {
+        let btf = match facts.all_types() {
             Ok(btf) => btf,
             Err(missing) => {
                 self.diagnostics.error(
@@ -388,7 +397,10 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        let found = named_type(btf, name);
+        // Probes of programs mean their types first.
+        let in_process = scope.point.is_some_and(|point| point.attach.in_process());
+        let of_program = in_process.then(|| self.program_type(btf, name)).flatten();
+        let found = of_program.or_else(|| named_type(btf, name));
         if found.is_none() {
             let plain = name.trim_start_matches("struct ").trim();
             let names: Vec<&str> = btf.names(Kind::Struct).collect();
@@ -399,6 +411,13 @@ impl Resolver<'_> {
         }
         let what = What::Value { expr, trusted: false };
         Some(Reached { what, ty: Ty::PointerTo(found?), span })
+    }
+
+    /// The type of a program of this name.
+    fn program_type(&self, btf: &Btf, name: &str) -> Option<TypeId> {
+        let (kinds, plain) = kinds_of(name);
+        let is_it = |&id: &TypeId| self.facts.is_program_type(id.0) && btf.name(id) == plain;
+        kinds.iter().find_map(|&kind| btf.ids(kind).find(is_it))
     }
 
     fn not_a_structure(
@@ -430,7 +449,7 @@ impl Resolver<'_> {
         span: Span,
     ) -> Option<Reached> {
         let facts = self.facts;
-        let btf = facts.btf().ok()?;
+        let btf = facts.all_types().ok()?;
         let base_span = base.span;
         let base_ty = base.ty;
         let (array, pointee) = match base.ty {
@@ -480,7 +499,7 @@ impl Resolver<'_> {
         let ty = reached.ty;
         let expr = self.untyped_value_of(reached)?;
         let facts = self.facts;
-        if let Ok(btf) = facts.btf() {
+        if let Ok(btf) = facts.all_types() {
             let pointee = match ty {
                 Ty::PointerTo(target) => Some(target),
                 Ty::Kernel(ty) => {
@@ -504,7 +523,7 @@ impl Resolver<'_> {
             }
         };
         let facts = self.facts;
-        let btf = facts.btf().ok()?;
+        let btf = facts.all_types().ok()?;
         // Memory is always of a type the kernel has.
         let Ty::Kernel(ty) = ty else { return None };
         let stripped = btf.strip(ty);
@@ -545,8 +564,45 @@ impl Resolver<'_> {
         if let Some(bytes) = bytes {
             value.bytes = bytes;
         }
+        if self.facts.is_program_type(ty.0) {
+            return self.load_of_process(address, offset, value, bits, span);
+        }
         let load = Load { address, offset, value, bits, trusted, or_zero: false };
         Some(self.expr(span, ExprKind::Load(Box::new(load))))
+    }
+
+    /// The integer at an address of the process.
+    fn load_of_process(
+        &mut self,
+        address: Expr,
+        offset: i32,
+        value: Scalar,
+        bits: Option<(u8, u8)>,
+        span: Span,
+    ) -> Option<Expr> {
+        let name = match (value.bytes, value.signed) {
+            (1, false) => "user_uint8",
+            (1, true) => "user_int8",
+            (2, false) => "user_uint16",
+            (2, true) => "user_int16",
+            (4, false) => "user_uint32",
+            (4, true) => "user_int32",
+            (_, false) => "user_uint64",
+            (_, true) => "user_int64",
+        };
+        let builtin = builtins::with_arity(name, 1)?;
+        let arguments = vec![self.offset(address, i64::from(offset), span)];
+        let whole = self.expr(span, ExprKind::Call { builtin, arguments });
+        let Some((lowest, width)) = bits else { return Some(whole) };
+        // Up to the top, and down again with the sign or without.
+        let up = self.expr(span, ExprKind::Number(64 - i64::from(lowest) - i64::from(width)));
+        let raised = self.arithmetic(span, Arithmetic::ShiftLeft, whole, up);
+        let down = self.expr(span, ExprKind::Number(64 - i64::from(width)));
+        let operator = match value.signed {
+            true => Arithmetic::ShiftRight,
+            false => Arithmetic::ShiftRightLogical,
+        };
+        Some(self.arithmetic(span, operator, raised, down))
     }
 
     fn offset(&mut self, address: Expr, offset: i64, span: Span) -> Expr {
@@ -591,6 +647,12 @@ fn suggest_members(diagnostic: &mut Diagnostic, name: &str, members: &[&str]) {
 
 /// The type of a name as `@cast` takes it: `struct sk_buff`, `sk_buff`, `u32`, with or without a star.
 fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
+    let (kinds, plain) = kinds_of(name);
+    kinds.iter().find_map(|&kind| btf.find(plain, kind))
+}
+
+/// Which kinds of types a name can stand for, and the name alone.
+fn kinds_of(name: &str) -> (&'static [Kind], &str) {
     let name = name.trim().trim_end_matches('*').trim_end();
     let (kinds, plain): (&[Kind], &str) = if let Some(plain) = name.strip_prefix("struct ") {
         (&[Kind::Struct], plain)
@@ -601,5 +663,5 @@ fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
     } else {
         (&[Kind::Struct, Kind::Typedef, Kind::Union, Kind::Integer, Kind::Enum, Kind::Enum64], name)
     };
-    kinds.iter().find_map(|&kind| btf.find(plain.trim(), kind))
+    (kinds, plain.trim())
 }

@@ -18,7 +18,7 @@ use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{
     AssignOperator, Attach, Body, Comparison, Direction, Expr, ExprKind, FunctionPoints, Global,
-    GlobalId, LocalId, Place, PlaceKind, Point, Probe, Shape, Stmt, StmtKind,
+    GlobalId, Instruction, LocalId, Place, PlaceKind, Point, Probe, Shape, Stmt, StmtKind,
 };
 use crate::source::Span;
 use crate::syntax::ast::{Access, Expression, ExpressionKind};
@@ -44,6 +44,16 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
     if let Attach::Syscall(of) = &point.attach {
         return of.at_entry(&point.name);
     }
+    if let Attach::Instruction(instruction) = &point.attach {
+        let at_entry = Instruction { returns: false, entry: vec![], ..instruction.clone() };
+        return instruction.returns.then(|| Point {
+            name: point.name.clone(),
+            attach: Attach::Instruction(at_entry),
+            context: instruction.entry.clone(),
+            identity: point.identity.clone(),
+            optional: point.optional,
+        });
+    }
     let Attach::Function(functions) = &point.attach else { return None };
     functions.returns.then(|| Point {
         name: point.name.clone(),
@@ -54,6 +64,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
         }),
         context: functions.entry.clone(),
         identity: point.identity.clone(),
+        optional: point.optional,
     })
 }
 
@@ -104,6 +115,7 @@ impl Resolver<'_> {
         let point = scope.point?;
         let entry = match &point.attach {
             Attach::Function(functions) if functions.returns => &functions.entry,
+            Attach::Instruction(instruction) if instruction.returns => &instruction.entry,
             Attach::Syscall(of) if of.direction == Direction::Return => &of.entry,
             _ => return None,
         };

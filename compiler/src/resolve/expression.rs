@@ -307,6 +307,9 @@ impl Resolver<'_> {
                 Operator::Compare(_) | Operator::Logical { .. } => return None,
             },
         };
+        if let Some(given) = self.give(scope, operator, target, value, span) {
+            return given;
+        }
         let target = self.target(scope, target);
         let value = self.expression(scope, value)?;
         let target = target?;

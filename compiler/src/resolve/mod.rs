@@ -11,6 +11,7 @@ mod braces;
 mod constant;
 mod context;
 mod entry;
+mod exchange;
 mod expression;
 mod function;
 mod given;
@@ -306,7 +307,8 @@ impl<'a> Resolver<'a> {
             matched |= !found.is_empty();
             let mut of_alias = Shared::default();
             let shared = if expanded.written.is_none() { &mut plain } else { &mut of_alias };
-            for resolved in found {
+            for mut resolved in found {
+                resolved.optional = optional;
                 if shared.take(&mut self.script, &resolved) {
                     continue;
                 }

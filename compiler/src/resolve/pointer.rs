@@ -79,7 +79,7 @@ impl Resolver<'_> {
     /// Notes what the value of an expression points to.
     pub(super) fn points_to(&mut self, expr: &Expr, pointee: TypeId) {
         let facts = self.facts;
-        if let Ok(btf) = facts.btf() {
+        if let Ok(btf) = facts.all_types() {
             self.pointees_of[expr.id] = Some(btf.strip(pointee));
         }
     }

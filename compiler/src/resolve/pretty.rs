@@ -34,7 +34,7 @@ impl Resolver<'_> {
     /// A value as text.
     pub(super) fn pretty(&mut self, reached: Reached, deep: bool, span: Span) -> Option<Expr> {
         let facts = self.facts;
-        let btf = facts.btf().ok()?;
+        let btf = facts.all_types().ok()?;
         let mut shown = Shown { format: String::new(), arguments: vec![], deep, span };
         let pointee = match reached.ty {
             Ty::PointerTo(target) => Some(target),
@@ -45,8 +45,9 @@ impl Resolver<'_> {
             return self.sprint(shown);
         };
         if is_character(btf, pointee) {
+            let of_process = facts.is_program_type(pointee.0);
             let address = self.value_of(reached)?;
-            self.show_text(&mut shown, address)?;
+            self.show_text(&mut shown, address, of_process)?;
             return self.sprint(shown);
         }
         // A pointer at the top is followed, unless it is null.
@@ -95,8 +96,9 @@ impl Resolver<'_> {
             Some(Kind::Array) => {
                 let array = btf.array(ty)?;
                 if is_character(btf, array.element) {
+                    let of_process = self.facts.is_program_type(array.element.0);
                     let address = self.value_of(value)?;
-                    return self.show_text(shown, address);
+                    return self.show_text(shown, address, of_process);
                 }
                 if !top && !shown.deep {
                     shown.format.push_str("[...]");
@@ -108,7 +110,8 @@ impl Resolver<'_> {
                 let is_text = btf.pointee(ty).is_some_and(|pointee| is_character(btf, pointee));
                 let value = self.value_of(value)?;
                 if is_text {
-                    return self.show_text(shown, value);
+                    let of_process = self.facts.is_program_type(ty.0);
+                    return self.show_text(shown, value, of_process);
                 }
                 self.convert(shown, "%p", value)?;
             }
@@ -189,8 +192,11 @@ impl Resolver<'_> {
     }
 
     /// The string at an address, in quotes.
-    fn show_text(&mut self, shown: &mut Shown, address: Expr) -> Option<()> {
-        let builtin = builtins::text_of_kernel();
+    fn show_text(&mut self, shown: &mut Shown, address: Expr, of_process: bool) -> Option<()> {
+        let builtin = match of_process {
+            true => builtins::with_arity("user_string", 2)?,
+            false => builtins::text_of_kernel(),
+        };
         let otherwise = self.expr(shown.span, ExprKind::Text(UNKNOWN_TEXT.to_string()));
         let arguments = vec![address, otherwise];
         let text = self.expr(shown.span, ExprKind::Call { builtin, arguments });

@@ -22,7 +22,7 @@ use super::foreach::Loop;
 use super::format::{self, Argument};
 use super::recording::{MessageKind, Part, Printed, PrintedHistogram};
 use super::values::{Key, Pattern, Value, Word, c_string, key, text_at, word};
-use super::{BlockContext, date, decode, floating, histogram, memory, services, text};
+use super::{BlockContext, date, decode, floating, histogram, memory, outlet, services, text};
 use crate::sys::SysError;
 
 /// Bytes of stack the calls of a block may take; the main thread has 8 MiB.
@@ -138,6 +138,11 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::EndSpeculation => services::end_speculation as *const u8,
         F::Indent => services::indent as *const u8,
         F::IndentDepth => services::indent_depth as *const u8,
+        F::PrintsToTerminal => services::prints_to_terminal as *const u8,
+        F::SessionName => outlet::session_name as *const u8,
+        F::ExchangedText => outlet::exchanged as *const u8,
+        F::ExchangeText => outlet::exchange as *const u8,
+        F::ExchangeMoreText => outlet::exchange_more as *const u8,
         F::Random => services::random as *const u8,
         F::ZoneOffset => zone_offset as *const u8,
         F::ZoneName => zone_name as *const u8,

@@ -13,6 +13,7 @@ mod histogram;
 mod kernel_array;
 mod memory;
 mod order;
+mod outlet;
 mod recording;
 mod regex;
 mod save;
@@ -72,6 +73,10 @@ pub struct State {
     pub hit_texts: Rc<[String]>,
     /// The arrays.
     pub arrays: Arrays,
+    /// `$value`: the text that the running block exchanges with another program.
+    pub exchanged: Vec<u8>,
+    /// What `module_name()` gives.
+    pub session_name: String,
     layout: Rc<Layout>,
     tables: Rc<Tables>,
     kernel: Rc<LiveKernel>,
@@ -147,6 +152,8 @@ impl BlockContext {
                 target: 0,
                 hit_texts: Rc::new([]),
                 arrays,
+                exchanged: vec![],
+                session_name: String::new(),
                 layout,
                 tables,
                 kernel,

@@ -2,7 +2,7 @@
 //! the depth of calls.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use ntap_compiler::runtime_functions::context;
 
@@ -101,6 +101,11 @@ pub(super) extern "C" fn indent_depth(context: Context<'_>, index: i64, delta: i
     let before = *depth;
     *depth = depth.wrapping_add(delta);
     before.max(*depth)
+}
+
+/// Whether what is printed can be refreshed in place.
+pub(super) extern "C" fn prints_to_terminal(_: Context<'_>) -> i64 {
+    i64::from(std::io::stdout().is_terminal())
 }
 
 /// A number from 0 to 2^32 - 1.

@@ -21,9 +21,9 @@ use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
-use ntap_compiler::program_file::{NoProgram, ProgramFile, ProgramName};
+use ntap_compiler::program_file::{FunctionVariables, NoProgram, ProgramFile, ProgramName};
 
-use crate::program_file::Programs;
+use crate::program_file::{self, Programs};
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
 pub(crate) use isa::has_uprobe_multi;
@@ -52,6 +52,7 @@ pub struct LiveKernel {
     release: OnceLock<String>,
     config: OnceLock<Option<Vec<u8>>>,
     btf: OnceLock<Result<Btf, NoBtf>>,
+    more_types: OnceLock<Box<MoreTypes>>,
     cpu_version: OnceLock<CpuVersion>,
     kallsyms: OnceLock<Kallsyms>,
     traceable: OnceLock<Traceable>,
@@ -59,6 +60,13 @@ pub struct LiveKernel {
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
     tracepoint_systems: OnceLock<BTreeMap<String, String>>,
+}
+
+/// The types known so far with those of a program, and what came after them.
+#[derive(Debug)]
+struct MoreTypes {
+    types: Btf,
+    next: OnceLock<Box<MoreTypes>>,
 }
 
 impl LiveKernel {
@@ -149,6 +157,41 @@ impl Facts for LiveKernel {
 
     fn btf(&self) -> Result<&Btf, NoBtf> {
         self.btf.get_or_init(LiveKernel::read_btf).as_ref().map_err(NoBtf::clone)
+    }
+
+    fn all_types(&self) -> Result<&Btf, NoBtf> {
+        let mut last = None;
+        let mut next = self.more_types.get();
+        while let Some(more) = next {
+            last = Some(&more.types);
+            next = more.next.get();
+        }
+        last.map_or_else(|| self.btf(), Ok)
+    }
+
+    fn is_program_type(&self, ty: u32) -> bool {
+        ty as usize > self.btf().map_or(0, Btf::type_count)
+    }
+
+    fn function_variables(
+        &self,
+        path: &str,
+        places: &[(u64, bool)],
+    ) -> Option<Vec<Option<FunctionVariables>>> {
+        let none = Btf::none();
+        let base = self.all_types().unwrap_or(&none);
+        let (found, types) = program_file::function_variables(Path::new(path), places, base)?;
+        let more = MoreTypes { types: base.with_module(&types).ok()?, next: OnceLock::new() };
+        let mut place = &self.more_types;
+        while let Some(more) = place.get() {
+            place = &more.next;
+        }
+        place.set(Box::new(more)).ok()?;
+        Some(found)
+    }
+
+    fn lines(&self, path: &str, file: &str, line: u64) -> Vec<u64> {
+        program_file::lines(Path::new(path), file, line)
     }
 
     fn module_btf(&self, module: &str) -> Option<Btf> {

@@ -4,6 +4,7 @@
 //! from the file itself (`.symtab`, `.dynsym`), from the compressed table that stripped programs of some
 //! distributions carry (`.gnu_debugdata`), and from separate debug files found by build id.
 
+mod debug_info;
 mod find;
 mod libraries;
 mod marks;
@@ -19,7 +20,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ntap_compiler::program_file::{NoProgram, ProgramFile, ProgramName};
+use ntap_compiler::btf::Btf;
+use ntap_compiler::program_file::{FunctionVariables, NoProgram, ProgramFile, ProgramName};
 use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64};
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, Object};
@@ -97,6 +99,23 @@ impl Programs {
         self.read.borrow_mut().insert(path.to_path_buf(), read.clone());
         read
     }
+}
+
+/// What a program's debug information says of places in it (an address, and whether it is behind the entry of its
+/// function), with the types it names: they go on where those of `base` end.
+pub(crate) fn function_variables(
+    path: &Path,
+    places: &[(u64, bool)],
+    base: &Btf,
+) -> Option<(Vec<Option<FunctionVariables>>, Vec<u8>)> {
+    let asked: Vec<debug_info::Asked> =
+        places.iter().map(|&(address, inside)| debug_info::Asked { address, inside }).collect();
+    debug_info::variables(path, &asked, base)
+}
+
+/// The addresses of the code of a line.
+pub(crate) fn lines(path: &Path, file: &str, line: u64) -> Vec<u64> {
+    debug_info::lines(path, file, line)
 }
 
 /// Reads a program file.

@@ -32,6 +32,10 @@ pub(super) enum Event {
     TargetEnded,
     /// It is time to look at what handlers cost.
     Watch,
+    /// Another program may ask something.
+    Asked,
+    /// There may be something on the standard input.
+    Input,
     /// Output is to go on in the next file (SIGUSR2).
     NextFile,
 }
@@ -40,10 +44,19 @@ pub(super) enum Event {
 enum Source {
     Signals,
     Records,
-    Timer { probe: ProbeId, descriptor: OwnedFd, period_ns: u64, randomize_ns: u64 },
+    Timer {
+        probe: ProbeId,
+        descriptor: OwnedFd,
+        period_ns: u64,
+        randomize_ns: u64,
+    },
     TimeLimit(#[allow(dead_code)] OwnedFd),
     Watch(OwnedFd),
     Target,
+    Outlets,
+    /// The descriptor that stands for the standard input, and one that is always readable where that is
+    /// a file, which cannot be waited for.
+    Input(i32, #[allow(dead_code)] Option<OwnedFd>),
 }
 
 /// The set of what a session waits for.
@@ -124,6 +137,46 @@ impl Events {
     /// Watches a process by its pidfd.
     pub(super) fn watch_target(&mut self, pidfd: BorrowedFd<'_>) -> Result<()> {
         self.add(pidfd.as_raw_fd(), Source::Target)
+    }
+
+    /// Watches what other programs ask.
+    pub(super) fn watch_outlets(&mut self, outlets: BorrowedFd<'_>) -> Result<()> {
+        self.add(outlets.as_raw_fd(), Source::Outlets)
+    }
+
+    /// Watches the standard input.
+    pub(super) fn watch_input(&mut self, input: BorrowedFd<'_>) -> Result<()> {
+        let descriptor = input.as_raw_fd();
+        match self.add(descriptor, Source::Input(descriptor, None)) {
+            Err(error) if error.errno() == libc::EPERM => {
+                // SAFETY: takes numbers only.
+                let always = unsafe { libc::eventfd(1, libc::EFD_CLOEXEC) };
+                let always = own(always, "eventfd")?;
+                let descriptor = always.as_raw_fd();
+                self.add(descriptor, Source::Input(descriptor, Some(always)))
+            }
+            other => other,
+        }
+    }
+
+    /// The standard input is at its end.
+    pub(super) fn forget_input(&mut self) -> Result<()> {
+        for source in &self.sources {
+            let Source::Input(descriptor, _) = source else { continue };
+            // SAFETY: both descriptors are open; this command takes no event.
+            let result = unsafe {
+                libc::epoll_ctl(
+                    self.epoll.as_raw_fd(),
+                    libc::EPOLL_CTL_DEL,
+                    *descriptor,
+                    std::ptr::null_mut(),
+                )
+            };
+            if result < 0 {
+                return Err(SysError::new("epoll_ctl", "input", io::Error::last_os_error()));
+            }
+        }
+        Ok(())
     }
 
     /// Starts a timer of the script.
@@ -222,7 +275,7 @@ impl Events {
         // What ends the session comes last: a timer that fired before still runs.
         events.sort_by_key(|e| match e {
             Event::Records => 0,
-            Event::Timer(_) | Event::NextFile | Event::Watch => 1,
+            Event::Timer(_) | Event::Asked | Event::Input | Event::NextFile | Event::Watch => 1,
             Event::TargetEnded | Event::TimeLimit | Event::Interrupt => 2,
         });
         Ok(events)
@@ -247,6 +300,8 @@ impl Events {
             }
             Source::TimeLimit(_) => (None, Event::TimeLimit),
             Source::Target => (None, Event::TargetEnded),
+            Source::Outlets => (None, Event::Asked),
+            Source::Input(..) => (None, Event::Input),
             Source::Watch(timer) => {
                 read(timer.as_raw_fd(), &mut [0u8; 8]);
                 (None, Event::Watch)

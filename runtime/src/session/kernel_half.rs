@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
-use ntap_compiler::hir::{Attach, FunctionPoints, Point, ProbeId, SampleRate, Script};
+use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, SampleRate, Script};
 use ntap_compiler::layout::{Array, KernelMap, Layout, control, record};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
@@ -16,7 +16,7 @@ use ntap_compiler::syscalls::Routes;
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use crate::attach::{self, AttachPoint, CountedEvent, Function, Link, Rate};
+use crate::attach::{self, AttachError, AttachPoint, CountedEvent, Function, Link, Rate};
 use crate::block::KernelArray;
 use crate::kernel;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
@@ -59,6 +59,37 @@ pub(super) enum Record {
     Exit,
 }
 
+/// The places of one program file that are to be probed.
+#[derive(Default)]
+struct Places {
+    all: usize,
+    /// Why some could not be.
+    failed: Vec<AttachError>,
+}
+
+impl Places {
+    /// Some instructions cannot be probed; that none can is an error.
+    fn judge(mut self, path: &str, verbose: bool) -> Result<(), SessionError> {
+        let failed = self.failed.len();
+        if failed == self.all && failed > 0 {
+            return Err(self.failed.swap_remove(0).into());
+        }
+        if let Some(one) = self.failed.first() {
+            let all = self.all;
+            eprintln!(
+                "WARNING: {failed} of {all} places of {path} cannot be probed (one is {one})"
+            );
+        }
+        if verbose {
+            self.failed.iter().for_each(|error| eprintln!("ntap: {error}"));
+        }
+        Ok(())
+    }
+}
+
+/// With this many programs the usual limit of open files is near: each is one, and what attaches it another.
+const MANY_PROGRAMS: usize = 200;
+
 impl KernelHalf {
     /// Loads the programs; their handlers do nothing yet.
     pub(super) fn load(
@@ -73,7 +104,7 @@ impl KernelHalf {
         // Asked only where it matters: asking loads a program.
         let uprobe_multi = script.probes.values().any(|p| of_process(&p.point.attach))
             && kernel::has_uprobe_multi();
-        let programs = script
+        let programs: Vec<ProgramPlan> = script
             .probes
             .iter()
             .filter_map(|(id, probe)| {
@@ -81,6 +112,9 @@ impl KernelHalf {
                 Some(ProgramPlan { name: program_name(id), kind })
             })
             .collect();
+        if programs.len() > MANY_PROGRAMS {
+            sys::lift_open_files_limit();
+        }
         let mut loaded = load::load(&bytes, &LoadPlan { programs, map_sizes: vec![] })?;
         let globals = loaded
             .take_globals()
@@ -192,17 +226,37 @@ impl KernelHalf {
         &mut self,
         points: &HashMap<ProbeId, Point>,
         layout: &Layout,
+        verbose: bool,
     ) -> Result<(), SessionError> {
         self.fill_slots(&layout.routes)?;
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
+        let mut places: BTreeMap<&str, Places> = BTreeMap::new();
         for (&id, point) in probes {
             if layout.routes.probes.get(&id).is_some_and(|route| !route.is_root) {
                 continue;
             }
-            self.attach_probe(id, point)?;
+            let attached = self.attach_probe(id, point);
+            if let Attach::Instruction(Instruction { path, .. }) = &point.attach {
+                places.entry(path).or_default().all += 1;
+            }
+            match (attached, &point.attach) {
+                (Ok(()), _) => {}
+                (Err(SessionError::Attach(error)), _) if point.optional => {
+                    if verbose {
+                        eprintln!("ntap: {error}");
+                    }
+                }
+                (
+                    Err(SessionError::Attach(error)),
+                    Attach::Instruction(Instruction { path, .. }),
+                ) => {
+                    places.entry(path).or_default().failed.push(error);
+                }
+                (Err(error), _) => return Err(error),
+            }
         }
-        Ok(())
+        places.into_iter().try_for_each(|(path, places)| places.judge(path, verbose))
     }
 
     /// Attaches the program of one probe.
@@ -253,14 +307,31 @@ impl KernelHalf {
     /// (`must_settle`), waits until the handlers that are running have finished.
     pub(super) fn stop(&mut self, must_settle: bool) {
         self.globals.u32_at(control::STOPPED as usize).store(1, Ordering::SeqCst);
-        for (id, link) in std::mem::take(&mut self.links) {
-            self.note_missed(id, &link);
-        }
+        self.detach_all();
         if must_settle {
             // Waits for a grace period: no handler that saw the session running is left. When the
             // kernel lacks the call the handlers have long finished anyway, in all likelihood.
             let _ = sys::membarrier_global();
         }
+    }
+
+    /// Detaches everything. The kernel makes whoever closes a link wait for what may still run; those who do so
+    /// at the same time wait together.
+    fn detach_all(&mut self) {
+        const AT_ONCE: usize = 64;
+        let links = std::mem::take(&mut self.links);
+        links.iter().for_each(|(&id, link)| self.note_missed(id, link));
+        let mut links: Vec<Link> = links.into_values().collect();
+        if links.len() <= AT_ONCE {
+            return;
+        }
+        let each = links.len().div_ceil(AT_ONCE);
+        std::thread::scope(|scope| {
+            while !links.is_empty() {
+                let some = links.split_off(links.len().saturating_sub(each));
+                scope.spawn(move || drop(some));
+            }
+        });
     }
 
     /// The descriptor that becomes readable when a handler wakes the reader.
@@ -368,7 +439,9 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
-        | Attach::Timer { .. } => None,
+        | Attach::Timer { .. }
+        | Attach::File(_)
+        | Attach::Input(_) => None,
     }
 }
 
@@ -425,6 +498,8 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
-        | Attach::Timer { .. } => None,
+        | Attach::Timer { .. }
+        | Attach::File(_)
+        | Attach::Input(_) => None,
     }
 }

@@ -11,6 +11,7 @@ mod events;
 mod format;
 mod kernel_half;
 mod losses;
+mod outlets;
 mod output;
 mod output_file;
 mod overload;
@@ -18,6 +19,7 @@ mod telling;
 mod timing;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -44,12 +46,14 @@ pub use crate::block::SavedGlobal;
 use crate::block::{BlockContext, RaisedError, Recording};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
+use crate::outlets::Input;
 use crate::sys;
 use crate::target_process::{self, TargetProcess};
 use error_count::ErrorCount;
 use events::{Event, Events};
 use kernel_half::{KernelHalf, Record};
 use losses::BlockErrors;
+use outlets::Outlets;
 use output::Output;
 use output_file::OutputFile;
 use overload::{Overload, Step};
@@ -65,6 +69,10 @@ pub struct SessionOptions {
     pub command: Option<String>,
     /// `-x`: a process to trace; the session ends when it does.
     pub process: Option<u32>,
+    /// `-m`: the name of the session; without it the number of the process.
+    pub name: Option<String>,
+    /// `--prometheus-listen`: where the files of the session are served over HTTP.
+    pub listen: Option<SocketAddr>,
     /// `-T`: end after this time.
     pub time_limit: Option<Duration>,
     /// `-p4`: load, do not attach.
@@ -126,6 +134,8 @@ pub fn run_and_save(
     save: Option<Save<'_>>,
 ) -> Result<Outcome, SessionError> {
     let Compiled { analyzed, lowered, object } = compiled;
+    // The command has no part of what the script reads.
+    let input = if options.load_only { None } else { outlets::take_input(&analyzed.script)? };
     let mut target = match &options.command {
         Some(command) => Some(spawn(command, options)?),
         None => None,
@@ -154,6 +164,8 @@ pub fn run_and_save(
     let mut context =
         BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
     context.state.target = i64::from(target_pid);
+    let name = options.name.clone().unwrap_or_else(|| std::process::id().to_string());
+    context.state.session_name = name;
     if options.format.wants_values() {
         context.state.recording = Some(Recording::default());
     }
@@ -172,6 +184,7 @@ pub fn run_and_save(
         kernel_half,
         sources,
         output: Output::new(file),
+        outlets: Outlets::default(),
         ending: false,
         ended_by_event: false,
         outcome: Outcome::default(),
@@ -188,7 +201,7 @@ pub fn run_and_save(
         shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
-    session.run_to_end(&mut target, watched, &kernel, options)?;
+    session.run_to_end(&mut target, watched, input, &kernel, options)?;
     if let Some(save) = save {
         for (id, global) in script.globals.iter() {
             let storage = session.layout.storage[id];
@@ -254,6 +267,8 @@ struct Session<'a> {
     kernel_half: Option<KernelHalf>,
     sources: &'a SourceMap,
     output: Output,
+    /// What blocks exchange with other programs.
+    outlets: Outlets,
     /// Whether the session is to end.
     ending: bool,
     /// Whether the tail of a handler ended it.
@@ -301,6 +316,7 @@ impl Session<'_> {
         &mut self,
         target: &mut Option<TargetProcess>,
         watched: Option<std::os::fd::OwnedFd>,
+        input: Option<Input>,
         kernel: &LiveKernel,
         options: &SessionOptions,
     ) -> Result<(), SessionError> {
@@ -309,6 +325,7 @@ impl Session<'_> {
         if options.timing {
             self.timing = Some(Timing::start(self.kernel_half.as_ref()));
         }
+        self.open_outlets(&mut events, options)?;
         self.tell_start();
         self.run_probes(|attach| match attach {
             Attach::Begin(sequence) => Some(*sequence),
@@ -317,7 +334,7 @@ impl Session<'_> {
         if !self.ending {
             let attaching = Instant::now();
             if let Some(half) = &mut self.kernel_half {
-                half.attach(&self.points, &self.layout)?;
+                half.attach(&self.points, &self.layout, self.verbose)?;
                 events.watch_records(half.ring_descriptor())?;
                 if let Some(percent) = options.overload_percent {
                     let cpus = kernel.online_cpus().len() as u32;
@@ -328,12 +345,16 @@ impl Session<'_> {
                 }
             }
             self.start_timers(&mut events, options)?;
+            self.open_input(input, &mut events)?;
             if let Some(target) = target {
                 events.watch_target(target.pidfd())?;
             }
             if let Some(watched) = &watched {
                 use std::os::fd::AsFd;
                 events.watch_target(watched.as_fd())?;
+            }
+            if let Some(target) = target {
+                target.wake();
             }
             if let Some(half) = &mut self.kernel_half {
                 if let Some(timing) = &mut self.timing {
@@ -344,6 +365,7 @@ impl Session<'_> {
             if self.verbose {
                 let took = attaching.elapsed().as_secs_f64() * 1000.0;
                 eprintln!("ntap: {} probes are live, attached in {took:.1} ms", self.points.len());
+                self.outlets.describe();
             }
             if let Some(target) = target {
                 target.release()?;
@@ -391,23 +413,19 @@ impl Session<'_> {
                 match event {
                     Event::Records => {}
                     Event::Timer(probe) => {
-                        // What happened before the timer fired is handled before its block runs.
-                        self.handle_records();
-                        if !self.ending {
-                            if let Some(arrays) = self.layout.taken.get(&probe) {
-                                match self.context.state.arrays.take(arrays) {
-                                    Ok(dropped) => self.report_overflows(&dropped),
-                                    Err(error) => self.note_unsettled(&error),
-                                }
-                            }
-                            self.run_block(Role::Probe(probe), None);
-                        }
+                        self.run_beside_kernel(probe);
                     }
+                    Event::Asked => self.exchange()?,
+                    Event::Input => self.read_input(events)?,
                     Event::Watch => self.watch(events)?,
                     Event::NextFile => self.output.next_file(),
                     Event::Interrupt => self.end("interrupted"),
                     Event::TimeLimit => self.end("time_limit"),
-                    Event::TargetEnded => self.end("target_ended"),
+                    Event::TargetEnded => {
+                        // What the process asked before it ended.
+                        self.exchange()?;
+                        self.end("target_ended");
+                    }
                 }
                 if self.ending {
                     break;
@@ -429,6 +447,21 @@ impl Session<'_> {
             self.errors.fail();
             self.end("skipped");
         }
+    }
+
+    /// Runs a block that something outside of the kernel asked for, after what happened in the kernel before.
+    fn run_beside_kernel(&mut self, probe: ProbeId) {
+        self.handle_records();
+        if self.ending {
+            return;
+        }
+        if let Some(arrays) = self.layout.taken.get(&probe) {
+            match self.context.state.arrays.take(arrays) {
+                Ok(dropped) => self.report_overflows(&dropped),
+                Err(error) => self.note_unsettled(&error),
+            }
+        }
+        self.run_block(Role::Probe(probe), None);
     }
 
     /// Looks at what handlers cost, and pauses those that cost too much.
@@ -474,6 +507,8 @@ impl Session<'_> {
     }
 
     fn shut_down(&mut self) -> Result<(), SessionError> {
+        // Nobody is answered any more.
+        self.outlets = Outlets::default();
         if let Some(half) = &mut self.kernel_half {
             let must_settle = !self.layout.events.is_empty()
                 || !self.layout.displayed.is_empty()

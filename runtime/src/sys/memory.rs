@@ -29,11 +29,19 @@ impl Mapping {
         Mapping::new(map, len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED)
     }
 
+    /// Memory of zeros that processes made from now on share.
+    pub fn inherited(len: usize) -> Result<Mapping> {
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        Mapping::of_descriptor(-1, len, libc::PROT_READ | libc::PROT_WRITE, flags)
+    }
+
     fn new(file: BorrowedFd<'_>, len: usize, protection: i32, flags: i32) -> Result<Mapping> {
+        Mapping::of_descriptor(file.as_raw_fd(), len, protection, flags)
+    }
+
+    fn of_descriptor(file: i32, len: usize, protection: i32, flags: i32) -> Result<Mapping> {
         // SAFETY: the kernel chooses the address, so no existing memory is touched.
-        let start = unsafe {
-            libc::mmap(std::ptr::null_mut(), len, protection, flags, file.as_raw_fd(), 0)
-        };
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, file, 0) };
         if start == libc::MAP_FAILED {
             return Err(SysError::last("map memory", ""));
         }
@@ -81,4 +89,15 @@ pub(crate) fn lift_locked_memory_limit() -> bool {
             // SAFETY: the structure is only read.
             && unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const wanted) } == 0
     })
+}
+
+/// Raises this process's limit of open files as far as it may.
+pub(crate) fn lift_open_files_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours to be written to.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0 {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: the structure is only read. A refusal leaves the limit that was.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    }
 }

@@ -31,7 +31,7 @@ pub use map::{
     value_stride,
 };
 pub use memory::Mapping;
-pub(crate) use memory::lift_locked_memory_limit;
+pub(crate) use memory::{lift_locked_memory_limit, lift_open_files_limit};
 pub use perf_event::{CountedEvent, CountsOf, PerfEvent, Rate, open_perf_event, set_program};
 pub use perf_records::{ProcessRecord, ProcessRecords};
 pub use process::{

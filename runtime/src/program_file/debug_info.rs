@@ -1,0 +1,415 @@
+//! What a program's debug information (DWARF, of `cc -g`) says of functions: their parameters, what they
+//! return, the variables at a place, and where lines are.
+//!
+//! In: a program, or the file of its debug information that is installed apart from it, and addresses. Out:
+//! places in the registers and memory of a process, and types in the kernel's format. Only the compilation
+//! units with the addresses are read.
+//!
+//! At its entry a function has its parameters where the calling convention puts them: code that is not optimized
+//! stores them where its debug information says only some instructions later.
+
+mod place;
+mod types;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian, Unit};
+use ntap_compiler::btf::Btf;
+use ntap_compiler::program_file::{FunctionVariables, ProgramVariable};
+use object::read::elf::ElfSection64;
+use object::{Endianness, Object, ObjectSection};
+
+use super::{Elf, build_id, map, parse};
+use types::Types;
+
+/// Bytes of the debug information.
+pub(super) type Slice<'d> = EndianSlice<'d, LittleEndian>;
+type Entry<'a, 'd> = DebuggingInformationEntry<'a, 'a, Slice<'d>>;
+
+/// More of them than this are not read.
+const MOST_LINES: usize = 64;
+
+/// A question about a place in a program.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// The address.
+    pub(super) address: u64,
+    /// Whether the place is inside of a function, where variables are what its debug information says.
+    pub(super) inside: bool,
+}
+
+/// What is known of each of the places, and the types it names, which go on where those of `base` end. `None`
+/// where the program has no debug information.
+pub(super) fn variables(
+    path: &Path,
+    asked: &[Asked],
+    base: &Btf,
+) -> Option<(Vec<Option<FunctionVariables>>, Vec<u8>)> {
+    with_dwarf(path, |dwarf, elf| {
+        let mut types = Types::new(base);
+        let mut found: Vec<Option<FunctionVariables>> = vec![None; asked.len()];
+        each_unit(dwarf, |unit, ranges| {
+            let here: Vec<usize> = (0..asked.len())
+                .filter(|&at| ranges.iter().any(|r| r.contains(&asked[at].address)))
+                .collect();
+            if !here.is_empty() {
+                let mut reader = Reader { dwarf, unit, elf, types: &mut types };
+                let _ = reader.functions(asked, &here, &mut found);
+            }
+        });
+        (found, types.finish())
+    })
+}
+
+/// The addresses of the code of a line of the source files whose path ends in `file`; of each run of instructions
+/// of the line the first.
+pub(super) fn lines(path: &Path, file: &str, line: u64) -> Vec<u64> {
+    let found = with_dwarf(path, |dwarf, _| {
+        let mut found: Vec<u64> = vec![];
+        each_unit(dwarf, |unit, _| {
+            let _ = unit_lines(dwarf, unit, file, line, &mut found);
+        });
+        found
+    });
+    let mut found = found.unwrap_or_default();
+    found.sort_unstable();
+    found.dedup();
+    found.truncate(MOST_LINES);
+    found
+}
+
+fn unit_lines(
+    dwarf: &Dwarf<Slice<'_>>,
+    unit: &Unit<Slice<'_>>,
+    file: &str,
+    line: u64,
+    found: &mut Vec<u64>,
+) -> gimli::Result<()> {
+    let Some(program) = unit.line_program.clone() else { return Ok(()) };
+    let mut rows = program.rows();
+    let mut known: HashMap<u64, bool> = HashMap::new();
+    let mut before = None;
+    while let Some((header, row)) = rows.next_row()? {
+        if row.end_sequence() {
+            before = None;
+            continue;
+        }
+        let index = row.file_index();
+        let is_file = *known.entry(index).or_insert_with(|| {
+            let name = header.file(index).and_then(|entry| {
+                dwarf.attr_string(unit, entry.path_name()).ok().map(|n| n.to_string_lossy())
+            });
+            name.is_some_and(|name| is_path(&name, file))
+        });
+        let at = row.line().map(std::num::NonZero::get);
+        if is_file && row.is_stmt() && at == Some(line) && before != at {
+            found.push(row.address());
+        }
+        before = at.filter(|_| is_file);
+    }
+    Ok(())
+}
+
+/// Whether a path of the debug information is the file a script names: the same, or one of them the end of the
+/// other.
+pub(super) fn is_path(path: &str, file: &str) -> bool {
+    let ends = |long: &str, short: &str| {
+        long == short || long.strip_suffix(short).is_some_and(|rest| rest.ends_with('/'))
+    };
+    ends(path, file) || ends(file, path)
+}
+
+/// Opens the debug information of a program: its own, or that of the same build in /usr/lib/debug.
+fn with_dwarf<T>(path: &Path, use_it: impl FnOnce(&Dwarf<Slice<'_>>, &Elf<'_>) -> T) -> Option<T> {
+    let bytes = map(path).ok()?;
+    let elf = parse(path, &bytes).ok()?;
+    if elf.section_by_name(".debug_info").is_some() {
+        return with_sections(&elf, &elf, use_it);
+    }
+    let id = build_id(&elf).filter(|id| id.len() > 2)?;
+    let apart = format!("/usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]);
+    let apart = Path::new(&apart);
+    let bytes = map(apart).ok()?;
+    let debug = parse(apart, &bytes).ok()?;
+    debug.section_by_name(".debug_info")?;
+    with_sections(&debug, &elf, use_it)
+}
+
+fn with_sections<T>(
+    debug: &Elf<'_>,
+    elf: &Elf<'_>,
+    use_it: impl FnOnce(&Dwarf<Slice<'_>>, &Elf<'_>) -> T,
+) -> Option<T> {
+    let load = |id: gimli::SectionId| -> gimli::Result<Cow<'_, [u8]>> {
+        Ok(debug.section_by_name(id.name()).map(contents).unwrap_or_default())
+    };
+    let sections = gimli::DwarfSections::load(load).ok()?;
+    let dwarf = sections.borrow(|bytes| EndianSlice::new(bytes, LittleEndian));
+    Some(use_it(&dwarf, elf))
+}
+
+/// The contents of a section, unpacked; empty when they cannot be.
+fn contents<'d>(section: ElfSection64<'d, '_, Endianness>) -> Cow<'d, [u8]> {
+    let Ok(data) = section.compressed_data() else { return Cow::default() };
+    match data.format {
+        object::CompressionFormat::None => Cow::Borrowed(data.data),
+        object::CompressionFormat::Zlib => {
+            let most = usize::try_from(data.uncompressed_size).unwrap_or(usize::MAX);
+            let unpacked = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(data.data, most);
+            Cow::Owned(unpacked.unwrap_or_default())
+        }
+        _ => Cow::default(),
+    }
+}
+
+/// Calls `visit` with every unit and the addresses of its code.
+fn each_unit<'d>(
+    dwarf: &Dwarf<Slice<'d>>,
+    mut visit: impl FnMut(&Unit<Slice<'d>>, &[std::ops::Range<u64>]),
+) {
+    let mut headers = dwarf.units();
+    while let Ok(Some(header)) = headers.next() {
+        let Ok(unit) = dwarf.unit(header) else { continue };
+        let mut ranges = vec![];
+        if let Ok(mut iterator) = dwarf.unit_ranges(&unit) {
+            while let Ok(Some(range)) = iterator.next() {
+                ranges.push(range.begin..range.end);
+            }
+        }
+        visit(&unit, &ranges);
+    }
+}
+
+/// A unit being read.
+struct Reader<'r, 'd> {
+    dwarf: &'r Dwarf<Slice<'d>>,
+    unit: &'r Unit<Slice<'d>>,
+    /// The program, whose call frame information says where a function's frame is.
+    elf: &'r Elf<'r>,
+    types: &'r mut Types,
+}
+
+/// A function on the way through the tree of entries.
+struct Function {
+    depth: isize,
+    /// The places asked about that are in it.
+    places: Vec<usize>,
+    /// The registers the calling convention has left for parameters at the entry.
+    convention: Option<place::Convention>,
+    /// `DW_AT_frame_base`.
+    frame: place::Frame,
+}
+
+impl<'d> Reader<'_, 'd> {
+    /// Fills in what is asked about the functions of the unit.
+    fn functions(
+        &mut self,
+        asked: &[Asked],
+        here: &[usize],
+        found: &mut [Option<FunctionVariables>],
+    ) -> gimli::Result<()> {
+        let unit = self.unit;
+        let mut entries = unit.entries();
+        let mut depth = 0;
+        let mut function: Option<Function> = None;
+        // Blocks that none of the places is in.
+        let mut skipped: Option<isize> = None;
+        while let Some((step, entry)) = entries.next_dfs()? {
+            depth += step;
+            if function.as_ref().is_some_and(|f| depth <= f.depth) {
+                function = None;
+            }
+            if skipped.is_some_and(|block| depth > block) {
+                continue;
+            }
+            skipped = None;
+            match entry.tag() {
+                gimli::DW_TAG_subprogram => {
+                    function = self.function(entry, depth, asked, here, found)?;
+                }
+                gimli::DW_TAG_lexical_block | gimli::DW_TAG_inlined_subroutine => {
+                    let Some(f) = &function else { continue };
+                    let ranges = self.ranges(entry)?;
+                    let is_inside = |&at: &usize| {
+                        asked[at].inside && ranges.iter().any(|r| r.contains(&asked[at].address))
+                    };
+                    let inlined = entry.tag() == gimli::DW_TAG_inlined_subroutine;
+                    if inlined || !f.places.iter().any(is_inside) {
+                        skipped = Some(depth);
+                    }
+                }
+                tag @ (gimli::DW_TAG_formal_parameter | gimli::DW_TAG_variable) => {
+                    let Some(f) = &mut function else { continue };
+                    let is_parameter = tag == gimli::DW_TAG_formal_parameter;
+                    // Parameters of functions that are pointed to are none of this one.
+                    if is_parameter && depth != f.depth + 1 {
+                        continue;
+                    }
+                    self.variable(entry, is_parameter, f, asked, found)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn function(
+        &mut self,
+        entry: &Entry<'_, 'd>,
+        depth: isize,
+        asked: &[Asked],
+        here: &[usize],
+        found: &mut [Option<FunctionVariables>],
+    ) -> gimli::Result<Option<Function>> {
+        let ranges = self.ranges(entry)?;
+        let is_in = |&&at: &&usize| {
+            let asked = asked[at];
+            match asked.inside {
+                true => ranges.iter().any(|range| range.contains(&asked.address)),
+                false => ranges.iter().any(|range| range.start == asked.address),
+            }
+        };
+        let places: Vec<usize> = here.iter().filter(is_in).copied().collect();
+        if places.is_empty() {
+            return Ok(None);
+        }
+        let result = match self.attribute(entry, gimli::DW_AT_type)? {
+            Some(target) => Some(self.types.of(self.dwarf, self.unit, target)),
+            None => None,
+        };
+        let declared = self.attribute(entry, gimli::DW_AT_decl_file)?;
+        let file = declared
+            .and_then(|file| self.file_name(file))
+            .or_else(|| self.unit.name.map(|name| name.to_string_lossy().into_owned()));
+        let name = self.name(entry)?;
+        let value = result.and_then(|ty| self.types.scalar(ty));
+        for &at in &places {
+            found[at] = Some(FunctionVariables {
+                function: name.clone().unwrap_or_default(),
+                file: file.clone().unwrap_or_default(),
+                result: result.zip(value).map(|(ty, value)| (ty.0, value)),
+                parameters: vec![],
+                locals: vec![],
+            });
+        }
+        let by_memory = result.is_some_and(|ty| self.types.is_returned_in_memory(ty));
+        let frame = match entry.attr_value(gimli::DW_AT_frame_base)? {
+            Some(AttributeValue::Exprloc(expression)) => {
+                place::frame(expression, self.unit.encoding())
+            }
+            _ => place::Frame::Unknown,
+        };
+        let convention = Some(place::Convention::new(by_memory));
+        Ok(Some(Function { depth, places, convention, frame }))
+    }
+
+    fn variable(
+        &mut self,
+        entry: &Entry<'_, 'd>,
+        is_parameter: bool,
+        function: &mut Function,
+        asked: &[Asked],
+        found: &mut [Option<FunctionVariables>],
+    ) -> gimli::Result<()> {
+        let Some(target) = self.attribute(entry, gimli::DW_AT_type)? else { return Ok(()) };
+        let ty = self.types.of(self.dwarf, self.unit, target);
+        // Every parameter takes its registers, also one without a name.
+        let by_convention = match (is_parameter, &mut function.convention) {
+            (true, Some(convention)) => convention.next(self.types.class(ty)),
+            _ => None,
+        };
+        let Some(name) = self.name(entry)? else { return Ok(()) };
+        let Some(value) = self.types.scalar(ty) else { return Ok(()) };
+        let location = entry.attr_value(gimli::DW_AT_location)?;
+        for &at in &function.places {
+            let Asked { address, inside } = asked[at];
+            let place = match self.place(location, address, inside, &function.frame)? {
+                place::Found::At(place) => Some(place),
+                place::Found::InMemoryLater | place::Found::Unsaid if !inside => by_convention,
+                _ => None,
+            };
+            let (Some(place), Some(known)) = (place, &mut found[at]) else { continue };
+            let list = match is_parameter {
+                true => &mut known.parameters,
+                false if inside => &mut known.locals,
+                false => continue,
+            };
+            // A block's own variable hides one of the same name around it.
+            list.retain(|variable| variable.name != name);
+            list.push(ProgramVariable { name: name.clone(), ty: ty.0, value, place });
+        }
+        Ok(())
+    }
+
+    /// Where a variable is at an address.
+    fn place(
+        &self,
+        location: Option<AttributeValue<Slice<'d>>>,
+        address: u64,
+        inside: bool,
+        frame: &place::Frame,
+    ) -> gimli::Result<place::Found> {
+        let Some(location) = location else { return Ok(place::Found::Unsaid) };
+        let (expression, everywhere) = match location {
+            AttributeValue::Exprloc(expression) => (Some(expression), true),
+            other => match self.dwarf.attr_locations(self.unit, other)? {
+                Some(mut list) => {
+                    let mut here = None;
+                    while let Some(entry) = list.next()? {
+                        if (entry.range.begin..entry.range.end).contains(&address) {
+                            here = Some(entry.data);
+                        }
+                    }
+                    (here, false)
+                }
+                None => (None, true),
+            },
+        };
+        let Some(expression) = expression else { return Ok(place::Found::Nowhere) };
+        let at = place::At { elf: self.elf, address, inside, everywhere, frame };
+        place::find(expression, self.unit.encoding(), &at)
+    }
+
+    /// The addresses of a function or block.
+    fn ranges(&self, entry: &Entry<'_, 'd>) -> gimli::Result<Vec<std::ops::Range<u64>>> {
+        let mut found = vec![];
+        let mut ranges = self.dwarf.die_ranges(self.unit, entry)?;
+        while let Some(range) = ranges.next()? {
+            found.push(range.begin..range.end);
+        }
+        Ok(found)
+    }
+
+    fn name(&self, entry: &Entry<'_, 'd>) -> gimli::Result<Option<String>> {
+        let Some(name) = self.attribute(entry, gimli::DW_AT_name)? else { return Ok(None) };
+        let text = self.dwarf.attr_string(self.unit, name)?;
+        Ok(Some(text.to_string_lossy().into_owned()))
+    }
+
+    fn file_name(&self, attribute: AttributeValue<Slice<'d>>) -> Option<String> {
+        let AttributeValue::FileIndex(index) = attribute else { return None };
+        let header = self.unit.line_program.as_ref()?.header();
+        let name = self.dwarf.attr_string(self.unit, header.file(index)?.path_name()).ok()?;
+        Some(name.to_string_lossy().into_owned())
+    }
+
+    /// An attribute of an entry, or of the one it is a further part of: a declaration, or what was inlined.
+    fn attribute(
+        &self,
+        entry: &Entry<'_, 'd>,
+        name: gimli::DwAt,
+    ) -> gimli::Result<Option<AttributeValue<Slice<'d>>>> {
+        if let Some(value) = entry.attr_value(name)? {
+            return Ok(Some(value));
+        }
+        for link in [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification] {
+            if let Some(AttributeValue::UnitRef(offset)) = entry.attr_value(link)? {
+                let origin = self.unit.entry(offset)?;
+                return self.attribute(&origin, name);
+            }
+        }
+        Ok(None)
+    }
+}

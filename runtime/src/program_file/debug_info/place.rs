@@ -1,0 +1,214 @@
+//! Where variables are: location expressions, the frame of a function, and the calling convention of x86-64.
+
+use gimli::{Encoding, Expression, Operation, UnwindSection};
+use ntap_compiler::facts::Architecture;
+use ntap_compiler::hir::MarkArgument;
+use ntap_compiler::registers::{self, Register};
+use object::{Object, ObjectSection};
+
+use super::super::Elf;
+use super::Slice;
+
+/// Where a variable is.
+pub(super) enum Found {
+    /// Here.
+    At(MarkArgument),
+    /// In the function's frame, once it has been made.
+    InMemoryLater,
+    /// Nowhere: optimized away.
+    Nowhere,
+    /// The debug information does not say.
+    Unsaid,
+}
+
+/// `DW_AT_frame_base`: what places in a frame are counted from.
+pub(super) enum Frame {
+    /// The value the stack pointer had before the call.
+    BeforeCall,
+    /// A register.
+    Register(gimli::Register),
+    /// Something else.
+    Unknown,
+}
+
+/// A place in a program.
+pub(super) struct At<'a> {
+    pub(super) elf: &'a Elf<'a>,
+    pub(super) address: u64,
+    /// Whether it is behind a function's first instruction.
+    pub(super) inside: bool,
+    /// Whether the location is said to be that for the whole of the function: it is not so before its frame has
+    /// been made.
+    pub(super) everywhere: bool,
+    pub(super) frame: &'a Frame,
+}
+
+/// Understands a frame base.
+pub(super) fn frame(expression: Expression<Slice<'_>>, encoding: Encoding) -> Frame {
+    match expression.operations(encoding).next() {
+        Ok(Some(Operation::CallFrameCFA)) => Frame::BeforeCall,
+        Ok(Some(Operation::Register { register })) => Frame::Register(register),
+        Ok(Some(Operation::RegisterOffset { register, offset: 0, .. })) => {
+            Frame::Register(register)
+        }
+        _ => Frame::Unknown,
+    }
+}
+
+/// Understands a location of one step: a register, memory at a register, a constant.
+pub(super) fn find(
+    expression: Expression<Slice<'_>>,
+    encoding: Encoding,
+    at: &At<'_>,
+) -> gimli::Result<Found> {
+    let mut operations = expression.operations(encoding);
+    let Some(first) = operations.next()? else { return Ok(Found::Nowhere) };
+    let second = operations.next()?;
+    let is_value = matches!(second, Some(Operation::StackValue));
+    if second.is_some() && !is_value {
+        return Ok(Found::Nowhere);
+    }
+    let memory = |base: Option<Register>, offset: i64| match base {
+        Some(_) => Found::At(MarkArgument::Memory { base, index: None, scale: 1, offset }),
+        None => Found::Nowhere,
+    };
+    let in_register = |register: Option<Register>| match register {
+        Some(register) => Found::At(MarkArgument::Register(register)),
+        None => Found::Nowhere,
+    };
+    Ok(match first {
+        Operation::Register { register } if !is_value => in_register(of_number(register)),
+        Operation::RegisterOffset { register, offset: 0, .. } if is_value => {
+            in_register(of_number(register))
+        }
+        Operation::RegisterOffset { register, offset, .. } if !is_value => {
+            memory(of_number(register), offset)
+        }
+        Operation::FrameOffset { offset } if !is_value => match at.frame {
+            // Below it are the function's own variables, above it what was given to it on the stack.
+            Frame::BeforeCall if !at.inside && at.everywhere && offset < 0 => Found::InMemoryLater,
+            Frame::BeforeCall if !at.inside => {
+                memory(Some(registers::stack_pointer(HERE)), offset + 8)
+            }
+            Frame::BeforeCall => match call_frame(at.elf, at.address) {
+                Some((base, from)) => memory(Some(base), offset + from),
+                None => Found::Nowhere,
+            },
+            Frame::Register(_) if !at.inside => Found::InMemoryLater,
+            Frame::Register(register) => memory(of_number(*register), offset),
+            Frame::Unknown => Found::Nowhere,
+        },
+        // Programs are loaded anywhere: what is told from the instruction holds there, too.
+        Operation::Address { address } if !is_value => memory(
+            Some(registers::instruction_pointer(HERE)),
+            address.wrapping_sub(at.address) as i64,
+        ),
+        Operation::UnsignedConstant { value } if is_value => {
+            Found::At(MarkArgument::Constant(value as i64))
+        }
+        Operation::SignedConstant { value } if is_value => Found::At(MarkArgument::Constant(value)),
+        // What the register held at the entry, where it still does.
+        Operation::EntryValue { expression } if is_value && !at.inside => {
+            match Expression(expression).operations(encoding).next()? {
+                Some(Operation::Register { register }) => in_register(of_number(register)),
+                _ => Found::Nowhere,
+            }
+        }
+        _ => Found::Nowhere,
+    })
+}
+
+/// The architecture of the programs that are read.
+const HERE: Architecture =
+    if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 };
+
+/// The register of DWARF's number.
+fn of_number(register: gimli::Register) -> Option<Register> {
+    let number = usize::from(register.0);
+    let name = match HERE {
+        Architecture::X86_64 => {
+            const NAMES: [&str; 17] = [
+                "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11",
+                "r12", "r13", "r14", "r15", "rip",
+            ];
+            NAMES.get(number)?.to_string()
+        }
+        Architecture::Aarch64 => match number {
+            31 => "sp".to_string(),
+            0..31 => format!("x{number}"),
+            _ => return None,
+        },
+    };
+    registers::named(HERE, &name)
+}
+
+/// The register, and what is added to it, that give the value the stack pointer had before the call.
+fn call_frame(elf: &Elf<'_>, address: u64) -> Option<(Register, i64)> {
+    let start = |name: &str| elf.section_by_name(name).map_or(0, |section| section.address());
+    let bases = gimli::BaseAddresses::default()
+        .set_eh_frame(start(".eh_frame"))
+        .set_text(start(".text"))
+        .set_got(start(".got"));
+    let section = elf.section_by_name(".eh_frame")?;
+    let frames = gimli::EhFrame::new(section.data().ok()?, gimli::LittleEndian);
+    let mut context = gimli::UnwindContext::new();
+    let row = frames
+        .unwind_info_for_address(&bases, &mut context, address, gimli::EhFrame::cie_from_offset)
+        .ok()?;
+    match row.cfa() {
+        gimli::CfaRule::RegisterAndOffset { register, offset } => {
+            Some((of_number(*register)?, *offset))
+        }
+        gimli::CfaRule::Expression(_) => None,
+    }
+}
+
+/// How a value is given to a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// In so many registers for integers.
+    Integers(u8),
+    /// In a vector register.
+    Float,
+    /// On the stack.
+    Memory,
+    /// It is not known how: nor is it of what follows.
+    Unknown,
+}
+
+/// The registers for integers that are left for parameters.
+pub(super) struct Convention {
+    used: usize,
+    lost: bool,
+}
+
+impl Convention {
+    /// At the first parameter. What is returned in memory has its address given first.
+    pub(super) fn new(returns_in_memory: bool) -> Convention {
+        // arm64 has a register of its own for that.
+        let takes_one = returns_in_memory && HERE == Architecture::X86_64;
+        Convention { used: usize::from(takes_one), lost: false }
+    }
+
+    /// Where the next parameter is at the entry, as far as it is in one register.
+    pub(super) fn next(&mut self, class: Class) -> Option<MarkArgument> {
+        let all = registers::arguments(HERE);
+        match class {
+            Class::Integers(count) if !self.lost => {
+                let count = usize::from(count);
+                // What does not fit as a whole is on the stack.
+                let words = all.get(self.used..self.used + count)?;
+                self.used += count;
+                match words {
+                    [word] => Some(MarkArgument::Register(*word)),
+                    _ => None,
+                }
+            }
+            Class::Unknown => {
+                self.lost = true;
+                None
+            }
+            Class::Integers(_) | Class::Float | Class::Memory => None,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The scripts of `scripts/`: each is run with a workload, and its output has the lines it should.
+//!
+//! | header | meaning |
+//! |---|---|
+//! | `# script: net/tcpstates` | the script |
+//! | `# args: 1 2` | the words after it |
+//! | `# options: -T 1` | options before it |
+//! | `# workload: netns tcp 2 10` | what the process started with `-c` does |
+//! | `# line: *127.0.0.1:7777*` | a line like this is printed, with `*` and `?` for what differs each time; spaces count as one |
+//! | `# line: 25+ packets *` | the same, with a number of 25 or more: other processes have such events as well |
+//! | `# needs: functions` | the script probes functions of the kernel, where that can be done; elsewhere it is only loaded |
+//! | `# needs: module NAME` | of a module: where that is not loaded, `tests/examples.rs` compiles it for a recorded kernel |
+//! | `# needs: disk` | what it shows is about disks |
+
+use std::path::Path;
+use std::process::Command;
+
+use ntap_compiler::glob;
+
+use super::cases::Case;
+use super::{privilege, session, workload};
+
+/// Runs a case.
+pub(crate) fn run(case: &Case) -> Result<(), String> {
+    let script = case.header("script").ok_or("the case names no script")?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
+    let can_attach = match case.header("needs") {
+        Some("functions") => privilege::function_hindrance().is_none(),
+        Some("disk") => has_disk(),
+        Some(needs) => {
+            let module = needs.strip_prefix("module ").ok_or(format!("unknown need `{needs}`"))?;
+            if !Path::new("/sys/module").join(module).exists() {
+                return Ok(());
+            }
+            true
+        }
+        None => true,
+    };
+    match case.header("workload") {
+        // Loaded and verified only.
+        _ if !can_attach => command.arg("-p4"),
+        Some(words) => {
+            let program = std::env::current_exe().map_err(|error| error.to_string())?;
+            command.args(["-c", &format!("{} {} {words}", program.display(), workload::WORD)])
+        }
+        None => &mut command,
+    };
+    command.args(case.words("options")).args(["--example", script]).args(case.words("args"));
+    command.env("TZ", "UTC").env_remove("NO_COLOR");
+    let finished = session::watch(&mut command, |_| {})?;
+    if finished.status != "0" {
+        return Err(format!("exit status {}\n{}", finished.status, finished.stderr));
+    }
+    if !can_attach {
+        return Ok(());
+    }
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = finished.stdout.lines().map(words).collect();
+    let wanted = case.text.lines().filter_map(|line| line.strip_prefix("# line: "));
+    for pattern in wanted {
+        if !lines.iter().any(|line| is_like(pattern.trim(), line)) {
+            return Err(format!("no line like `{pattern}` in\n{}", finished.stdout));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a line is as a header says.
+fn is_like(pattern: &str, line: &str) -> bool {
+    // Of patterns only `*` and `?` are meant.
+    let (pattern, line) = (&pattern.replace('[', "("), &line.replace('[', "("));
+    let at_least = pattern.split_once("+ ").and_then(|(number, rest)| {
+        let number: u64 = number.parse().ok()?;
+        Some((number, rest))
+    });
+    let Some((least, rest)) = at_least else { return glob::matches(pattern, line) };
+    let (number, line) = line.split_once(' ').unwrap_or((line, ""));
+    number.parse().is_ok_and(|number: u64| number >= least) && glob::matches(rest, line)
+}
+
+/// Whether there is a disk: a block device of a bus.
+fn has_disk() -> bool {
+    let Ok(devices) = std::fs::read_dir("/sys/block") else { return false };
+    devices.flatten().any(|device| device.path().join("device").exists())
+}
