@@ -190,7 +190,7 @@ mod tests {
             "global a, b function f() { return g() } function g() { return a + @two }",
             "@define two %( 2 %) global unused",
         ]);
-        let saved = SavedGlobal { elements: vec![(vec![], "7".to_string())] };
+        let saved = SavedGlobal { elements: vec![(vec![], "7".to_string())], aggregates: 0 };
         kept.values.insert("a".to_string(), saved);
         let line = Wrapped { before: "probe begin { ", text: "f()", behind: " }" };
         let composed = kept.compose(&line, &[]);

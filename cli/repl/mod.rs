@@ -228,6 +228,9 @@ impl Prompt<'_> {
             Command::Vars => {
                 let lines = self.kept.globals().map(|name| match self.kept.values.get(name) {
                     Some(saved) if !saved.elements.is_empty() => shown(name, saved),
+                    Some(saved) if saved.aggregates > 0 => {
+                        format!("{name}: {} aggregates, which are not kept\n", saved.aggregates)
+                    }
                     _ => format!("{name}: no value\n"),
                 });
                 write_out(&lines.collect::<String>());

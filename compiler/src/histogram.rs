@@ -8,17 +8,30 @@
 //! | linear | 0 | what is below `low` |
 //! | linear | 1 + n | `low + n * step` and what follows, up to the next |
 //! | linear | the last | what is above |
+//! | log-linear | 960 | 0 |
+//! | log-linear | 960 + 16 s + m | `m << s` and what follows, up to the next; m below 16 when s is 0, else from 16 to 31 |
+//! | log-linear | 960 - 16 s - m | the same, negative |
+//!
+//! The log-linear one cuts each power of two into 16 equal parts. Numbers up to 31 have a bucket each; a larger
+//! bucket is at most 1/16 of its least number wide, so its middle is no more than 1/32 from any number in it.
 
 /// The most buckets of a histogram, and the number of those of a logarithmic one.
 pub const MAX_BUCKETS: u32 = 128;
 /// The bucket of 0 in a logarithmic histogram.
 pub const ZERO_BUCKET: u32 = 64;
 
+/// A power of two is cut into 2 to the power of so many buckets in a log-linear histogram.
+pub const LOG_LINEAR_BITS: u32 = 4;
+/// The bucket of 0 in a log-linear histogram.
+pub const LOG_LINEAR_ZERO: u32 = 960;
+
 /// The shape of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Histogram {
     /// `@hist_log`.
     Log,
+    /// What `@percentile` reads.
+    LogLinear,
     /// `@hist_linear`; see [`Histogram::linear`].
     Linear {
         /// Where the second bucket starts.
@@ -55,6 +68,8 @@ impl Histogram {
     pub fn buckets(self) -> u32 {
         match self {
             Histogram::Log => MAX_BUCKETS,
+            // The greatest number has the bucket 2 * 960 - 1; the least, a power of two more than it, the bucket 0.
+            Histogram::LogLinear => 2 * LOG_LINEAR_ZERO,
             Histogram::Linear { low, high, step } => {
                 let width = high.wrapping_sub(low) as u64;
                 (width / step as u64 + 3) as u32
@@ -73,6 +88,11 @@ impl Histogram {
                 let signed = if bucket < ZERO_BUCKET { (-most, -least) } else { (least, most) };
                 (clamp(signed.0), clamp(signed.1))
             }
+            Histogram::LogLinear => {
+                let (least, most) = log_linear_magnitudes(bucket.abs_diff(LOG_LINEAR_ZERO));
+                let signed = if bucket < LOG_LINEAR_ZERO { (-most, -least) } else { (least, most) };
+                (clamp(signed.0), clamp(signed.1))
+            }
             Histogram::Linear { low, step, .. } => {
                 let start = |n: u32| i128::from(low) + (i128::from(n) - 1) * i128::from(step);
                 let least = if bucket == 0 { i64::MIN } else { clamp(start(bucket)) };
@@ -87,6 +107,13 @@ impl Histogram {
         match self {
             Histogram::Log if value < 0 => value.unsigned_abs().leading_zeros(),
             Histogram::Log => 2 * ZERO_BUCKET - value.leading_zeros(),
+            Histogram::LogLinear => {
+                let magnitude = value.unsigned_abs();
+                let zeros = (magnitude | 1 << LOG_LINEAR_BITS).leading_zeros();
+                let shift = 63 - LOG_LINEAR_BITS - zeros;
+                let distance = (shift << LOG_LINEAR_BITS) + (magnitude >> shift) as u32;
+                if value < 0 { LOG_LINEAR_ZERO - distance } else { LOG_LINEAR_ZERO + distance }
+            }
             Histogram::Linear { low, .. } if value < low => 0,
             Histogram::Linear { low, step, .. } => {
                 let above = value.wrapping_sub(low) as u64 / step as u64;
@@ -96,10 +123,19 @@ impl Histogram {
     }
 }
 
+/// The magnitudes that a bucket counts which is so far from that of 0.
+fn log_linear_magnitudes(distance: u32) -> (i128, i128) {
+    let parts = 1 << LOG_LINEAR_BITS;
+    let shift = (distance / parts).saturating_sub(1);
+    let least = i128::from(distance - shift * parts) << shift;
+    (least, least + (1 << shift) - 1)
+}
+
 impl std::fmt::Display for Histogram {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Histogram::Log => f.write_str("@hist_log"),
+            Histogram::LogLinear => f.write_str("@percentile"),
             Histogram::Linear { low, high, step } => {
                 write!(f, "@hist_linear({low}, {high}, {step})")
             }
@@ -113,7 +149,8 @@ mod tests {
 
     #[test]
     fn bounds_are_in_their_bucket() {
-        for shape in [Histogram::Log, Histogram::linear(-7, 100, 9).unwrap()] {
+        let linear = Histogram::linear(-7, 100, 9).unwrap();
+        for shape in [Histogram::Log, Histogram::LogLinear, linear] {
             let mut next = i128::from(i64::MIN);
             for bucket in 0..shape.buckets() {
                 let (least, most) = shape.bounds(bucket);
@@ -123,6 +160,16 @@ mod tests {
                 next = i128::from(most) + 1;
             }
             assert_eq!(next, i128::from(i64::MAX) + 1, "nothing is left out");
+        }
+    }
+
+    #[test]
+    fn buckets_of_percentiles_are_narrow() {
+        for bucket in 0..Histogram::LogLinear.buckets() {
+            let (least, most) = Histogram::LogLinear.bounds(bucket);
+            let nearest = least.unsigned_abs().min(most.unsigned_abs());
+            let width = most.abs_diff(least);
+            assert!(width <= nearest / 16, "{bucket}: {least} to {most}");
         }
     }
 

@@ -92,6 +92,10 @@ pub mod record {
 /// Capacity of arrays that do not state one: MAXMAPENTRIES.
 pub const DEFAULT_CAPACITY: u32 = 2048;
 
+/// The same of arrays of aggregates with percentiles, whose elements take 15 KB on each CPU: these take the memory
+/// that the others do with a histogram.
+pub const DEFAULT_CAPACITY_WITH_PERCENTILES: u32 = 128;
+
 /// An array, a string global or an aggregate global (the last two have no keys).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ArrayId(u32);
@@ -206,6 +210,8 @@ pub struct StatsLayout {
     pub variance: Option<VarianceLayout>,
     /// The histogram.
     pub histogram: Option<HistogramLayout>,
+    /// The finer histogram that percentiles are read from.
+    pub quantiles: Option<HistogramLayout>,
     /// Bytes in all.
     pub bytes: u32,
 }
@@ -239,12 +245,17 @@ impl StatsLayout {
         histogram: Option<Histogram>,
     ) -> StatsLayout {
         let mut layout = StatsLayout { bytes: 8, ..StatsLayout::default() };
+        let mut has_quantiles = false;
         for aggregate in aggregates {
             let part = match aggregate {
                 Aggregate::Sum | Aggregate::Avg | Aggregate::Variance => &mut layout.sum,
                 Aggregate::Min => &mut layout.min,
                 Aggregate::Max => &mut layout.max,
                 Aggregate::Count | Aggregate::HistLog | Aggregate::HistLinear => continue,
+                Aggregate::Percentile(_) => {
+                    has_quantiles = true;
+                    continue;
+                }
             };
             if part.is_none() {
                 *part = Some(layout.bytes);
@@ -258,6 +269,11 @@ impl StatsLayout {
         }
         if let Some(shape) = histogram {
             layout.histogram = Some(HistogramLayout { buckets: layout.bytes, shape });
+            layout.bytes += 8 * shape.buckets();
+        }
+        if has_quantiles {
+            let shape = Histogram::LogLinear;
+            layout.quantiles = Some(HistogramLayout { buckets: layout.bytes, shape });
             layout.bytes += 8 * shape.buckets();
         }
         layout

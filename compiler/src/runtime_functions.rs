@@ -9,7 +9,7 @@
 //! A *fallible* function sets [`context::ERROR`] in the block context when it fails; compiled code
 //! tests that word after the call and leaves the block, or goes to the `catch`.
 
-use crate::hir::{Aggregate, Sort, SortBy, SortDirection};
+use crate::hir::{Aggregate, Quantile, Sort, SortBy, SortDirection};
 
 /// Layout of the block context: byte offsets of 64-bit words, the first things in the runtime's
 /// `BlockContext`.
@@ -358,12 +358,22 @@ const AGGREGATES: [Aggregate; 8] = [
     Aggregate::HistLinear,
 ];
 
+/// The word of `@percentile`; above it stand the rank, and of how many, in 28 bits each.
+const PERCENTILE: i64 = AGGREGATES.len() as i64;
+
 /// An extractor as a word.
 pub fn encode_aggregate(aggregate: Aggregate) -> i64 {
+    if let Aggregate::Percentile(Quantile { rank, of }) = aggregate {
+        return PERCENTILE | i64::from(rank) << 8 | i64::from(of) << 36;
+    }
     AGGREGATES.iter().position(|&a| a == aggregate).unwrap_or(0) as i64
 }
 
 /// The extractor a word stands for.
 pub fn decode_aggregate(word: i64) -> Option<Aggregate> {
+    if word & 0xff == PERCENTILE {
+        let part = |shift: u32| (word >> shift & 0xfff_ffff) as u32;
+        return Some(Aggregate::Percentile(Quantile { rank: part(8), of: part(36) }));
+    }
     AGGREGATES.get(usize::try_from(word).ok()?).copied()
 }

@@ -31,7 +31,7 @@ use crate::builtins::Builtin;
 pub use crate::histogram::Histogram;
 use crate::registers::Register;
 use crate::source::Span;
-pub use crate::syntax::ast::{Aggregate, DeclaredType, SortDirection};
+pub use crate::syntax::ast::{Aggregate, DeclaredType, Quantile, SortDirection};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
@@ -812,6 +812,7 @@ pub fn aggregate_name(aggregate: Aggregate) -> &'static str {
         Aggregate::Min => "@min",
         Aggregate::Max => "@max",
         Aggregate::Variance => "@variance",
+        Aggregate::Percentile(_) => "@percentile",
         Aggregate::HistLog => "@hist_log",
         Aggregate::HistLinear => "@hist_linear",
     }

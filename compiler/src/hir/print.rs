@@ -6,6 +6,7 @@ use super::{
     AssignOperator, Body, Expr, ExprKind, Foreach, Place, PlaceKind, Point, Print, Script, SortBy,
     SortDirection, Stmt, StmtKind, Unary, aggregate_name,
 };
+use crate::syntax::ast::{Aggregate, Quantile};
 use crate::types::{Type, Types};
 
 /// What a print adds to the bare code.
@@ -322,6 +323,9 @@ impl Printer<'_> {
             ExprKind::Extract { aggregate, of } => {
                 let _ = write!(self.out, "{}(", aggregate_name(*aggregate));
                 self.place(of);
+                if let Aggregate::Percentile(Quantile { rank, of }) = aggregate {
+                    let _ = write!(self.out, ", {rank}, {of}");
+                }
                 self.out.push(')');
             }
             ExprKind::Histogram(of) => {

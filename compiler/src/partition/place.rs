@@ -9,6 +9,7 @@ use crate::layout::{
     Array, ArrayValue, Displayed, KernelMap, Layout, SecondBank, StatsLayout, Storage,
     initial_number,
 };
+use crate::layout::{DEFAULT_CAPACITY, DEFAULT_CAPACITY_WITH_PERCENTILES};
 use crate::types::{GlobalType, Type, Types};
 
 /// How the code of a script uses a global.
@@ -212,6 +213,11 @@ fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array 
         )),
     };
     let scalar = ty.keys.is_empty();
+    let has_quantiles = matches!(value, ArrayValue::Stats(StatsLayout { quantiles: Some(_), .. }));
+    let capacity = match capacity {
+        DEFAULT_CAPACITY if has_quantiles => DEFAULT_CAPACITY_WITH_PERCENTILES,
+        other => other,
+    };
     Array {
         name: global.name.clone(),
         span: global.span,

@@ -10,10 +10,13 @@ use crate::hir::{
     LocalId, Place, PlaceKind, Stmt, StmtKind, aggregate_name,
 };
 use crate::source::Span;
-use crate::syntax::ast::{self, Expression, ExpressionKind};
+use crate::syntax::ast::{self, Expression, ExpressionKind, Quantile};
 
 /// The largest shift of `@variance`: larger ones leave no room for values.
 const MAX_SHIFT: i64 = 32;
+
+/// The most parts that `@percentile` counts ranks in.
+const MAX_QUANTILES: i64 = 1_000_000;
 
 impl Resolver<'_> {
     /// An extractor whose value is used.
@@ -35,10 +38,32 @@ impl Resolver<'_> {
             return None;
         }
         let of = self.aggregate_target(scope, of)?;
-        if aggregate == Aggregate::Variance {
-            self.variance_shift(&of, arguments, span)?;
+        let mut aggregate = aggregate;
+        match aggregate {
+            Aggregate::Variance => self.variance_shift(&of, arguments, span)?,
+            Aggregate::Percentile(_) => {
+                aggregate = Aggregate::Percentile(self.quantile(arguments)?);
+            }
+            _ => {}
         }
         Some(ExprKind::Extract { aggregate, of: Box::new(of) })
+    }
+
+    /// The percentage of an `@percentile`, or its rank and of how many.
+    fn quantile(&mut self, arguments: &[Expression]) -> Option<Quantile> {
+        let mut number = |argument: &Expression, least: i64, most: i64| {
+            let number = constant::number(argument).filter(|n| (least..=most).contains(n));
+            if number.is_none() {
+                self.diagnostics
+                    .error(codes::AGGREGATE, argument.span, "bad rank of `@percentile`")
+                    .label(format!("must be a literal number from {least} to {most}"))
+                    .help("the 99.9th percentile of x is `@percentile(x, 999, 1000)`");
+            }
+            number
+        };
+        let of = arguments.get(1).map_or(Some(100), |of| number(of, 1, MAX_QUANTILES))?;
+        let rank = number(arguments.first()?, 0, of)?;
+        Some(Quantile { rank: rank as u32, of: of as u32 })
     }
 
     /// Notes the shift of an `@variance`.

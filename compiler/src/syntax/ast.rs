@@ -239,6 +239,15 @@ pub enum SortDirection {
     Descending,
 }
 
+/// Which of the sorted values a percentile is: the first that is not less than `rank` of `of` parts of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Quantile {
+    /// How many parts.
+    pub rank: u32,
+    /// Of how many; more than 0 once resolved.
+    pub of: u32,
+}
+
 /// The aggregate extractors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Aggregate {
@@ -254,6 +263,8 @@ pub enum Aggregate {
     Max,
     /// `@variance`, with an optional bit shift.
     Variance,
+    /// `@percentile`, with the percentage, or with a rank and of how many.
+    Percentile(Quantile),
     /// `@hist_log`.
     HistLog,
     /// `@hist_linear`, with low, high and step.

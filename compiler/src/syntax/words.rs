@@ -11,7 +11,7 @@ pub(super) const KEYWORDS: &[&str] = &[
 #[rustfmt::skip]
 pub(super) const OPERATORS: &[&str] = &[
     "@avg", "@cast", "@const", "@count", "@defined", "@entry", "@enum", "@enumname", "@hist_linear",
-    "@hist_log", "@kderef", "@kregister", "@max", "@min", "@perf", "@probewrite", "@sum", "@uderef",
+    "@hist_log", "@kderef", "@kregister", "@max", "@min", "@percentile", "@perf", "@probewrite", "@sum", "@uderef",
     "@uregister", "@var", "@variance",
 ];
 

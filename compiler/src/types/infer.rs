@@ -548,7 +548,12 @@ impl Inference<'_> {
                 let target = self.place(of);
                 self.expect(target, Base::Stats, of.span);
                 if let PlaceKind::Global(id) | PlaceKind::Element(id, _) = of.kind {
-                    self.types.globals[id].aggregates.insert(*aggregate);
+                    let aggregates = &mut self.types.globals[id].aggregates;
+                    aggregates.insert(*aggregate);
+                    if matches!(aggregate, Aggregate::Percentile(_)) {
+                        // No percentile is outside of them.
+                        aggregates.extend([Aggregate::Min, Aggregate::Max]);
+                    }
                 }
                 long
             }
@@ -575,7 +580,7 @@ impl Inference<'_> {
         if let PlaceKind::Global(id) | PlaceKind::Element(id, _) = of.kind {
             let aggregate = match self.script.globals[id].histogram {
                 Some((Histogram::Linear { .. }, _)) => Aggregate::HistLinear,
-                Some((Histogram::Log, _)) | None => Aggregate::HistLog,
+                Some((Histogram::Log | Histogram::LogLinear, _)) | None => Aggregate::HistLog,
             };
             self.types.globals[id].aggregates.insert(aggregate);
         }

@@ -157,13 +157,18 @@ impl Arrays {
         Ok(keys.filter(|key| values::matches(key, pattern)).cloned().collect())
     }
 
-    /// Puts the elements into the order a loop has sorted them in: they exchange their stamps. Aggregates,
-    /// which SystemTap merges from the CPUs for each loop anew, have no order that lasts.
+    /// Whether an array stays in the order a loop has sorted it in. Aggregates, which SystemTap merges from the CPUs
+    /// for each loop anew, have no order that lasts.
+    pub fn keeps_order(&self, id: ArrayId) -> bool {
+        !matches!(self.arrays[id].layout.value, ArrayValue::Stats(_))
+    }
+
+    /// Puts the elements into the order a loop has sorted them in, if that lasts: they exchange their stamps.
     pub fn keep_order(&mut self, id: ArrayId, order: &[Key]) {
-        let state = &mut self.arrays[id];
-        if matches!(state.layout.value, ArrayValue::Stats(_)) {
+        if !self.keeps_order(id) {
             return;
         }
+        let state = &mut self.arrays[id];
         let mut stamps: Vec<u64> = state.elements.values().map(|e| e.stamp).collect();
         stamps.sort_unstable();
         let mut sorted = HashMap::new();

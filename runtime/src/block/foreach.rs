@@ -32,19 +32,31 @@ impl Loop {
         slice: &[(usize, Word)],
     ) -> Result<Loop, SysError> {
         let layout = arrays.stats_layout(array);
+        let keeps_order = sort.is_some() && arrays.keeps_order(array);
         let mut elements: Vec<(&Key, &Element)> = arrays.elements(array)?.iter().collect();
-        elements.sort_unstable_by_key(|(_, e)| e.stamp);
-        if let Some(sort) = sort {
-            let selected = (limit != NO_LIMIT).then_some(limit);
-            order::sort(&mut elements, selected, |a, b| {
-                let order = compare(sort.by, a, b, &layout);
-                match sort.direction {
-                    SortDirection::Ascending => order,
-                    SortDirection::Descending => order.reverse(),
-                }
+        let in_order = |a: &(&Key, &Element), b: &(&Key, &Element)| {
+            let Some(sort) = sort else { return Ordering::Equal };
+            let order = compare(sort.by, a, b, &layout);
+            match sort.direction {
+                SortDirection::Ascending => order,
+                SortDirection::Descending => order.reverse(),
+            }
+        };
+        let wanted = usize::try_from(limit).unwrap_or(0);
+        if wanted < elements.len() && !keeps_order {
+            // Nobody will see the order of the others.
+            order::first(&mut elements, wanted, |a, b| {
+                in_order(a, b).then(a.1.stamp.cmp(&b.1.stamp))
             });
+            let visited = elements.iter().filter(|(key, _)| values::matches(key, slice));
+            return Ok(Loop { array, keys: visited.map(|&(key, _)| key.clone()).collect(), at: 0 });
         }
-        let visited = elements.iter().take(usize::try_from(limit).unwrap_or(0));
+        elements.sort_unstable_by_key(|(_, e)| e.stamp);
+        if sort.is_some() {
+            let selected = (limit != NO_LIMIT).then_some(limit);
+            order::sort(&mut elements, selected, in_order);
+        }
+        let visited = elements.iter().take(wanted);
         let visited = visited.filter(|(key, _)| values::matches(key, slice));
         let keys = visited.map(|&(key, _)| key.clone()).collect();
         if sort.is_some() {
@@ -87,6 +99,7 @@ fn value_order(a: &Value, b: &Value, aggregate: Aggregate, layout: &StatsLayout)
                 Aggregate::Sum | Aggregate::Min | Aggregate::Max | Aggregate::Avg => aggregate,
                 Aggregate::Count
                 | Aggregate::Variance
+                | Aggregate::Percentile(_)
                 | Aggregate::HistLog
                 | Aggregate::HistLinear => Aggregate::Count,
             };

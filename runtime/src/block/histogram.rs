@@ -59,7 +59,7 @@ fn shown(shape: Histogram, buckets: &[i64]) -> Option<(usize, usize)> {
         Histogram::Log if first >= ZERO_BUCKET as usize => {
             (ZERO_BUCKET as usize, buckets.len() - 1)
         }
-        Histogram::Log => (0, buckets.len() - 1),
+        Histogram::Log | Histogram::LogLinear => (0, buckets.len() - 1),
         Histogram::Linear { .. } => (1, buckets.len().saturating_sub(2)),
     };
     for _ in 0..MARGIN {
@@ -80,6 +80,7 @@ fn label(shape: Histogram, bucket: usize, buckets: usize) -> String {
                 None => (-power(ZERO_BUCKET as usize - bucket)).to_string(),
             }
         }
+        Histogram::LogLinear => shape.bounds(bucket as u32).0.to_string(),
         Histogram::Linear { low, step, .. } => {
             let start = |n: usize| i128::from(low) + (n as i128 - 1) * i128::from(step);
             match bucket {

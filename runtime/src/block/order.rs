@@ -22,6 +22,15 @@ pub fn sort<T>(list: &mut Vec<T>, limit: Option<i64>, compare: impl Fn(&T, &T) -
     }
 }
 
+/// Leaves the first elements of a list, sorted, and drops the others, which are not sorted.
+pub fn first<T>(list: &mut Vec<T>, count: usize, compare: impl Fn(&T, &T) -> Ordering) {
+    if count < list.len() {
+        list.select_nth_unstable_by(count, &compare);
+        list.truncate(count);
+    }
+    list.sort_unstable_by(compare);
+}
+
 fn select<T>(list: &mut Vec<T>, count: usize, compare: impl Fn(&T, &T) -> Ordering) {
     let rest = list.split_off(count.min(list.len()));
     list.sort_by(&compare);
@@ -63,6 +72,17 @@ mod tests {
             let mut sorted: Vec<char> = list.chars().collect();
             sort(&mut sorted, limit, char::cmp);
             assert_eq!(sorted.into_iter().collect::<String>(), expected, "{list} {limit:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_are_those_of_the_sorted_list() {
+        for count in [0, 1, 3, 7, 8, 20] {
+            let mut list = vec![5, 3, 8, 1, 9, 2, 7, 4];
+            let mut sorted = list.clone();
+            sorted.sort_unstable();
+            first(&mut list, count, i32::cmp);
+            assert_eq!(list, sorted[..count.min(8)], "{count}");
         }
     }
 

@@ -14,26 +14,34 @@ pub struct SavedGlobal {
     /// The elements in the order they were made, each with its keys and its value as literals of the
     /// language; one without keys for a scalar. Aggregates are left out: no statement makes one.
     pub elements: Vec<(Vec<String>, String)>,
+    /// How many aggregates were left out.
+    pub aggregates: usize,
 }
 
 impl BlockContext {
     /// What a global holds.
     pub fn saved(&mut self, storage: Storage) -> Result<SavedGlobal, SysError> {
-        let elements = match storage {
-            Storage::Array(array) => self.saved_array(array)?,
-            Storage::Cell(_) | Storage::Shared(_) => vec![(vec![], number(self.cell(storage)))],
-        };
-        Ok(SavedGlobal { elements })
+        match storage {
+            Storage::Array(array) => self.saved_array(array),
+            Storage::Cell(_) | Storage::Shared(_) => {
+                let elements = vec![(vec![], number(self.cell(storage)))];
+                Ok(SavedGlobal { elements, aggregates: 0 })
+            }
+        }
     }
 
-    fn saved_array(&mut self, array: ArrayId) -> Result<Vec<(Vec<String>, String)>, SysError> {
+    fn saved_array(&mut self, array: ArrayId) -> Result<SavedGlobal, SysError> {
         let arrays = &mut self.state.arrays;
         let mut elements = Loop::new(arrays, array, None, NO_LIMIT, &[])?;
-        let mut saved = vec![];
+        let mut saved = SavedGlobal::default();
         while elements.advance() {
             let Some(key) = elements.key() else { break };
-            if let Some(Value::Word(value)) = arrays.get(array, key)? {
-                saved.push((key.iter().map(literal).collect(), literal(value)));
+            match arrays.get(array, key)? {
+                Some(Value::Word(value)) => {
+                    saved.elements.push((key.iter().map(literal).collect(), literal(value)));
+                }
+                Some(_) => saved.aggregates += 1,
+                None => {}
             }
         }
         Ok(saved)

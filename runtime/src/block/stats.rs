@@ -1,7 +1,9 @@
 //! Aggregates.
 
 use ntap_compiler::hir::Aggregate;
-use ntap_compiler::layout::StatsLayout;
+use ntap_compiler::hir::Quantile;
+use ntap_compiler::histogram::Histogram;
+use ntap_compiler::layout::{HistogramLayout, StatsLayout};
 
 /// An aggregate: what a script can ask of the values recorded in it. Parts of one can be merged. What the
 /// script does not ask for is not kept.
@@ -19,6 +21,8 @@ pub struct Stats {
     spread: Spread,
     /// The counts of the buckets; empty when nothing was recorded.
     buckets: Vec<i64>,
+    /// The counts of the finer buckets that percentiles are read from.
+    quantiles: Vec<i64>,
 }
 
 impl Stats {
@@ -27,9 +31,12 @@ impl Stats {
         if let Some(variance) = &layout.variance {
             self.spread.record(value.wrapping_shl(u32::from(variance.shift)));
         }
-        if let Some(histogram) = &layout.histogram {
-            self.buckets.resize(histogram.shape.buckets() as usize, 0);
-            if let Some(bucket) = self.buckets.get_mut(histogram.shape.bucket_of(value) as usize) {
+        for (histogram, buckets) in
+            [(&layout.histogram, &mut self.buckets), (&layout.quantiles, &mut self.quantiles)]
+        {
+            let Some(HistogramLayout { shape, .. }) = histogram else { continue };
+            buckets.resize(shape.buckets() as usize, 0);
+            if let Some(bucket) = buckets.get_mut(shape.bucket_of(value) as usize) {
                 *bucket += 1;
             }
         }
@@ -51,12 +58,8 @@ impl Stats {
         self.min = if first { other.min } else { self.min.min(other.min) };
         self.max = if first { other.max } else { self.max.max(other.max) };
         self.spread.merge(&other.spread);
-        if self.buckets.len() < other.buckets.len() {
-            self.buckets.resize(other.buckets.len(), 0);
-        }
-        for (into, count) in self.buckets.iter_mut().zip(&other.buckets) {
-            *into += count;
-        }
+        add_counts(&mut self.buckets, &other.buckets);
+        add_counts(&mut self.quantiles, &other.quantiles);
     }
 
     /// A property; `None` when the aggregate is empty and the property has no value then.
@@ -72,8 +75,29 @@ impl Stats {
                 let shift = layout.variance.map_or(0, |v| v.shift);
                 Some(self.spread.variance(self.count, self.sum, shift))
             }
+            Aggregate::Percentile(quantile) => self.percentile(quantile),
             Aggregate::HistLog | Aggregate::HistLinear => None,
         }
+    }
+
+    /// The middle of the bucket that holds the value of a rank: as far from it as 1/32 of it at most. The least and
+    /// the greatest value are exact.
+    fn percentile(&self, quantile: Quantile) -> Option<i64> {
+        let rank = i128::from(self.count) * i128::from(quantile.rank);
+        let wanted = (rank + i128::from(quantile.of) - 1) / i128::from(quantile.of.max(1));
+        let mut seen = 0;
+        let bucket = self.quantiles.iter().position(|&count| {
+            seen += i128::from(count);
+            seen >= wanted.max(1)
+        })?;
+        if wanted <= 1 {
+            return Some(self.min);
+        }
+        if wanted == i128::from(self.count) {
+            return Some(self.max);
+        }
+        let (least, most) = Histogram::LogLinear.bounds(bucket as u32);
+        Some(i64::midpoint(least, most).clamp(self.min, self.max))
     }
 
     /// The counts of the buckets; `None` when the aggregate is empty.
@@ -91,17 +115,30 @@ impl Stats {
         let spread = layout.variance.map_or(Spread::default(), |v| {
             Spread::of_stream(count, part(Some(v.mean)), part(Some(v.squares)))
         });
-        let buckets = layout.histogram.map_or(vec![], |h| {
-            (0..h.shape.buckets()).map(|at| part(Some(h.buckets + 8 * at))).collect()
-        });
+        let counts = |histogram: Option<HistogramLayout>| {
+            histogram.map_or(vec![], |h| {
+                (0..h.shape.buckets()).map(|at| part(Some(h.buckets + 8 * at))).collect()
+            })
+        };
         Stats {
             count,
             sum: part(layout.sum),
             min: part(layout.min),
             max: part(layout.max),
             spread,
-            buckets,
+            buckets: counts(layout.histogram),
+            quantiles: counts(layout.quantiles),
         }
+    }
+}
+
+/// Adds the counts of buckets.
+fn add_counts(into: &mut Vec<i64>, counts: &[i64]) {
+    if into.len() < counts.len() {
+        into.resize(counts.len(), 0);
+    }
+    for (into, count) in into.iter_mut().zip(counts) {
+        *into += count;
     }
 }
 
@@ -256,5 +293,51 @@ mod tests {
         wild.merge(&wild.clone());
         assert!(wild.extract(Aggregate::Variance, &layout).is_some());
         assert_eq!(wild.buckets().unwrap().iter().sum::<i64>(), 10);
+    }
+
+    #[test]
+    fn percentiles_are_within_a_32nd() {
+        let layout = StatsLayout::new(
+            &[Aggregate::Min, Aggregate::Max, Aggregate::Percentile(Quantile { rank: 1, of: 2 })],
+            None,
+            None,
+        );
+        // Numbers of all sizes and both signs, by a generator with a known period.
+        let mut state = 1u64;
+        let mut next = |most_bits: u32| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let bits = (state >> 58) as u32 % most_bits;
+            (state as i64) >> (63 - bits)
+        };
+        for (bits, positive) in [(63, false), (40, true), (12, true), (4, false)] {
+            let values: Vec<i64> = (0..4999)
+                .map(|_| if positive { next(bits).saturating_abs() } else { next(bits) })
+                .collect();
+            // As from two CPUs.
+            let mut whole = stats(values[..1000].iter().copied(), &layout);
+            whole.merge(&stats(values[1000..].iter().copied(), &layout));
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            for (rank, of) in
+                [(0, 100), (1, 100), (25, 100), (50, 100), (99, 100), (999, 1000), (100, 100)]
+            {
+                let quantile = Quantile { rank, of };
+                let at = (sorted.len() * rank as usize).div_ceil(of as usize).max(1) - 1;
+                let exact = sorted[at];
+                let found = whole.extract(Aggregate::Percentile(quantile), &layout).unwrap();
+                let error = found.abs_diff(exact);
+                assert!(
+                    error <= exact.unsigned_abs() / 32,
+                    "{rank}/{of} of {bits} bits: {found}, not {exact}"
+                );
+                if rank == 0 || rank == of {
+                    assert_eq!(found, exact);
+                }
+            }
+        }
+        let percentile = Aggregate::Percentile(Quantile { rank: 50, of: 100 });
+        assert_eq!(Stats::default().extract(percentile, &layout), None);
     }
 }

@@ -282,6 +282,9 @@ impl KernelCode<'_, '_> {
         if let Some(histogram) = stats.histogram {
             self.record_bucket(element, histogram, value, atomic);
         }
+        if let Some(quantiles) = stats.quantiles {
+            self.record_bucket(element, quantiles, value, atomic);
+        }
         let one = self.emitter.constant(1);
         self.accumulate(element, stats.count, one, atomic);
         if let Some(sum) = stats.sum {

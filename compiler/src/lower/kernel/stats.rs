@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types::I64};
 
 use super::KernelCode;
-use crate::histogram::{Histogram, ZERO_BUCKET};
+use crate::histogram::{Histogram, LOG_LINEAR_BITS, LOG_LINEAR_ZERO, ZERO_BUCKET};
 use crate::layout::{HistogramLayout, VarianceLayout};
 
 impl KernelCode<'_, '_> {
@@ -46,6 +46,7 @@ impl KernelCode<'_, '_> {
     ) {
         let index = match layout.shape {
             Histogram::Log => self.log_bucket(value),
+            Histogram::LogLinear => self.log_linear_bucket(value),
             Histogram::Linear { low, step, .. } => {
                 self.linear_bucket(value, low, step, layout.shape.buckets())
             }
@@ -76,6 +77,37 @@ impl KernelCode<'_, '_> {
         let all = self.emitter.constant(2 * i64::from(ZERO_BUCKET));
         let bucket = self.emitter.builder.ins().isub(all, zeros);
         self.emitter.builder.ins().jump(join, &[bucket.into()]);
+        self.emitter.switch_to(join);
+        index
+    }
+
+    /// The power of two of the magnitude says how far it is shifted; what is left are the bucket's lowest bits.
+    fn log_linear_bucket(&mut self, value: Value) -> Value {
+        let zero = self.emitter.opaque(i64::from(LOG_LINEAR_ZERO));
+        let (negative, other) = (self.emitter.block(), self.emitter.block());
+        let join = self.emitter.block();
+        let index = self.emitter.builder.append_block_param(join, I64);
+        let is = self.emitter.builder.ins().icmp_imm_s(IntCC::SignedLessThan, value, 0);
+        self.emitter.builder.ins().brif(is, negative, &[], other, &[]);
+        for (block, sign) in [(negative, -1), (other, 1)] {
+            self.emitter.switch_to(block);
+            let magnitude = match sign {
+                -1 => self.emitter.builder.ins().ineg(value),
+                _ => value,
+            };
+            let least = self.emitter.builder.ins().bor_imm_u(magnitude, 1 << LOG_LINEAR_BITS);
+            let zeros = self.emitter.builder.ins().clz(least);
+            let most = self.emitter.constant(i64::from(63 - LOG_LINEAR_BITS));
+            let shift = self.emitter.builder.ins().isub(most, zeros);
+            let before = self.emitter.builder.ins().ishl_imm_u(shift, i64::from(LOG_LINEAR_BITS));
+            let rest = self.emitter.builder.ins().ushr(magnitude, shift);
+            let distance = self.emitter.builder.ins().iadd(before, rest);
+            let bucket = match sign {
+                -1 => self.emitter.builder.ins().isub(zero, distance),
+                _ => self.emitter.builder.ins().iadd(zero, distance),
+            };
+            self.emitter.builder.ins().jump(join, &[bucket.into()]);
+        }
         self.emitter.switch_to(join);
         index
     }

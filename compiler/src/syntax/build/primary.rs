@@ -7,6 +7,7 @@ use super::{
     expression::{Operand, bare},
     parts,
 };
+use crate::syntax::ast::Quantile;
 use crate::{
     diagnostic::codes,
     source::Span,
@@ -124,6 +125,9 @@ impl Builder<'_, '_> {
         let aggregate = aggregate_of(word);
         let (fewest, most, form) = match aggregate {
             Aggregate::Variance => (1, 2, "an aggregate and perhaps a shift"),
+            Aggregate::Percentile(_) => {
+                (2, 3, "an aggregate and a percentage, or an aggregate, a rank and of how many")
+            }
             Aggregate::HistLinear => (4, 4, "an aggregate, low, high and step"),
             _ => (1, 1, "an aggregate"),
         };
@@ -178,6 +182,7 @@ pub(super) fn aggregate_of(word: &str) -> Aggregate {
         "@min" => Aggregate::Min,
         "@max" => Aggregate::Max,
         "@variance" => Aggregate::Variance,
+        "@percentile" => Aggregate::Percentile(Quantile::default()),
         "@hist_log" => Aggregate::HistLog,
         "@hist_linear" => Aggregate::HistLinear,
         _ => Aggregate::Count,

@@ -229,7 +229,10 @@ impl Builder<'_, '_> {
                 Rule::aggregate_word => {
                     let place = self.span(&part);
                     let word = super::primary::aggregate_of(part.as_str());
-                    if matches!(word, Aggregate::HistLog | Aggregate::HistLinear) {
+                    if matches!(
+                        word,
+                        Aggregate::HistLog | Aggregate::HistLinear | Aggregate::Percentile(_)
+                    ) {
                         let message = format!("`{}` cannot sort", part.as_str());
                         self.error(codes::SYNTAX, place, message, |error| {
                             error.help("sort by `@count`, `@sum`, `@min`, `@max` or `@avg`");

@@ -200,6 +200,7 @@ pub(super) fn aggregate_word(aggregate: Aggregate) -> &'static str {
         Aggregate::Min => "@min",
         Aggregate::Max => "@max",
         Aggregate::Variance => "@variance",
+        Aggregate::Percentile(_) => "@percentile",
         Aggregate::HistLog => "@hist_log",
         Aggregate::HistLinear => "@hist_linear",
     }

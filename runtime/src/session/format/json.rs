@@ -255,6 +255,7 @@ fn histogram(shape: Histogram, counts: &[i64], sum: Option<i64>) -> Json {
     };
     let kind = match shape {
         Histogram::Log => "log",
+        Histogram::LogLinear => "log_linear",
         Histogram::Linear { .. } => "linear",
     };
     let mut members =
