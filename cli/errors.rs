@@ -84,6 +84,13 @@ fn load(error: &LoadError, mut text: String, release: &str, verbose: bool) -> Fa
             }
             (codes::REJECTED, help)
         }
+        LoadError::MapMemory { .. } => (
+            codes::LOAD,
+            vec![
+                "ask for fewer elements, `global a[N]` or -D MAXMAPENTRIES=N, or for shorter strings"
+                    .to_string(),
+            ],
+        ),
         LoadError::TooComplex { .. } => (
             codes::LOAD,
             vec!["a handler does too much for the kernel's verifier: use fewer or shorter loops in it"

@@ -149,9 +149,13 @@ fn run(
     {
         eprintln!("WARNING: Child process exited with status {status}");
     }
-    let failed = outcome.errors > 0 || outcome.command_status.is_some() || outcome.output_failed;
-    if outcome.errors > 0 && !is_told {
-        eprintln!("WARNING: Number of errors: {}, skipped probes: 0", outcome.errors);
+    let failed = outcome.failed
+        || outcome.errors > 0
+        || outcome.command_status.is_some()
+        || outcome.output_failed;
+    if (outcome.errors > 0 || outcome.skipped > 0) && !is_told {
+        let (errors, skipped) = (outcome.errors, outcome.skipped);
+        eprintln!("WARNING: Number of errors: {errors}, skipped probes: {skipped}");
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -30,7 +30,8 @@ use crate::source::Span;
 use crate::syscalls::Routes;
 use crate::types::Type;
 
-/// The control block at the start of `.bss`: byte offsets.
+/// The control block at the start of `.bss`: byte offsets. What handlers only read is in the first cache line, what
+/// they write in the second.
 pub mod control {
     /// u32: 0 while handlers run, not 0 before the probes go live and after `exit()`.
     pub const STOPPED: u32 = 0;
@@ -40,32 +41,42 @@ pub mod control {
     pub const TARGET: u32 = 8;
     /// i64: what to add to the monotonic clock to get nanoseconds since 1970.
     pub const REAL_TIME_OFFSET_NS: u32 = 16;
-    /// u64: the stamp the next new array element gets.
-    pub const STAMP: u32 = 24;
-    /// u64: errors raised by kernel handlers, also those whose record was lost.
-    pub const ERRORS: u32 = 32;
-    /// u64: 1 + index in the error table of the last error whose record was lost.
-    pub const LAST_LOST_ERROR: u32 = 40;
     /// u64: not 0 once kernel code called `exit()`.
-    pub const EXIT: u32 = 48;
+    pub const EXIT: u32 = 24;
+    /// u64: MAXERRORS, the most errors the session goes on with.
+    pub const MOST_ERRORS: u32 = 32;
     /// i64: what `stp_pid()` gives.
-    pub const OWN_PID: u32 = 56;
+    pub const OWN_PID: u32 = 40;
+    /// u64: the stamp the next new array element gets.
+    pub const STAMP: u32 = 64;
+    /// u64: errors raised by handlers of both halves, also those whose record was lost.
+    pub const ERRORS: u32 = 72;
+    /// u64: errors of kernel handlers whose record was lost.
+    pub const LOST_ERRORS: u32 = 80;
+    /// u64: 1 + index in the error table of the last of them.
+    pub const LAST_LOST_ERROR: u32 = 88;
     /// Bytes of the block.
-    pub const SIZE: u32 = 64;
+    pub const SIZE: u32 = 128;
 }
 
-/// The counters of one probe: byte offsets.
+/// The counters of one probe, each a u64: byte offsets.
 pub mod counters {
-    /// u64: records lost because the ring buffer was full.
+    /// Records lost because the ring buffer was full.
     pub const LOST_RECORDS: u32 = 0;
-    /// u64: elements that did not fit into an array.
+    /// Elements that did not fit into an array.
     pub const ARRAY_FULL: u32 = 8;
-    /// u64: stacks that the kernel could not give.
+    /// Stacks that the kernel could not give.
     pub const LOST_STACKS: u32 = 16;
-    /// u64: hits while too many threads were in the handler.
+    /// Hits while too many threads were in the handler.
     pub const SKIPPED: u32 = 24;
+    /// Handlers that ended because memory could not be read.
+    pub const FAULTS: u32 = 32;
+    /// Handlers that ended because they ran too many statements.
+    pub const ACTIONS: u32 = 40;
+    /// Handlers that ended with another error.
+    pub const ERRORS: u32 = 48;
     /// Bytes of the block.
-    pub const SIZE: u32 = 32;
+    pub const SIZE: u32 = 64;
 }
 
 /// Records in the ring buffer.

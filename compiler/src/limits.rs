@@ -14,6 +14,9 @@ pub struct Limits {
     pub actions_interruptible: u64,
     /// MAXERRORS: handler errors that do not end the session.
     pub errors: u64,
+    /// MAXSKIPPED: hits that came to nothing before their handler ran and do not end the session; without it any
+    /// number of them.
+    pub skipped: Option<u64>,
     /// MAXSTRINGLEN: bytes of a string in user blocks, terminator included.
     pub string_bytes: u32,
     /// MAXNESTING: how deep functions of user blocks may call each other; without it the script's own calls
@@ -34,6 +37,7 @@ impl Default for Limits {
             actions: 1000,
             actions_interruptible: 10_000,
             errors: 0,
+            skipped: None,
             string_bytes: crate::types::MAX_STRING,
             nesting: None,
             backtrace: 20,
@@ -62,7 +66,6 @@ const MEANINGLESS: &[&str] = &[
     "INTERRUPTIBLE",
     "KRETACTIVE",
     "MAXMEMORY",
-    "MAXSKIPPED",
     "MAXTRYLOCK",
     "MAXUPROBES",
     "MINSTACKSPACE",
@@ -104,6 +107,7 @@ impl Limits {
             }
             "MAXACTION_INTERRUPTIBLE" => self.actions_interruptible = number(1, i64::MAX as u64)?,
             "MAXERRORS" => self.errors = number(0, u64::MAX)?,
+            "MAXSKIPPED" => self.skipped = Some(number(0, u64::MAX)?),
             "MAXSTRINGLEN" => self.string_bytes = number(8, 1 << 16)? as u32,
             "MAXNESTING" => self.nesting = Some(number(1, 10_000)? as u32),
             "MAXBACKTRACE" => self.backtrace = number(1, 127)? as u32,

@@ -100,6 +100,8 @@ pub(crate) fn run_in(side: Side, name: &str, parts: &Parts) -> Result<Finished, 
 /// Runs a script; one for the kernel sees so many events.
 pub(crate) fn run_file(side: Side, path: &Path, events: usize) -> Result<Finished, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
+    // One thread makes the call: nothing can come between.
+    command.arg("-w");
     if side == Side::OldKernel {
         command.env("NTAP_WITHOUT", "may_goto cpu4");
     }

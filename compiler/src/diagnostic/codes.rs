@@ -125,6 +125,9 @@ codes! {
     KERNEL_ONLY_PART = "E0401", "cannot run in a kernel probe",
         "Handlers of kernel probes are compiled to eBPF, which the kernel verifies. What is only printed is computed later in userspace; what the handler itself needs must be computable in the kernel.";
 
+    LOST_UPDATE = "W0402", "update that another CPU can undo",
+        "Handlers run on all CPUs at a time, and take no locks as those of SystemTap do. `n++`, `n += x` and `<<<` are one step, and lose nothing. In `n = n * 2`, or `n |= 4`, a variable that all handlers share is read, changed and written back: what another CPU has written in between is lost. Give each thread or CPU an element of its own, as in `flags[tid()] |= 4`, or record the values in an aggregate. `-w` silences the warning.";
+
     RECORD_SIZE = "E0501", "too much printed at once",
         "The values one statement prints are sent in one record.";
     STACK = "E0502", "handler needs too much stack",

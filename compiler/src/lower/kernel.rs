@@ -24,6 +24,8 @@ pub use hit::hit_texts;
 pub use routine::RoutineUse;
 pub use text::can_format;
 
+use std::collections::BTreeMap;
+
 use cranelift_codegen::ir::{
     Block, Function, InstBuilder, StackSlot, UserFuncName, Value, types::I32, types::I64,
 };
@@ -98,8 +100,9 @@ pub struct KernelCode<'a, 'f> {
     scratch: Option<Value>,
     /// The scratch memory that has to be given back, and where the handler is left without.
     claimed: Option<(Value, Block)>,
-    /// Reports the error whose site is its parameter; made when first needed.
-    failure: Option<Block>,
+    /// Where errors lead that nothing catches, by the counter that counts them; made when first needed. The
+    /// parameter is the site.
+    failures: BTreeMap<u32, Block>,
     /// Where errors lead, innermost `try` last.
     handlers: Vec<Handler>,
     /// The errors that can lead to the `try` that ended last.
@@ -170,7 +173,7 @@ pub(super) fn function(
         call_span: probe.span,
         scratch: None,
         claimed: None,
-        failure: None,
+        failures: BTreeMap::new(),
         handlers: vec![],
         caught_sites: vec![],
         statements: None,

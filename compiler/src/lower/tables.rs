@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{Locations, RoutineUse};
 use crate::format::Format;
+use crate::layout::counters;
 use crate::source::Span;
 
 /// The tables of one compilation.
@@ -148,6 +149,24 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The counter of a probe that counts such errors: its offset in `layout::counters`.
+    pub fn counter(&self) -> u32 {
+        match self {
+            ErrorKind::ArrayOverflow { .. } => counters::ARRAY_FULL,
+            ErrorKind::ReadFault | ErrorKind::KernelStringFault | ErrorKind::UserStringFault => {
+                counters::FAULTS
+            }
+            ErrorKind::TooManyActions => counters::ACTIONS,
+            ErrorKind::DivisionByZero
+            | ErrorKind::EmptyAggregate
+            | ErrorKind::HistogramIndex
+            | ErrorKind::FunctionsExhausted
+            | ErrorKind::TooDeep
+            | ErrorKind::Script
+            | ErrorKind::Text(_) => counters::ERRORS,
+        }
+    }
+
     /// Whether the message goes on with the address of the memory: ` at 0x1`.
     pub fn has_address(&self) -> bool {
         matches!(

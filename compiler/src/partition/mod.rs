@@ -11,6 +11,7 @@
 mod defer;
 mod place;
 mod print;
+mod race;
 mod tail;
 
 pub use print::print;
@@ -74,6 +75,7 @@ pub fn partition(
             None => script.probes[probe].body = bodies.swap_remove(0),
         }
     }
+    race::warn(script, &layout, diagnostics);
     place::place(script, types, capacity, &mut layout);
     layout
 }

@@ -13,7 +13,7 @@ mod tracepoint;
 pub use function::Function;
 
 use std::fmt;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::sys::SysError;
 pub use crate::sys::{CountedEvent, Rate};
@@ -118,6 +118,12 @@ impl Link {
     /// `f`: Invalid argument)".
     pub fn incomplete(&self) -> Option<&str> {
         self.incomplete.as_deref()
+    }
+
+    /// How often the kernel did not get to the program where it should have run, as far as it counts that: for
+    /// probes of kernel functions (6.7).
+    pub fn missed(&self) -> u64 {
+        self.descriptors.iter().map(|link| crate::sys::link_misses(link.as_fd())).sum()
     }
 
     /// How many places the program is attached to: CPUs for events that are counted, else 1.

@@ -57,6 +57,19 @@ pub enum LoadError {
     NotPermitted(SysError),
     /// The kernel has not enough memory, or not enough for this user.
     OutOfMemory(SysError),
+    /// The kernel has not enough memory for a map, or does not make any so large.
+    MapMemory {
+        /// The map, which has the name of its array.
+        map: String,
+        /// How many elements it was to have.
+        elements: u32,
+        /// Bytes of a key and a value.
+        element_bytes: u64,
+        /// Whether each CPU was to have values of its own.
+        per_cpu: bool,
+        /// What the kernel said.
+        error: SysError,
+    },
     /// A system call failed for another reason.
     System(SysError),
 }
@@ -83,6 +96,7 @@ impl LoadError {
             LoadError::TooComplex { .. }
             | LoadError::NotPermitted(_)
             | LoadError::OutOfMemory(_)
+            | LoadError::MapMemory { .. }
             | LoadError::System(_) => false,
         }
     }
@@ -141,10 +155,28 @@ impl fmt::Display for LoadError {
                     "program `{program}` is too large or too complex for the kernel's verifier"
                 )
             }
+            LoadError::MapMemory { map, elements, element_bytes, per_cpu, error } => {
+                let bytes = size_text(u64::from(*elements) * element_bytes);
+                let each = if *per_cpu { " for each CPU" } else { "" };
+                write!(
+                    f,
+                    "the kernel has no room for `{map}`: {elements} elements of {element_bytes} bytes, {bytes}{each}: {}",
+                    crate::sys::error_text(&error.cause)
+                )
+            }
             LoadError::NotPermitted(error)
             | LoadError::OutOfMemory(error)
             | LoadError::System(error) => error.fmt(f),
         }
+    }
+}
+
+/// A number of bytes in the largest unit of which there is at least one.
+fn size_text(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(shift, _)| bytes >> shift > 0) {
+        Some((shift, unit)) => format!("{:.1} {unit}", bytes as f64 / (1u64 << shift) as f64),
+        None => format!("{bytes} bytes"),
     }
 }
 
@@ -153,6 +185,7 @@ impl std::error::Error for LoadError {
         match self {
             LoadError::NotPermitted(error)
             | LoadError::OutOfMemory(error)
+            | LoadError::MapMemory { error, .. }
             | LoadError::System(error) => Some(error),
             LoadError::Map { error, .. } => Some(error),
             LoadError::Object { .. }
@@ -161,5 +194,16 @@ impl std::error::Error for LoadError {
             | LoadError::Rejected { .. }
             | LoadError::TooComplex { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded() {
+        let text = [0, 1023, 1536, 5 << 20, 7 << 30].map(size_text);
+        assert_eq!(text, ["0 bytes", "1023 bytes", "1.5 KiB", "5.0 MiB", "7.0 GiB"]);
     }
 }

@@ -17,6 +17,9 @@ const MAPPABLE: u32 = 1 << 10;
 /// cgroup arrays, stack traces, maps of maps, ring buffers.
 const WITHOUT_BTF: [u32; 7] = [3, 4, 7, 8, 12, 13, 27];
 
+/// Map types whose values each CPU has: hashes and arrays (`enum bpf_map_type`).
+const PER_CPU: [u32; 2] = [5, 6];
+
 pub(super) struct CreatedMaps {
     pub(super) by_name: HashMap<String, MapData>,
     /// As the object has them, for relocation.
@@ -99,7 +102,16 @@ fn create(name: &str, map: &Map, btf: Option<BorrowedFd<'_>>) -> Result<OwnedFd,
             spec.flags |= MAPPABLE;
         }
     }
-    Ok(create_with_memory(&spec)?)
+    create_with_memory(&spec).map_err(|error| match error.errno() {
+        libc::ENOMEM | libc::E2BIG => LoadError::MapMemory {
+            map: name.to_owned(),
+            elements: spec.max_entries,
+            element_bytes: u64::from(spec.key_size) + u64::from(spec.value_size),
+            per_cpu: PER_CPU.contains(&spec.map_type),
+            error,
+        },
+        _ => error.into(),
+    })
 }
 
 /// Creates a map; when that is not permitted, once more after raising the limit of locked memory, by which

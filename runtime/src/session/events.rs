@@ -229,10 +229,12 @@ impl Events {
         (period_ns + shift).saturating_sub(randomize_ns).max(1)
     }
 
-    /// Waits for events. The caller has read all records before.
-    pub(super) fn next(&mut self, half: Option<&KernelHalf>) -> Result<Vec<Event>> {
+    /// Waits for events. The caller has read all records before, unless it knows that there are `more`.
+    pub(super) fn next(&mut self, half: Option<&KernelHalf>, more: bool) -> Result<Vec<Event>> {
         let mut timeout = -1;
-        if let Some(half) = half {
+        if more {
+            timeout = 0;
+        } else if let Some(half) = half {
             if self.busy {
                 timeout = BATCH_MS;
             } else {

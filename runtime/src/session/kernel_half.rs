@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
 use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, SampleRate, Script};
-use ntap_compiler::layout::{Array, KernelMap, Layout, control, counters, record};
+use ntap_compiler::layout::{Array, KernelMap, Layout, control, record};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{RING_BUFFER, program_name};
 use ntap_compiler::syscalls::Routes;
@@ -27,8 +27,13 @@ pub(super) struct KernelHalf {
     loaded: Loaded,
     globals: Rc<GlobalsMapping>,
     ring: RingBuf<MapData>,
+    most_records: u32,
     /// What is attached, by the probe whose program it is.
     links: BTreeMap<ProbeId, Link>,
+    /// What links counted that are no more: how often the kernel did not get to a probe's program.
+    missed: BTreeMap<ProbeId, u64>,
+    /// How often probes were hit while their handler was running, before they were live.
+    before_live: BTreeMap<ProbeId, u64>,
     /// The process of `-c` or `-x`; 0 without.
     target: u32,
     /// Whether instructions of programs are attached to by links of their own.
@@ -115,10 +120,16 @@ impl KernelHalf {
             .take_globals()
             .ok_or_else(|| SessionError::Object("the object has no variables".to_string()))?;
         let ring = loaded.take_ring_buffer(RING_BUFFER)?;
+        let ring_bytes =
+            object.maps.iter().find(|m| m.name == RING_BUFFER).map_or(0, |m| m.max_entries);
         let half = KernelHalf {
+            // The ring buffer itself puts 8 bytes before each record.
+            most_records: (ring_bytes / (8 + record::HEADER)).max(1),
             globals: Rc::new(globals),
             ring,
             links: BTreeMap::new(),
+            missed: BTreeMap::new(),
+            before_live: BTreeMap::new(),
             target,
             uprobe_multi,
             map_names: object.maps.iter().map(|m| m.name.clone()).collect(),
@@ -265,7 +276,14 @@ impl KernelHalf {
 
     /// Detaches the program of one probe.
     pub(super) fn detach_probe(&mut self, id: ProbeId) {
-        self.links.remove(&id);
+        if let Some(link) = self.links.remove(&id) {
+            self.note_missed(id, &link);
+        }
+    }
+
+    /// Keeps what only the link knows.
+    fn note_missed(&mut self, id: ProbeId, link: &Link) {
+        *self.missed.entry(id).or_default() += link.missed();
     }
 
     /// The probes whose programs are attached.
@@ -274,8 +292,9 @@ impl KernelHalf {
     }
 
     /// Lets all handlers go live at once.
-    pub(super) fn go_live(&self) {
+    pub(super) fn go_live(&mut self) {
         self.set_clock();
+        self.before_live = self.links.keys().map(|&id| (id, self.recursion_misses(id))).collect();
         self.globals.u32_at(control::STOPPED as usize).store(0, Ordering::SeqCst);
     }
 
@@ -300,7 +319,9 @@ impl KernelHalf {
     /// at the same time wait together.
     fn detach_all(&mut self) {
         const AT_ONCE: usize = 64;
-        let mut links: Vec<Link> = std::mem::take(&mut self.links).into_values().collect();
+        let links = std::mem::take(&mut self.links);
+        links.iter().for_each(|(&id, link)| self.note_missed(id, link));
+        let mut links: Vec<Link> = links.into_values().collect();
         if links.len() <= AT_ONCE {
             return;
         }
@@ -334,6 +355,11 @@ impl KernelHalf {
         matches!(sys::poll_readable(self.ring_descriptor(), Some(0)), Ok(sys::PollResult::Readable))
     }
 
+    /// As many records as there is room for: by then all have been read that were there at the beginning.
+    pub(super) fn most_records(&self) -> u32 {
+        self.most_records
+    }
+
     /// The oldest record.
     pub(super) fn next_record(&mut self) -> Option<Record> {
         let item = self.ring.next()?;
@@ -362,10 +388,15 @@ impl KernelHalf {
         self.globals.u64_at(control::EXIT as usize).load(Ordering::SeqCst) != 0
     }
 
-    /// How many records a probe lost because the ring buffer was full.
-    pub(super) fn lost_records(&self, layout: &Layout, probe: ProbeId) -> u64 {
-        let offset = layout.counters_offset(probe) + counters::LOST_RECORDS;
+    /// The value of a counter of a probe (`layout::counters`).
+    pub(super) fn counter(&self, layout: &Layout, probe: ProbeId, counter: u32) -> u64 {
+        let offset = layout.counters_offset(probe) + counter;
         self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
+    }
+
+    /// What both halves share.
+    pub(super) fn globals(&self) -> Rc<GlobalsMapping> {
+        self.globals.clone()
     }
 
     /// How often a probe's program ran, and for how many nanoseconds, while the kernel measured.
@@ -374,22 +405,17 @@ impl KernelHalf {
         Some((info.run_count, info.run_time_ns))
     }
 
-    /// How often a probe was hit while too many threads were in its handler on one CPU.
-    pub(super) fn skipped(&self, layout: &Layout, probe: ProbeId) -> u64 {
-        let offset = layout.counters_offset(probe) + counters::SKIPPED;
-        self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
-    }
-
-    /// How often a probe asked for a stack that the kernel could not give.
-    pub(super) fn lost_stacks(&self, layout: &Layout, probe: ProbeId) -> u64 {
-        let offset = layout.counters_offset(probe) + counters::LOST_STACKS;
-        self.globals.u64_at(offset as usize).load(Ordering::Relaxed)
-    }
-
     /// How often a probe was hit while its handler was running on the same CPU (kernel 5.12).
     pub(super) fn recursion_misses(&self, probe: ProbeId) -> u64 {
         let program = self.loaded.program(&program_name(probe));
-        program.and_then(|p| p.info().ok()).map_or(0, |info| info.recursion_misses)
+        let misses = program.and_then(|p| p.info().ok()).map_or(0, |info| info.recursion_misses);
+        misses.saturating_sub(self.before_live.get(&probe).copied().unwrap_or(0))
+    }
+
+    /// How often the kernel did not get to a probe's program (kernel 6.7).
+    pub(super) fn missed(&self, probe: ProbeId) -> u64 {
+        let now = self.links.get(&probe).map_or(0, Link::missed);
+        now + self.missed.get(&probe).copied().unwrap_or(0)
     }
 }
 

@@ -5,6 +5,7 @@
 //! blocks never run at the same time, and the records older than a block are handled before it.
 
 mod background;
+mod error_count;
 mod errors;
 mod events;
 mod format;
@@ -48,13 +49,18 @@ use crate::native::NativeCode;
 use crate::outlets::Input;
 use crate::sys;
 use crate::target_process::{self, TargetProcess};
+use error_count::ErrorCount;
 use events::{Event, Events};
 use kernel_half::{KernelHalf, Record};
+use losses::BlockErrors;
 use outlets::Outlets;
 use output::Output;
 use output_file::OutputFile;
 use overload::{Overload, Step};
 use timing::Timing;
+
+/// How often it is looked whether too many hits were skipped, unless what handlers cost is looked at.
+const SKIPPED_WATCH: Duration = Duration::from_secs(1);
 
 /// What a session is to do besides the script.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +100,10 @@ pub struct SessionOptions {
 pub struct Outcome {
     /// Errors raised by handlers.
     pub errors: u64,
+    /// Whether the session ended before its time, for errors or skipped hits.
+    pub failed: bool,
+    /// Hits of probes that came to nothing before a handler ran.
+    pub skipped: u64,
     /// The status of the traced command, when it is not 0.
     pub command_status: Option<i32>,
     /// Whether output was lost because it could not be written.
@@ -162,7 +172,10 @@ pub fn run_and_save(
     if options.format.wants_values() || asks_user_addresses(&script, &layout) {
         context.state.symbols.follow();
     }
+    let globals = kernel_half.as_ref().map(KernelHalf::globals);
     let mut session = Session {
+        errors: ErrorCount::new(globals, limits.errors),
+        block_errors: BlockErrors::default(),
         points: script.probes.iter().map(|(id, p)| (id, p.point.clone())).collect(),
         hit_texts: script.probes.iter().map(|(id, p)| (id, hit_texts(p))).collect(),
         layout,
@@ -261,6 +274,8 @@ struct Session<'a> {
     /// Whether the tail of a handler ended it.
     ended_by_event: bool,
     outcome: Outcome,
+    errors: ErrorCount,
+    block_errors: BlockErrors,
     /// Whether it was said that intervals may not be exact.
     unsettled: bool,
     /// `-t`: what has been measured.
@@ -325,6 +340,8 @@ impl Session<'_> {
                     let cpus = kernel.online_cpus().len() as u32;
                     let overload = self.overload.insert(Overload::new(percent, cpus));
                     events.watch_after(overload.first())?;
+                } else if self.limits.skipped.is_some() {
+                    events.watch_after(SKIPPED_WATCH)?;
                 }
             }
             self.start_timers(&mut events, options)?;
@@ -339,7 +356,7 @@ impl Session<'_> {
             if let Some(target) = target {
                 target.wake();
             }
-            if let Some(half) = &self.kernel_half {
+            if let Some(half) = &mut self.kernel_half {
                 if let Some(timing) = &mut self.timing {
                     timing.go_live(half, self.places.iter().map(|(id, _)| *id));
                 }
@@ -388,11 +405,11 @@ impl Session<'_> {
     /// Handles events until the session is to end.
     fn wait(&mut self, events: &mut Events) -> Result<(), SessionError> {
         while !self.ending {
-            self.handle_records();
+            let more = self.handle_records();
             if self.ending {
                 break;
             }
-            for event in events.next(self.kernel_half.as_ref())? {
+            for event in events.next(self.kernel_half.as_ref(), more)? {
                 match event {
                     Event::Records => {}
                     Event::Timer(probe) => {
@@ -400,7 +417,7 @@ impl Session<'_> {
                     }
                     Event::Asked => self.exchange()?,
                     Event::Input => self.read_input(events)?,
-                    Event::Watch => self.watch_overload(events)?,
+                    Event::Watch => self.watch(events)?,
                     Event::NextFile => self.output.next_file(),
                     Event::Interrupt => self.end("interrupted"),
                     Event::TimeLimit => self.end("time_limit"),
@@ -416,6 +433,20 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Ends the session when more hits were skipped than MAXSKIPPED allows.
+    fn watch_skipped(&mut self) {
+        let Some(most) = self.limits.skipped else { return };
+        let half = self.kernel_half.as_ref();
+        let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
+        if losses::skipped(&losses) > most && !self.errors.too_many() {
+            self.output.flush(&mut self.context.state.output);
+            let message = "ERROR: Skipped too many probes, check MAXSKIPPED\n";
+            write_message(&mut self.context.state.output, message);
+            self.errors.fail();
+            self.end("skipped");
+        }
     }
 
     /// Runs a block that something outside of the kernel asked for, after what happened in the kernel before.
@@ -434,8 +465,10 @@ impl Session<'_> {
     }
 
     /// Looks at what handlers cost, and pauses those that cost too much.
-    fn watch_overload(&mut self, events: &mut Events) -> Result<(), SessionError> {
+    fn watch(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        self.watch_skipped();
         let (Some(overload), Some(half)) = (&mut self.overload, &mut self.kernel_half) else {
+            events.watch_after(SKIPPED_WATCH)?;
             return Ok(());
         };
         let mut warnings = vec![];
@@ -485,7 +518,9 @@ impl Session<'_> {
                     .any(|p| matches!(p.attach, Attach::End(_) | Attach::Error(_)));
             half.stop(must_settle);
         }
-        self.handle_records();
+        // No handler runs any more: this comes to an end.
+        while self.handle_records() {}
+        self.watch_skipped();
         let failed = self.failed();
         self.run_probes(|attach| match attach {
             Attach::End(sequence) if !failed => Some(*sequence),
@@ -521,12 +556,16 @@ impl Session<'_> {
         }
     }
 
-    /// Handles all records that are in the ring buffer.
-    fn handle_records(&mut self) {
+    /// Handles all records that are in the ring buffer now. Gives whether there may be more: as many as there is room
+    /// for were handled, and more kept coming, but timers and signals have to have their turn.
+    fn handle_records(&mut self) -> bool {
         self.context.state.symbols.update();
-        let Some(mut half) = self.kernel_half.take() else { return };
+        let Some(mut half) = self.kernel_half.take() else { return false };
         let mut handled = 0u32;
-        while let Some(record) = half.next_record() {
+        let most = half.most_records();
+        while handled < most
+            && let Some(record) = half.next_record()
+        {
             match record {
                 // What happened after the event that ended the session is not of it.
                 Record::Event(..) | Record::Error { .. } if self.ended_by_event => {}
@@ -541,7 +580,6 @@ impl Session<'_> {
                 }
                 Record::Error { site, address, text } => {
                     self.kernel_error(site, Some(address), &text);
-                    self.go_on(&half);
                 }
                 Record::Exit => self.ending = true,
             }
@@ -551,8 +589,8 @@ impl Session<'_> {
             }
         }
         if let Some(site) = half.take_lost_error() {
+            self.errors.note_report();
             self.kernel_error(site, None, &[]);
-            self.go_on(&half);
         }
         if half.exit_called() {
             self.ending = true;
@@ -560,13 +598,7 @@ impl Session<'_> {
         self.kernel_half = Some(half);
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
-    }
-
-    /// Lets kernel handlers go on, which an error has stopped, unless the session is to end.
-    fn go_on(&self, half: &KernelHalf) {
-        if !self.ending && !half.exit_called() {
-            half.go_live();
-        }
+        handled == most
     }
 
     /// Says once that intervals may not be exact, when they cannot be made so.
@@ -643,24 +675,33 @@ impl Session<'_> {
         }
     }
 
+    /// Reports an error of a kernel handler, which has counted it.
     fn kernel_error(&mut self, site: u64, address: Option<u64>, text: &[u8]) {
         if let Some(error) = self.context.error_of_site(site, address, text) {
             let probe = self.probe_at(error.site.span);
-            self.report(&error, probe);
+            self.tell_error(&error, probe);
         }
+        self.end_if_failed();
     }
 
-    /// Whether there were more errors than the session goes on with.
-    fn failed(&self) -> bool {
-        self.outcome.errors > self.limits.errors
-    }
-
-    /// Tells the error of a handler; after too many the session ends.
-    fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
-        self.tell_error(error, probe);
-        self.outcome.errors += 1;
-        if self.failed() {
+    fn end_if_failed(&mut self) {
+        if self.errors.too_many() {
             self.end("errors");
         }
+    }
+
+    /// Whether the session has failed: there were more errors than it goes on with.
+    fn failed(&self) -> bool {
+        self.errors.too_many()
+    }
+
+    /// Counts and tells the error of a block in userspace; after too many the session ends.
+    fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
+        if let Some(probe) = probe {
+            self.block_errors.note(probe, error.site.kind.counter());
+        }
+        self.errors.add();
+        self.tell_error(error, probe);
+        self.end_if_failed();
     }
 }

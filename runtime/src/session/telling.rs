@@ -164,8 +164,14 @@ impl Session<'_> {
 
     /// Tells what was lost.
     pub(super) fn tell_losses(&mut self) {
-        let Some(half) = &self.kernel_half else { return };
-        for loss in losses::losses(half, &self.points, &self.layout) {
+        let half = self.kernel_half.as_ref();
+        let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
+        let unreported = self.errors.unreported();
+        self.outcome.errors = self.errors.get();
+        self.outcome.failed = self.errors.too_many();
+        self.outcome.skipped = losses::skipped(&losses);
+        // Errors have been told one by one, unless there were too many.
+        for loss in losses.iter().filter(|loss| !loss.cause.is_error() || unreported > 0) {
             self.lost += loss.count;
             if self.is_json() {
                 let probe = self.named(Some(loss.probe)).unwrap_or_default();
@@ -174,6 +180,9 @@ impl Session<'_> {
                 let name = &self.points[&loss.probe].name;
                 self.warn(&format!("{name}: {} {}", loss.count, loss.cause.text()));
             }
+        }
+        if unreported > 0 {
+            self.warn(&format!("{unreported} errors were only counted: the ring buffer was full"));
         }
     }
 

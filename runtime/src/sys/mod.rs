@@ -24,7 +24,7 @@ pub use batch::{Entries, delete_batch, lookup_and_delete_batch, lookup_batch};
 pub(crate) use error::error_text;
 pub use error::{Capability, Result, SysError, missing_capabilities};
 pub use function_probe::{can_link_functions, link_functions};
-pub use info::{ProgramInfo, enable_run_time_statistics, program_info};
+pub use info::{ProgramInfo, enable_run_time_statistics, link_misses, program_info};
 pub use link::{link_instruction, link_perf_event, link_tracing, open_raw_tracepoint};
 pub use map::{
     MapSpec, create_map, delete_element, freeze_map, lookup_element, next_key, update_element,

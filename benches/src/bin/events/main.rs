@@ -1,4 +1,4 @@
-//! What an event costs: counting by the name of the command on every system call, by the kernel's own
+//! What an event costs: counting and recording on every system call in four ways, by the kernel's own
 //! statistics of BPF programs and by what a system call takes longer.
 //!
 //! `cargo measure events` measures, taking turns: nothing attached, an empty program, the
@@ -13,7 +13,7 @@ use std::path::Path;
 use load::Load;
 use measure::{Median, median};
 use ntap_runtime::sys;
-use subject::{Kind, Subject};
+use subject::{FORMS, Form, Kind, Subject};
 
 /// What one round measured of one subject.
 #[derive(Clone, Copy, Debug)]
@@ -34,22 +34,31 @@ fn main() {
     let _statistics = sys::enable_run_time_statistics().expect("kernel statistics (5.8, root)");
     let cpu = std::thread::available_parallelism().map_or(1, usize::from) - 1;
     let rounds = measure::runs(15);
-    let mut samples: Vec<Vec<Sample>> = vec![vec![]; Kind::ALL.len()];
-    for round in 0..=rounds {
-        eprintln!("benchmark: round {round} of {rounds}");
-        for (kind, samples) in Kind::ALL.iter().zip(&mut samples) {
-            let sample = measure_one(*kind, ntap, &object, cpu);
-            // The first round brings everything into memory.
-            if round > 0 {
-                samples.push(sample);
+    measure::print_machine();
+    println!(
+        "{}. {}. {rounds} rounds; median (quartiles).",
+        measure::version("clang"),
+        measure::version("bpftrace"),
+    );
+    for form in FORMS {
+        let mut samples: Vec<Vec<Sample>> = vec![vec![]; Kind::ALL.len()];
+        for round in 0..=rounds {
+            eprintln!("benchmark: {}: round {round} of {rounds}", form.name);
+            for (kind, samples) in Kind::ALL.iter().zip(&mut samples) {
+                let sample = measure_one(*kind, form, ntap, &object, cpu);
+                // The first round brings everything into memory.
+                if round > 0 {
+                    samples.push(sample);
+                }
             }
         }
+        println!("\n### {}\n", form.name);
+        report(&samples);
     }
-    report(&samples);
 }
 
-fn measure_one(kind: Kind, ntap: &Path, object: &[u8], cpu: usize) -> Sample {
-    let subject = Subject::start(kind, ntap, object);
+fn measure_one(kind: Kind, form: &Form, ntap: &Path, object: &[u8], cpu: usize) -> Sample {
+    let subject = Subject::start(kind, form, ntap, object);
     // The first event of the thread makes the element; it is not measured.
     let load = Load::start(cpu);
     let before = subject.statistics();
@@ -58,7 +67,7 @@ fn measure_one(kind: Kind, ntap: &Path, object: &[u8], cpu: usize) -> Sample {
     drop(load);
     let program_ns = before.zip(after).map(|(before, after)| {
         let runs = after.runs - before.runs;
-        assert!(runs > 100_000, "{kind:?}: the program ran {runs} times only");
+        assert!(runs > 10_000, "{kind:?}: the program ran {runs} times only");
         (after.nanoseconds - before.nanoseconds) as f64 / runs as f64
     });
     subject.stop();
@@ -77,13 +86,6 @@ fn report(samples: &[Vec<Sample>]) {
     let floor = program(Kind::Empty).map_or(0.0, |m| m.value);
     let no_program = call(Kind::Nothing).map_or(0.0, |m| m.value);
     let net = |kind| program(kind).map(|m| m.value - floor);
-    measure::print_machine();
-    println!(
-        "{}. {}. {} rounds; median (quartiles).\n",
-        measure::version("clang"),
-        measure::version("bpftrace"),
-        samples[0].len()
-    );
     measure::table(&[
         "attached to `sys_enter`",
         "kernel statistics, ns per event",

@@ -13,11 +13,52 @@ use ntap_runtime::attach::{AttachPoint, Link, attach};
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::load::{LoadPlan, Loaded, ProgramKind, ProgramPlan, load};
 
-const NTAP: &str = r#"global n
-probe kernel.trace("sys_enter") { n[execname()] <<< 1 }
-probe timer.s(1000) { foreach (e in n- limit 5) printf("%s %d\n", e, @count(n[e])) }"#;
+/// What is recorded of each system call, said in three ways.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// What it is called in the table.
+    pub(crate) name: &'static str,
+    ntap: &'static str,
+    bpftrace: &'static str,
+    /// The program in `count.bpf.c`.
+    program: &'static str,
+}
 
-const BPFTRACE: &str = "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }";
+/// Each form that is measured.
+pub(crate) const FORMS: &[Form] = &[
+    Form {
+        name: "count, by the command's name",
+        ntap: r#"global n
+probe kernel.trace("sys_enter") { n[execname()] <<< 1 }
+probe timer.s(1000) { foreach (e in n- limit 5) printf("%s %d\n", e, @count(n[e])) }"#,
+        bpftrace: "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }",
+        program: "count",
+    },
+    Form {
+        name: "count, sum, average, by the command's name",
+        ntap: r#"global n
+probe kernel.trace("sys_enter") { n[execname()] <<< $id }
+probe timer.s(1000) { foreach (e in n-) println(e, @count(n[e]), @sum(n[e]), @avg(n[e])) }"#,
+        bpftrace: "tracepoint:raw_syscalls:sys_enter { @[comm] = stats(args->id); }",
+        program: "count_sum",
+    },
+    Form {
+        name: "a histogram",
+        ntap: r#"global n
+probe kernel.trace("sys_enter") { n <<< $id }
+probe timer.s(1000) { print(@hist_log(n)) }"#,
+        bpftrace: "tracepoint:raw_syscalls:sys_enter { @ = hist(args->id); }",
+        program: "histogram",
+    },
+    Form {
+        name: "count, by the command's name and a number",
+        ntap: r#"global n
+probe kernel.trace("sys_enter") { n[execname(), $id] <<< 1 }
+probe timer.s(1000) { foreach ([e, i] in n-) println(e, i, @count(n[e, i])) }"#,
+        bpftrace: "tracepoint:raw_syscalls:sys_enter { @[comm, args->id] = count(); }",
+        program: "two_keys",
+    },
+];
 
 /// Each thing that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +101,7 @@ pub(crate) struct Statistics {
 
 impl Subject {
     /// Attaches, and returns when events are seen.
-    pub(crate) fn start(kind: Kind, ntap: &Path, object: &[u8]) -> Subject {
+    pub(crate) fn start(kind: Kind, form: &Form, ntap: &Path, object: &[u8]) -> Subject {
         let process = |program: &Path, script: &str| {
             let mut command = Command::new(program);
             command.args(["-e", script]).stdin(Stdio::null());
@@ -71,9 +112,9 @@ impl Subject {
         let subject = match kind {
             Kind::Nothing => Subject::Nothing,
             Kind::Empty => own(object, "empty"),
-            Kind::HandWritten => own(object, "count"),
-            Kind::Ntap => process(ntap, NTAP),
-            Kind::Bpftrace => process(Path::new("bpftrace"), BPFTRACE),
+            Kind::HandWritten => own(object, form.program),
+            Kind::Ntap => process(ntap, form.ntap),
+            Kind::Bpftrace => process(Path::new("bpftrace"), form.bpftrace),
         };
         let start = Instant::now();
         while kind != Kind::Nothing && subject.statistics().is_none_or(|s| s.runs == 0) {

@@ -187,7 +187,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
 
     fn finish(&mut self, _result: Option<LocalPlace>) {
         self.emitter.jump(self.exit);
-        self.write_failure_block();
+        self.write_failure_blocks();
         self.emitter.switch_to(self.exit);
         self.give_back_scratch();
         self.go_on();
@@ -253,7 +253,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.uncounted += 1;
         let index = self.tables.error(site);
         // Too many rounds cannot be caught.
-        let failure = self.root_failure_block();
+        let failure = self.root_failure_block(index);
         if self.features.loops != LoopBound::Walked {
             let budget = self.emitter.may_goto();
             let error = self.error(index, None);

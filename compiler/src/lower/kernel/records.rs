@@ -127,31 +127,59 @@ impl KernelCode<'_, '_> {
             }
             return handler.block;
         }
-        self.root_failure_block()
+        self.root_failure_block(site)
     }
 
-    /// The block that reports the error its parameters tell, and leaves.
-    pub(super) fn root_failure_block(&mut self) -> Block {
-        if let Some(block) = self.failure {
+    /// The block that counts and reports the error of this site, which its parameters tell, and leaves.
+    pub(super) fn root_failure_block(&mut self, site: u32) -> Block {
+        let counter = self.tables.errors[site as usize].kind.counter();
+        if let Some(&block) = self.failures.get(&counter) {
             return block;
         }
         let block = self.emitter.block();
         self.append_error(block);
         self.emitter.builder.set_cold_block(block);
-        self.failure = Some(block);
+        self.failures.insert(counter, block);
         block
     }
 
-    /// Writes the failure block, if anything can fail.
-    pub(super) fn write_failure_block(&mut self) {
-        let Some(block) = self.failure else { return };
-        self.emitter.switch_to(block);
-        let [site, address] = self.emitter.builder.block_params(block)[..] else { return };
-        self.set_stopped();
-        let errors =
-            self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(control::ERRORS));
+    /// Writes the failure blocks, if anything can fail.
+    pub(super) fn write_failure_blocks(&mut self) {
+        let failures = std::mem::take(&mut self.failures);
+        if failures.is_empty() {
+            return;
+        }
+        let report = self.emitter.block();
+        self.append_error(report);
+        for (counter, block) in failures {
+            self.emitter.switch_to(block);
+            let error: Vec<BlockArg> =
+                self.emitter.builder.block_params(block).iter().map(|&v| v.into()).collect();
+            // An element that did not fit is counted where it does not, whether or not that is caught.
+            if counter != counters::ARRAY_FULL {
+                self.count(counter);
+            }
+            self.emitter.builder.ins().jump(report, &error);
+        }
+        self.emitter.switch_to(report);
+        let [site, address] = self.emitter.builder.block_params(report)[..] else { return };
+        self.report_error(site, address);
+    }
+
+    /// Counts an error, stops all handlers when there were too many, and sends a record about it. One that finds
+    /// no room is counted.
+    fn report_error(&mut self, site: Value, address: Value) {
         let one = self.emitter.constant(1);
-        self.emitter.fetch_add(errors, one);
+        let errors = self.control_address(control::ERRORS);
+        let before = self.emitter.fetch_add(errors, one);
+        let most = self.control_word(control::MOST_ERRORS);
+        let (too_many, go_on) = (self.emitter.block(), self.emitter.block());
+        let is = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, before, most);
+        self.emitter.builder.ins().brif(is, too_many, &[], go_on, &[]);
+        self.emitter.switch_to(too_many);
+        self.set_stopped();
+        self.emitter.jump(go_on);
+        self.emitter.switch_to(go_on);
         let full = self.emitter.block();
         let text = if self.message.is_some() { MAX_STRING } else { 0 };
         let reserved = self.reserve(record::HEADER + 16 + text, full);
@@ -163,14 +191,19 @@ impl KernelCode<'_, '_> {
             let text = Text::Memory { address, width: MAX_STRING };
             self.copy_text(&text, reserved, record::HEADER + 16, MAX_STRING);
         }
-        let flags = self.emitter.constant(FORCE_WAKEUP);
-        self.emitter.helper(Helper::RingbufSubmit, &[reserved, flags]);
+        self.submit(reserved);
         self.emitter.jump(self.exit);
         self.emitter.switch_to(full);
-        let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
+        let lost = self.control_address(control::LOST_ERRORS);
+        self.emitter.fetch_add(lost, one);
+        let last = self.control_address(control::LAST_LOST_ERROR);
         let next = self.emitter.builder.ins().iadd_imm_s(site, 1);
-        self.emitter.store(next, control, control::LAST_LOST_ERROR);
+        self.emitter.store(next, last, 0);
         self.emitter.jump(self.exit);
+    }
+
+    fn control_address(&mut self, offset: u32) -> Value {
+        self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(offset))
     }
 
     /// Goes to the failure block when `value` compares so with 0, for memory at an address; goes on otherwise.
