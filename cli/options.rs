@@ -153,7 +153,7 @@ struct Source {
     example: Option<String>,
 
     /// The script file (`-` is standard input), then its arguments `$1`, `@1` ...
-    #[arg(value_name = "SCRIPT [ARGS]", trailing_var_arg = true)]
+    #[arg(value_name = "SCRIPT [ARGS]", allow_negative_numbers = true)]
     words: Vec<String>,
 }
 

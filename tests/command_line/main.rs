@@ -338,6 +338,23 @@ fn hits_are_reported() {
     assert!(hits.is_some_and(|hits| hits >= counted), "{counted}: {report}");
 }
 
+/// Options may follow the script and its arguments; after `--`, and when they are numbers, words are arguments.
+#[test]
+fn options_may_follow_the_script() {
+    let folder = Folder::new("options-follow");
+    let path = folder.0.join("words.nt");
+    std::fs::write(
+        &path,
+        "probe begin { printf(\"%d: %s %s, %d\\n\", $#, @1, @2, target() != 0) exit() }\n",
+    )
+    .expect("written");
+    let script = path.to_str().expect("a path in UTF-8");
+    let run = |words: &[&str]| stdout(&ntap(&[&[script], words].concat()));
+    assert_eq!(run(&["one", "-c", "/bin/true", "list"]), "2: one list, 1\n");
+    assert_eq!(run(&["-v", "--", "-c", "two"]), "2: -c two, 0\n");
+    assert_eq!(run(&["-5", "run", "-w"]), "2: -5 run, 0\n");
+}
+
 #[test]
 fn commands_for_systemtap_can_be_pasted() {
     let output = ntap(&["-k", "--all-modules", "-m", "name", "-e", "probe begin { exit() }"]);
