@@ -67,10 +67,15 @@ fn main() -> ExitCode {
         all.failed += outcome.failed;
         all.skipped += outcome.skipped;
         all.unmet += outcome.unmet;
+        all.alone += outcome.alone;
+        all.names.extend(outcome.names);
     }
     println!(
-        "\nsuites: {} passed, {} failed, {} known to fail, {} skipped",
-        all.passed, all.failed, all.unmet, all.skipped
+        "\nsuites: {} passed ({} of them at a second try), {} failed, {} known to fail, {} skipped",
+        all.passed, all.alone, all.failed, all.unmet, all.skipped
     );
+    for name in &all.names {
+        println!("failed: {name}");
+    }
     if all.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

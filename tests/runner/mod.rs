@@ -36,7 +36,8 @@ pub(crate) struct Suite {
     pub(crate) run: fn(&Case) -> Result<(), String>,
     /// Cases of the folder that belong to it.
     pub(crate) takes: fn(&Case) -> bool,
-    /// How many run at a time.
+    /// How many run at a time. When there are several, those that fail get a second try, alone, which is said and
+    /// counted: what they watch may have come late on a busy machine. Cases named `exact-` get none.
     pub(crate) at_once: usize,
     /// Why none of them can run here.
     pub(crate) hindrance: fn() -> Option<String>,
@@ -54,7 +55,14 @@ pub(crate) struct Outcome {
     /// Cases that failed, and say in their header why: `# unmet: reason`. For what goes wrong by
     /// chance; what goes wrong always is asserted as it is.
     pub(crate) unmet: usize,
+    /// Cases among those that passed that failed beside others and passed alone.
+    pub(crate) alone: usize,
+    /// The names of those that failed.
+    pub(crate) names: Vec<String>,
 }
+
+/// As many cases of a suite as may get a second try: more failures than these are no chance.
+const SECOND_TRIES: usize = 4;
 
 /// Runs the cases whose name holds one of the words; all when there are none.
 pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
@@ -73,7 +81,21 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
         note(chosen.iter().map(|case| (case, "skip")));
         return outcome;
     }
-    let failures = failures(suite, &chosen);
+    let mut failures = failures(suite, &chosen);
+    if suite.at_once > 1 && failures.len() <= SECOND_TRIES {
+        failures.retain(|(case, failure)| {
+            let passed = !case.name.contains("exact-") && failure_of(suite, case).is_none();
+            if passed {
+                outcome.alone += 1;
+                println!(
+                    "{}: passed alone, but beside others:\n{}\n",
+                    case.name,
+                    failure.trim_end()
+                );
+            }
+            !passed
+        });
+    }
     note(chosen.iter().map(
         |case| match failures.iter().any(|(failed, _)| failed.name == case.name) {
             true if excuse(case).is_some() => (case, "unmet"),
@@ -89,6 +111,7 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
             }
             None => {
                 outcome.failed += 1;
+                outcome.names.push(case.name.clone());
                 println!("---- {}\n{}\n", case.name, failure.trim_end());
             }
         }
@@ -114,6 +137,15 @@ fn note<'c>(outcomes: impl Iterator<Item = (&'c Case, &'static str)>) {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
+/// Runs a case; what is wrong.
+fn failure_of(suite: &Suite, case: &Case) -> Option<String> {
+    match catch_unwind(AssertUnwindSafe(|| (suite.run)(case))) {
+        Ok(Ok(())) => None,
+        Ok(Err(failure)) => Some(failure),
+        Err(_) => Some("it panicked; the message is above".to_string()),
+    }
+}
+
 fn failures<'c>(suite: &Suite, chosen: &'c [Case]) -> Vec<(&'c Case, String)> {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(vec![]);
@@ -121,12 +153,7 @@ fn failures<'c>(suite: &Suite, chosen: &'c [Case]) -> Vec<(&'c Case, String)> {
         for _ in 0..suite.at_once {
             scope.spawn(|| {
                 while let Some(case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = catch_unwind(AssertUnwindSafe(|| (suite.run)(case)));
-                    let failure = match result {
-                        Ok(Ok(())) => continue,
-                        Ok(Err(failure)) => failure,
-                        Err(_) => "it panicked; the message is above".to_string(),
-                    };
+                    let Some(failure) = failure_of(suite, case) else { continue };
                     let mut list = failures.lock().unwrap_or_else(|broken| broken.into_inner());
                     list.push((case, failure));
                 }
