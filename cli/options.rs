@@ -566,6 +566,7 @@ impl Options {
             limits: self.limits,
             suppress_handler_errors: self.suppress_handler_errors,
             histogram_sums: self.format == OutputFormat::Json,
+            timing: self.timing,
         }
     }
 

@@ -79,6 +79,20 @@ pub mod counters {
     pub const SIZE: u32 = 64;
 }
 
+/// What is measured of one probe on one CPU (`-t`), each a u64: byte offsets.
+pub mod times {
+    /// How often its handler ran.
+    pub const HITS: u32 = 0;
+    /// How long all of them took, in nanoseconds.
+    pub const TOTAL_NS: u32 = 8;
+    /// How long the longest took.
+    pub const MOST_NS: u32 = 16;
+    /// All bits of the shortest inverted, so that it begins as 0 and only grows.
+    pub const LEAST_NS_INVERTED: u32 = 24;
+    /// Bytes of an element.
+    pub const SIZE: u32 = 32;
+}
+
 /// Records in the ring buffer.
 pub mod record {
     /// Bytes before the payload.
@@ -134,6 +148,8 @@ pub struct Layout {
     pub probes: u32,
     /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.
     pub scratch_map: u32,
+    /// Index of the map where handlers note what they took, an element for each probe: `-t`.
+    pub times_map: Option<u32>,
     /// How the probes of system calls share programs.
     pub routes: Routes,
     /// Index of the first map of tail calls, behind those of the arrays.
@@ -377,6 +393,12 @@ impl Layout {
     pub fn scratch_slots(&self) -> u32 {
         let called = self.routes.probes.values().filter(|route| !route.is_root).count() as u32;
         self.probes - called
+    }
+
+    /// Has kernel handlers measure themselves.
+    pub fn measure(&mut self) {
+        self.times_map = Some(self.scratch_map);
+        self.scratch_map += 1;
     }
 
     /// Whether any kernel map or `.bss` is needed for the arrays.

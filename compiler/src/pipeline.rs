@@ -11,7 +11,7 @@ use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
-use crate::layout::{Layout, control, counters};
+use crate::layout::{Layout, control, counters, times};
 use crate::library::{self, Library};
 use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, LoopBound, Lowered, TaskOffsets};
@@ -43,6 +43,8 @@ pub struct Options<'a> {
     pub suppress_handler_errors: bool,
     /// Keep the sums of aggregates that have a histogram: for output that shows them.
     pub histogram_sums: bool,
+    /// `-t`: have kernel handlers measure themselves.
+    pub timing: bool,
 }
 
 impl<'a> Options<'a> {
@@ -58,6 +60,7 @@ impl<'a> Options<'a> {
             limits: Limits::default(),
             suppress_handler_errors: false,
             histogram_sums: false,
+            timing: false,
         }
     }
 }
@@ -150,9 +153,12 @@ impl Parsed {
     ) -> Option<Analyzed> {
         let (mut script, mut types) = self.resolve(options, diagnostics)?;
         let capacity = options.limits.array_entries;
-        let layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
+        let mut layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
         if diagnostics.has_errors() {
             return None;
+        }
+        if options.timing {
+            layout.measure();
         }
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
@@ -402,6 +408,16 @@ impl Analyzed {
                 flags: 0,
             });
         }
+        if self.layout.times_map.is_some() {
+            maps.push(MapDefinition {
+                name: TIMES.to_string(),
+                kind: map_kind::PERCPU_ARRAY,
+                key_size: 4,
+                value_size: times::SIZE,
+                max_entries: self.layout.probes,
+                flags: 0,
+            });
+        }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
         let mut probes = self.script.probes.values();
         let claims = match probes.any(|p| p.point.attach.in_process()) {
@@ -459,6 +475,9 @@ fn report_backend(span: Span, error: &BackendError, diagnostics: &mut Diagnostic
 
 /// The name of the ring buffer map.
 pub const RING_BUFFER: &str = "ntap_records";
+
+/// The name of the map of what handlers took.
+pub const TIMES: &str = "ntap_times";
 
 /// What the name of an array's second map ends in.
 const SECOND_BANK: &str = "_2";

@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
 use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, SampleRate, Script};
-use ntap_compiler::layout::{Array, KernelMap, Layout, control, record};
+use ntap_compiler::layout::{Array, KernelMap, Layout, control, record, times};
 use ntap_compiler::object::{self, ObjectInput};
-use ntap_compiler::pipeline::{RING_BUFFER, program_name};
+use ntap_compiler::pipeline::{RING_BUFFER, TIMES, program_name};
 use ntap_compiler::syscalls::Routes;
 
 use super::SessionOptions;
@@ -403,6 +403,16 @@ impl KernelHalf {
     pub(super) fn run_time(&self, probe: ProbeId) -> Option<(u64, u64)> {
         let info = self.loaded.program(&program_name(probe))?.info().ok()?;
         Some((info.run_count, info.run_time_ns))
+    }
+
+    /// What a probe's handler noted of its runs on each CPU (`layout::times`), when handlers are measured.
+    pub(super) fn times(&self, probe: ProbeId) -> Option<Vec<u8>> {
+        let map = self.loaded.map_descriptor(TIMES)?;
+        let mut element = vec![0; times::SIZE as usize * kernel::possible_cpus()];
+        // SAFETY: the keys of arrays have 4 bytes, and there is room for the value of each possible CPU.
+        let found =
+            unsafe { sys::lookup_element(map, &probe.as_u32().to_ne_bytes(), &mut element) };
+        found.is_ok_and(|found| found).then_some(element)
     }
 
     /// How often a probe was hit while its handler was running on the same CPU (kernel 5.12).
