@@ -140,6 +140,9 @@ pub struct Layout {
     /// The cells of `.bss` to which kernel code adds, and which it never sets. A user block sees the values they
     /// had when it began, and changes them by adding the difference: what arrives meanwhile is kept.
     pub counters: BTreeSet<u32>,
+    /// The shared cell through which user blocks and programs exchange what is added to elements: what the number
+    /// was before, and in the cells behind it the key.
+    pub exchange: Option<u32>,
     /// The records kernel code sends.
     pub events: PrimaryMap<EventId, Event>,
     /// The globals that are shown at the end, for the script fills them and never reads them.
@@ -330,6 +333,10 @@ pub struct KernelMap {
     /// then kept in ntap's memory and added to what the map holds, so that nobody overwrites what another
     /// has just added.
     pub added_only: bool,
+    /// Whether kernel code sets and deletes no element: what it adds and reads may change by differences only.
+    pub counted: bool,
+    /// Whether user blocks add to elements by a program (`lower/kernel/adder`), for kernel code does so, too.
+    pub adder: bool,
 }
 
 /// A kind of record and the code that handles it.

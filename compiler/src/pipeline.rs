@@ -11,7 +11,7 @@ use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, ProbeId, Script};
-use crate::layout::{Layout, control, counters, times};
+use crate::layout::{ArrayId, Layout, control, counters, times};
 use crate::library::{self, Library};
 use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, LoopBound, Lowered, TaskOffsets};
@@ -22,6 +22,8 @@ use crate::syntax::{self, ParseOptions, ast};
 use crate::syscalls::{self, Routes};
 use crate::types::{MAX_STRING, Types};
 use crate::{partition, resolve, types};
+
+pub use crate::lower::arrays_with_adders;
 
 /// What a compilation depends on besides the text.
 pub struct Options<'a> {
@@ -255,6 +257,13 @@ impl Analyzed {
                     report_stack(span, bytes, diagnostics);
                 }
                 Err(error) => report_backend(span, &error, diagnostics),
+            }
+        }
+        for (array, function) in &mut lowered.adders {
+            let (name, section) = (adder_name(*array), "raw_tp".to_string());
+            match compile_kernel_function(function, cpu, options.unoptimized) {
+                Ok(code) => programs.push(Program { name, section, code }),
+                Err(error) => report_backend(self.layout.arrays[*array].span, &error, diagnostics),
             }
         }
         (!diagnostics.has_errors()).then_some(programs)
@@ -520,6 +529,11 @@ pub fn program_name(probe: ProbeId) -> String {
     probe.to_string()
 }
 
+/// The name of the program by which user blocks add to elements of an array.
+pub fn adder_name(array: ArrayId) -> String {
+    format!("ntap_add_{}", array.as_u32())
+}
+
 /// The name of an event's continuation.
 pub fn event_name(event: EventId) -> String {
     event.to_string()
@@ -611,6 +625,8 @@ pub fn clif(lowered: &Lowered) -> String {
     let routines = lowered.routines.iter().zip(&lowered.tables.routines);
     let routines = routines.map(|(f, r)| format!("; {}\n{}", r.name(), f.display()));
     let kernel = kernel.chain(routines);
+    let adders = lowered.adders.iter();
+    let adders = adders.map(|(id, f)| format!("; {}\n{}", adder_name(*id), f.display()));
     let user = lowered.user.iter().map(|u| {
         let what = match u.role {
             lower::Role::Probe(id) => id.to_string(),
@@ -624,5 +640,5 @@ pub fn clif(lowered: &Lowered) -> String {
         }
         text
     });
-    kernel.chain(user).collect::<Vec<_>>().join("\n")
+    kernel.chain(adders).chain(user).collect::<Vec<_>>().join("\n")
 }

@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
 use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, SampleRate, Script};
-use ntap_compiler::layout::{Array, KernelMap, Layout, control, record, times};
+use ntap_compiler::layout::{Array, ArrayId, KernelMap, Layout, control, record, times};
 use ntap_compiler::object::{self, ObjectInput};
-use ntap_compiler::pipeline::{RING_BUFFER, TIMES, program_name};
+use ntap_compiler::pipeline::{RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name};
 use ntap_compiler::syscalls::Routes;
 
 use super::SessionOptions;
@@ -112,6 +112,10 @@ impl KernelHalf {
                 Some(ProgramPlan { name: program_name(id), kind })
             })
             .collect();
+        let adders = arrays_with_adders(layout);
+        let kind = ProgramKind::RawTracepoint;
+        let adders = adders.map(|(id, _)| ProgramPlan { name: adder_name(id), kind });
+        let programs: Vec<ProgramPlan> = programs.into_iter().chain(adders).collect();
         if programs.len() > MANY_PROGRAMS {
             sys::lift_open_files_limit();
         }
@@ -175,11 +179,12 @@ impl KernelHalf {
     /// The map of an array.
     pub(super) fn take_array(
         &mut self,
-        array: &Array,
+        id: ArrayId,
         map: KernelMap,
         layout: &Layout,
         cpus: usize,
     ) -> Result<KernelArray, SessionError> {
+        let array = &layout.arrays[id];
         let first = self.take_map(array, map.index)?;
         let bank = match map.bank {
             Some(bank) => {
@@ -188,7 +193,15 @@ impl KernelHalf {
             }
             None => None,
         };
-        Ok(KernelArray::new(first, array, map, cpus, self.globals.clone(), bank))
+        let mut kernel_array =
+            KernelArray::new(first, array, map, cpus, self.globals.clone(), bank);
+        if let (Some(program), Some(cell)) =
+            (self.loaded.program(&adder_name(id)), layout.exchange.filter(|_| map.adder))
+        {
+            let program = program.as_fd().try_clone_to_owned().map_err(SessionError::Output)?;
+            kernel_array.add_by(program, layout.shared_offset(cell) as usize);
+        }
+        Ok(kernel_array)
     }
 
     fn take_map(&mut self, array: &Array, index: u32) -> Result<MapData, SessionError> {

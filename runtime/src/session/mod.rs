@@ -309,7 +309,7 @@ impl Session<'_> {
                 let array = &self.layout.arrays[id];
                 if let Some(map) = array.map {
                     let kernel_array =
-                        half.take_array(array, map, &self.layout, kernel.possible_cpus())?;
+                        half.take_array(id, map, &self.layout, kernel.possible_cpus())?;
                     self.context.state.arrays.connect(id, kernel_array)?;
                 }
             }
