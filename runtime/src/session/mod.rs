@@ -4,6 +4,7 @@
 //! detach, handle what is still queued, and run `end` (or `error`). One thread does all of it: user
 //! blocks never run at the same time, and the records older than a block are handled before it.
 
+mod arming;
 mod background;
 mod error_count;
 mod errors;
@@ -18,7 +19,7 @@ mod overload;
 mod telling;
 mod timing;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -185,6 +186,7 @@ pub fn run_and_save(
         sources,
         output: Output::new(file),
         outlets: Outlets::default(),
+        disarmed: BTreeSet::new(),
         ending: false,
         ended_by_event: false,
         outcome: Outcome::default(),
@@ -269,6 +271,8 @@ struct Session<'a> {
     output: Output,
     /// What blocks exchange with other programs.
     outlets: Outlets,
+    /// The probes whose arming conditions are false.
+    disarmed: BTreeSet<ProbeId>,
     /// Whether the session is to end.
     ending: bool,
     /// Whether the tail of a handler ended it.
@@ -333,6 +337,7 @@ impl Session<'_> {
         });
         if !self.ending {
             let attaching = Instant::now();
+            self.disarm_at_start();
             if let Some(half) = &mut self.kernel_half {
                 half.attach(&self.points, &self.layout, self.verbose)?;
                 events.watch_records(half.ring_descriptor())?;
@@ -395,6 +400,9 @@ impl Session<'_> {
         timers.sort();
         for (id, period_ns, randomize_ns) in timers {
             events.add_timer(id, period_ns, randomize_ns)?;
+            if !self.disarmed.contains(&id) {
+                events.start_timer(id)?;
+            }
         }
         if let Some(limit) = options.time_limit {
             events.limit_time(limit)?;
@@ -409,6 +417,7 @@ impl Session<'_> {
             if self.ending {
                 break;
             }
+            self.rearm(events)?;
             for event in events.next(self.kernel_half.as_ref(), more)? {
                 match event {
                     Event::Records => {}
@@ -430,6 +439,7 @@ impl Session<'_> {
                 if self.ending {
                     break;
                 }
+                self.rearm(events)?;
             }
         }
         Ok(())
