@@ -143,7 +143,7 @@ fn run(
     let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
         .map_err(|e| Failure::session(e, &kernel.kernel_release(), options.verbose > 0))?;
     // Its summary says so.
-    let is_told = options.format != OutputFormat::Text;
+    let is_told = options.format == OutputFormat::Json;
     if let Some(status) = outcome.command_status
         && !is_told
     {

@@ -60,6 +60,8 @@ pub(crate) struct Options {
     pub(crate) detach: bool,
     /// `-f`.
     pub(crate) format: OutputFormat,
+    /// `--flamegraph`.
+    pub(crate) flame_graph: Option<PathBuf>,
     /// `-t`.
     pub(crate) timing: bool,
     /// `--overload`.
@@ -112,6 +114,8 @@ enum Format {
     Text,
     /// An object a line, for programs: what is printed with its values, errors, losses, a summary
     Json,
+    /// A line for each stack among the keys of arrays the script does not read, for flame graphs
+    Folded,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -190,6 +194,10 @@ struct Run {
     /// What the output looks like
     #[arg(short = 'f', long = "format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    /// Draw the stacks that the script counts, as a flame graph
+    #[arg(long, value_name = "FILE.svg")]
+    flamegraph: Option<PathBuf>,
 
     /// Go on in the background once all probes are live
     #[arg(short = 'F', requires = "output", conflicts_with = "command")]
@@ -481,7 +489,9 @@ impl Options {
             format: match line.run.format {
                 Format::Text => OutputFormat::Text,
                 Format::Json => OutputFormat::Json,
+                Format::Folded => OutputFormat::Folded,
             },
+            flame_graph: line.run.flamegraph,
             timing: line.run.timing,
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
@@ -584,6 +594,7 @@ impl Options {
             output: self.output.clone(),
             detach: self.detach,
             format: self.format,
+            flame_graph: self.flame_graph.clone(),
             timing: self.timing,
             overload_percent: self.overload_percent,
         }

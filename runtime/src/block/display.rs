@@ -72,10 +72,11 @@ impl BlockContext {
         Ok(globals)
     }
 
-    /// Adds the globals that nothing reads to the output.
-    pub fn display_globals(&mut self) -> Result<(), SysError> {
+    /// Adds the globals that nothing reads to the output, but for those with one of the names in `but`.
+    pub fn display_globals(&mut self, but: &[String]) -> Result<(), SysError> {
         let layout = self.state.layout.clone();
-        for Displayed { name, storage, pointer } in &layout.displayed {
+        let displayed = layout.displayed.iter().filter(|global| !but.contains(&global.name));
+        for Displayed { name, storage, pointer } in displayed {
             match *storage {
                 Storage::Array(array) => self.display_array(name, array, *pointer)?,
                 Storage::Cell(_) | Storage::Shared(_) => {

@@ -9,6 +9,7 @@ mod background;
 mod error_count;
 mod errors;
 mod events;
+mod flame_graph;
 mod format;
 mod kernel_half;
 mod losses;
@@ -21,6 +22,7 @@ mod timing;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -52,6 +54,8 @@ use crate::sys;
 use crate::target_process::{self, TargetProcess};
 use error_count::ErrorCount;
 use events::{Event, Events};
+use flame_graph::FlameGraph;
+use format::folded::FoldedStacks;
 use kernel_half::{KernelHalf, Record};
 use losses::BlockErrors;
 use outlets::Outlets;
@@ -88,6 +92,8 @@ pub struct SessionOptions {
     pub output: Option<OutputFileOptions>,
     /// `-f`: the form of the output.
     pub format: OutputFormat,
+    /// `--flamegraph`: a file for a picture of the stacks that the script counted, as SVG.
+    pub flame_graph: Option<PathBuf>,
     /// `-t`: say at the end how often each probe was hit, and how long its handler took.
     pub timing: bool,
     /// Percent of the time of all CPUs that the handlers of one probe may take; nothing is paused without.
@@ -160,6 +166,9 @@ pub fn run_and_save(
     // The command has been started: it keeps the standard output that was there.
     let file = options.output.as_ref().map(OutputFile::open).transpose();
     let file = file.map_err(SessionError::Output)?;
+    let flame_graph = options.flame_graph.as_deref().map(FlameGraph::open).transpose();
+    let flame_graph = flame_graph.map_err(SessionError::Output)?;
+    let folds = flame_graph.is_some() || options.format == OutputFormat::Folded;
     let native = NativeCode::compile(lowered.user).map_err(SessionError::Native)?;
     let shared = kernel_half.as_ref().map_or(std::ptr::null_mut(), KernelHalf::shared_address);
     let mut context =
@@ -170,7 +179,7 @@ pub fn run_and_save(
     if options.format.wants_values() {
         context.state.recording = Some(Recording::default());
     }
-    if options.format.wants_values() || asks_user_addresses(&script, &layout) {
+    if options.format.wants_values() || folds || asks_user_addresses(&script, &layout) {
         context.state.symbols.follow();
     }
     let globals = kernel_half.as_ref().map(KernelHalf::globals);
@@ -195,6 +204,8 @@ pub fn run_and_save(
         overload: None,
         places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
         format: options.format,
+        folded: folds.then(FoldedStacks::default),
+        flame_graph,
         begun: Instant::now(),
         reason: None,
         lost: 0,
@@ -289,6 +300,9 @@ struct Session<'a> {
     /// Where the probes stand in the script.
     places: Vec<(ProbeId, Span)>,
     format: OutputFormat,
+    /// The stacks that are to be shown at the end.
+    folded: Option<FoldedStacks>,
+    flame_graph: Option<FlameGraph>,
     begun: Instant,
     /// Why the session ends, where it is not the script that ends it.
     reason: Option<&'static str>,
@@ -537,10 +551,11 @@ impl Session<'_> {
             Attach::Error(sequence) if failed => Some(*sequence),
             _ => None,
         });
-        if self.shows_globals && !failed {
+        if (self.shows_globals || self.folded.is_some()) && !failed {
             self.tell_globals();
             self.context.finish();
         }
+        self.tell_stacks();
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
         self.tell_losses();
@@ -667,7 +682,8 @@ impl Session<'_> {
         if let Some(hit_texts) = probe.and_then(|probe| self.hit_texts.get(&probe)) {
             self.context.state.hit_texts = hit_texts.clone();
         }
-        let before = self.format.wants_values().then(|| self.take_output());
+        let shapes = self.format.wants_values() || self.folded.is_some();
+        let before = shapes.then(|| self.take_output());
         let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
         if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
