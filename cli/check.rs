@@ -76,13 +76,12 @@ impl Check<'_> {
     fn unreadable(&self, file: &str, failure: &Failure) {
         match failure {
             Failure::Message { text, help, .. } if self.json => {
-                let help: Vec<String> = help.iter().cloned().collect();
                 let object = Json::Object(vec![
                     ("code", Json::Null),
                     ("severity", Json::text("error")),
                     ("message", Json::text(text)),
                     ("file", Json::text(file)),
-                    ("help", texts(&help)),
+                    ("help", texts(help)),
                 ]);
                 write_out(&format!("{object}\n"));
             }

@@ -8,6 +8,7 @@
 //!
 //! A global used by kernel code lives in a map or in `.bss`; any other lives in ntap's memory.
 
+mod arming;
 mod defer;
 mod place;
 mod print;
@@ -75,6 +76,7 @@ pub fn partition(
             None => script.probes[probe].body = bodies.swap_remove(0),
         }
     }
+    arming::plan(script, types, &mut layout);
     race::warn(script, &layout, diagnostics);
     place::place(script, types, capacity, &mut layout);
     layout

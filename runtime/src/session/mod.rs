@@ -4,6 +4,7 @@
 //! detach, handle what is still queued, and run `end` (or `error`). One thread does all of it: user
 //! blocks never run at the same time, and the records older than a block are handled before it.
 
+mod arming;
 mod background;
 mod error_count;
 mod errors;
@@ -19,7 +20,7 @@ mod overload;
 mod telling;
 mod timing;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -195,6 +196,7 @@ pub fn run_with(
         sources,
         output: Output::new(file),
         outlets: Outlets::default(),
+        disarmed: BTreeSet::new(),
         ending: false,
         ended_by_event: false,
         outcome: Outcome::default(),
@@ -289,6 +291,8 @@ struct Session<'a> {
     output: Output,
     /// What blocks exchange with other programs.
     outlets: Outlets,
+    /// The probes whose arming conditions are false.
+    disarmed: BTreeSet<ProbeId>,
     /// Whether the session is to end.
     ending: bool,
     /// Whether the tail of a handler ended it.
@@ -381,6 +385,7 @@ impl Session<'_> {
         });
         if !self.ending {
             let attaching = Instant::now();
+            self.disarm_at_start();
             if let Some(half) = &mut self.kernel_half {
                 half.attach(&self.points, &self.layout, self.verbose)?;
                 events.watch_records(half.ring_descriptor())?;
@@ -443,6 +448,9 @@ impl Session<'_> {
         timers.sort();
         for (id, period_ns, randomize_ns) in timers {
             events.add_timer(id, period_ns, randomize_ns)?;
+            if !self.disarmed.contains(&id) {
+                events.start_timer(id)?;
+            }
         }
         if let Some(limit) = options.time_limit {
             events.limit_time(limit)?;
@@ -457,6 +465,7 @@ impl Session<'_> {
             if self.ending {
                 break;
             }
+            self.rearm(events)?;
             for event in events.next(self.kernel_half.as_ref(), more)? {
                 match event {
                     Event::Records => {}
@@ -478,6 +487,7 @@ impl Session<'_> {
                 if self.ending {
                     break;
                 }
+                self.rearm(events)?;
             }
         }
         Ok(())
