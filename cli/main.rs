@@ -6,7 +6,6 @@ mod emit;
 mod errors;
 mod examples;
 mod fmt;
-mod json;
 mod library;
 mod list;
 mod options;
@@ -77,10 +76,17 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
 
 fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCode, Failure> {
     match tool {
-        Tool::Check { files, json, library_directories } => {
+        Tool::Check { files, arguments, json, library_directories } => {
             let library = library::library(library_directories)?;
             let (json, color) = (*json, options.color());
-            return Ok(check::check(&check::Check { files, json, library, kernel, color }));
+            return Ok(check::check(&check::Check {
+                files,
+                arguments,
+                json,
+                library,
+                kernel,
+                color,
+            }));
         }
         Tool::Fmt { files, check } => return Ok(fmt::fmt(files, *check, options.color())),
         Tool::Completions { shell } => tools::completions(*shell),

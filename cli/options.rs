@@ -11,6 +11,7 @@ use ntap_compiler::diagnostic::suggest;
 use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
 use ntap_compiler::pipeline;
+use ntap_compiler::types::KeptOfAggregates;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::session::{
     DEFAULT_BUDGET_PERCENT, OutputFileOptions, OutputFormat, Rotation, SessionOptions,
@@ -575,7 +576,10 @@ impl Options {
             globals: &self.globals,
             limits: self.limits,
             suppress_handler_errors: self.suppress_handler_errors,
-            histogram_sums: self.format == OutputFormat::Json,
+            kept_of_aggregates: match self.format {
+                OutputFormat::Json => KeptOfAggregates::HistogramSums,
+                OutputFormat::Text | OutputFormat::Folded => KeptOfAggregates::AsAsked,
+            },
         }
     }
 

@@ -20,7 +20,7 @@ mod overload;
 mod telling;
 mod timing;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -126,19 +126,20 @@ pub fn run(
     kernel: Rc<LiveKernel>,
     options: &SessionOptions,
 ) -> Result<Outcome, SessionError> {
-    run_and_save(compiled, sources, kernel, options, None)
+    run_with(compiled, sources, kernel, options, None)
 }
 
-/// Takes the name of a global and what it held.
-pub type Save<'a> = &'a mut dyn FnMut(&str, SavedGlobal);
+/// What globals held, by name.
+pub type SavedGlobals = BTreeMap<String, SavedGlobal>;
 
-/// Runs a compiled script, and at the end calls `save` with the name and the values of each global.
-pub fn run_and_save(
+/// Runs a compiled script whose globals live on: their aggregates begin with what is saved, and at the end it is saved
+/// what each global held.
+pub fn run_with(
     compiled: Compiled,
     sources: &SourceMap,
     kernel: Rc<LiveKernel>,
     options: &SessionOptions,
-    save: Option<Save<'_>>,
+    saved: Option<&mut SavedGlobals>,
 ) -> Result<Outcome, SessionError> {
     let Compiled { analyzed, lowered, object } = compiled;
     // The command has no part of what the script reads.
@@ -214,12 +215,20 @@ pub fn run_and_save(
         shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
+    let unused = match &saved {
+        Some(saved) => session.restore(&script, saved)?,
+        None => vec![],
+    };
     session.run_to_end(&mut target, watched, input, &kernel, options)?;
-    if let Some(save) = save {
+    if let Some(all) = saved {
         for (id, global) in script.globals.iter() {
             let storage = session.layout.storage[id];
             let saved = session.context.saved(storage).map_err(SessionError::System)?;
-            save(&global.name, saved);
+            // What could not be used for this session may be for a later one.
+            let keeps = saved.has_no_values() && all.contains_key(&global.name);
+            if !(keeps && unused.contains(&global.name)) {
+                all.insert(global.name.clone(), saved);
+            }
         }
         session.context.finish();
     }
@@ -328,6 +337,31 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Gives aggregates what is saved of them. What was recorded without something that the script asks for, such as
+    /// a histogram, is left out, and it is said; gives the names of these.
+    fn restore(
+        &mut self,
+        script: &Script,
+        saved: &SavedGlobals,
+    ) -> Result<Vec<String>, SessionError> {
+        let mut unused = vec![];
+        for (id, global) in script.globals.iter() {
+            let (Storage::Array(array), Some(saved)) =
+                (self.layout.storage[id], saved.get(&global.name))
+            else {
+                continue;
+            };
+            if !self.context.restore(array, saved).map_err(SessionError::System)? {
+                let name = &global.name;
+                self.warn(&format!(
+                    "{name} is empty here: its values were recorded without what is asked for now"
+                ));
+                unused.push(name.clone());
+            }
+        }
+        Ok(unused)
     }
 
     fn run_to_end(
