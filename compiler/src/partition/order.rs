@@ -48,8 +48,7 @@ pub(super) fn conflicts(script: &Script, layout: &Layout) -> BTreeSet<GlobalId> 
     let all = script.globals.keys();
     all.filter(|id| {
         let tail_changes = tails.changes(id) || tails.cleared.contains(id);
-        tail_changes && kernel.read.contains(id)
-            || tail_changes && kernel.set.contains(id)
+        tail_changes && (kernel.read.contains(id) || kernel.set.contains(id))
             || (tails.set.contains(id) || tails.read.contains(id)) && kernel.changes(id)
     })
     .collect()
