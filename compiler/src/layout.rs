@@ -164,6 +164,19 @@ pub struct Layout {
     /// The regular expressions that kernel code matches, with their tables. These follow each other in a
     /// constant of the object.
     pub automata: Vec<(String, Automaton)>,
+    /// The probes that are attached only while their arming conditions hold.
+    pub arming: Vec<Arming>,
+}
+
+/// A probe that is detached while its arming condition is false.
+#[derive(Clone, Debug)]
+pub struct Arming {
+    /// The probe.
+    pub probe: ProbeId,
+    /// The block that evaluates the condition. Kernel code sends no such record.
+    pub event: EventId,
+    /// Where the block leaves the value: not 0 while the condition holds.
+    pub armed: GlobalId,
 }
 
 /// Where a global lives.

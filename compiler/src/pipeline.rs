@@ -20,7 +20,7 @@ use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ParseOptions, ast};
 use crate::syscalls::{self, Routes};
-use crate::types::{MAX_STRING, Types};
+use crate::types::{KeptOfAggregates, MAX_STRING, Types};
 use crate::{partition, resolve, types};
 
 pub use crate::lower::arrays_with_adders;
@@ -43,8 +43,8 @@ pub struct Options<'a> {
     pub limits: Limits,
     /// `--suppress-handler-errors`: an error of a handler ends the handler, and nothing else.
     pub suppress_handler_errors: bool,
-    /// Keep the sums of aggregates that have a histogram: for output that shows them.
-    pub histogram_sums: bool,
+    /// What is kept of aggregates.
+    pub kept_of_aggregates: KeptOfAggregates,
     /// `-t`: have kernel handlers measure themselves.
     pub timing: bool,
 }
@@ -61,7 +61,7 @@ impl<'a> Options<'a> {
             globals: &[],
             limits: Limits::default(),
             suppress_handler_errors: false,
-            histogram_sums: false,
+            kept_of_aggregates: KeptOfAggregates::default(),
             timing: false,
         }
     }
@@ -141,9 +141,7 @@ impl Parsed {
         }
         syscalls::add_dispatchers(&mut script);
         let mut types = types::infer(&script, diagnostics);
-        if options.histogram_sums {
-            types.keep_histogram_sums();
-        }
+        types.keep(options.kept_of_aggregates, &mut script);
         (!diagnostics.has_errors()).then_some((script, types))
     }
 

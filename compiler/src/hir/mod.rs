@@ -189,6 +189,8 @@ pub struct Probe {
     pub written: String,
     /// The probe point as the user wrote it.
     pub span: Span,
+    /// What has to hold for it to be attached at all; the handler tests it as well.
+    pub arming: Vec<Expr>,
     /// The handler.
     pub body: Body,
 }

@@ -275,6 +275,17 @@ impl Arrays {
         Ok(())
     }
 
+    /// Adds the values of an aggregate of an earlier session.
+    pub fn merge(&mut self, id: ArrayId, key: Key, other: &Stats) -> Result<(), SysError> {
+        let stamp = self.stamp(id, &key);
+        let state = &mut self.arrays[id];
+        if state.kernel.is_some() && !state.held {
+            stats_of(&mut state.own, key.clone(), stamp, |stats| stats.merge(other));
+        }
+        stats_of(&mut state.elements, key, stamp, |stats| stats.merge(other));
+        Ok(())
+    }
+
     /// A property of an aggregate; `None` when it is empty and the property has no value then.
     pub fn extract(
         &mut self,

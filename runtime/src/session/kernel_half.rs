@@ -1,6 +1,6 @@
 //! The kernel half of a session: programs, maps, records.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -30,6 +30,8 @@ pub(super) struct KernelHalf {
     most_records: u32,
     /// What is attached, by the probe whose program it is.
     links: BTreeMap<ProbeId, Link>,
+    /// The probes whose arming conditions are false: they are not attached.
+    disarmed: BTreeSet<ProbeId>,
     /// What links counted that are no more: how often the kernel did not get to a probe's program.
     missed: BTreeMap<ProbeId, u64>,
     /// How often probes were hit while their handler was running, before they were live.
@@ -132,6 +134,7 @@ impl KernelHalf {
             globals: Rc::new(globals),
             ring,
             links: BTreeMap::new(),
+            disarmed: BTreeSet::new(),
             missed: BTreeMap::new(),
             before_live: BTreeMap::new(),
             target,
@@ -272,8 +275,21 @@ impl KernelHalf {
         places.into_iter().try_for_each(|(path, places)| places.judge(path, verbose))
     }
 
-    /// Attaches the program of one probe.
+    /// Says which probes are disarmed: [`KernelHalf::attach`] leaves them out.
+    pub(super) fn disarm(&mut self, probes: BTreeSet<ProbeId>) {
+        self.disarmed = probes;
+    }
+
+    /// The probes that are disarmed now.
+    pub(super) fn disarmed(&self) -> &BTreeSet<ProbeId> {
+        &self.disarmed
+    }
+
+    /// Attaches the program of one probe, unless that is disarmed.
     pub(super) fn attach_probe(&mut self, id: ProbeId, point: &Point) -> Result<(), SessionError> {
+        if self.disarmed.contains(&id) {
+            return Ok(());
+        }
         let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
             return Ok(());
         };
