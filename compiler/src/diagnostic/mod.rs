@@ -135,6 +135,11 @@ impl Diagnostics {
         self.list.last_mut().expect("just pushed")
     }
 
+    /// Adds what was reported elsewhere.
+    pub fn append(&mut self, mut other: Diagnostics) {
+        self.list.append(&mut other.list);
+    }
+
     /// Adds a diagnostic made elsewhere.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
