@@ -151,6 +151,8 @@ pub struct Layout {
     pub probes: u32,
     /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.
     pub scratch_map: u32,
+    /// Whether errors of handlers are counted, by probe and cause, and nothing else: `--suppress-handler-errors`.
+    pub suppresses_errors: bool,
     /// Index of the map where handlers note what they took, an element for each probe: `-t`.
     pub times_map: Option<u32>,
     /// How the probes of system calls share programs.

@@ -136,9 +136,6 @@ impl Parsed {
             diagnostics,
         );
         resolve::set_globals(&mut script, options.globals, diagnostics);
-        if options.suppress_handler_errors {
-            resolve::suppress_errors(&mut script);
-        }
         syscalls::add_dispatchers(&mut script);
         let mut types = types::infer(&script, diagnostics);
         types.keep(options.kept_of_aggregates, &mut script);
@@ -157,6 +154,7 @@ impl Parsed {
         if diagnostics.has_errors() {
             return None;
         }
+        layout.suppresses_errors = options.suppress_handler_errors;
         if options.timing {
             layout.measure();
         }

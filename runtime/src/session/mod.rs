@@ -494,7 +494,9 @@ impl Session<'_> {
 
     /// Ends the session when more hits were skipped than MAXSKIPPED allows.
     fn watch_skipped(&mut self) {
-        let Some(most) = self.limits.skipped else { return };
+        let Some(most) = self.limits.skipped.filter(|_| !self.layout.suppresses_errors) else {
+            return;
+        };
         let half = self.kernel_half.as_ref();
         let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
         if losses::skipped(&losses) > most && !self.errors.too_many() {
@@ -758,6 +760,9 @@ impl Session<'_> {
     fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
         if let Some(probe) = probe {
             self.block_errors.note(probe, error.site.kind.counter());
+        }
+        if self.layout.suppresses_errors {
+            return;
         }
         self.errors.add();
         self.tell_error(error, probe);
