@@ -4,6 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I64};
 
 use super::{ErrorKind, ErrorSite, Half, Lower, Operand, Text};
+use crate::bytes;
 use crate::hir::{
     Arithmetic, AssignOperator, Comparison, EventId, Expr, ExprKind, LocalId, Place, PlaceKind,
     Unary, each_part,
@@ -50,7 +51,9 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
     pub(super) fn expression(&mut self, e: &Expr) -> Operand {
         match &e.kind {
             ExprKind::Number(n) => Operand::Long(self.half.emitter().constant(*n)),
-            ExprKind::Text(text) => Operand::Text(Text::Literal(text.clone())),
+            ExprKind::Text(text) => {
+                Operand::Text(Text::Literal(bytes::cut(text, self.types.string_bytes - 1)))
+            }
             // Not looked at: the mask of the search says so.
             ExprKind::Wildcard => Operand::Long(self.half.emitter().constant(0)),
             ExprKind::Read(place) => self.read(place),

@@ -158,7 +158,10 @@ pub fn run_with(
     limits.nesting.get_or_insert_with(|| max_nesting(&script));
     let layout = Rc::new(layout);
     let kernel_half = match &object {
-        Some(object) => Some(KernelHalf::load(object, &script, &layout, target_pid, options)?),
+        Some(object) => {
+            let cpus = kernel.possible_cpus();
+            Some(KernelHalf::load(object, &script, &layout, target_pid, cpus, options)?)
+        }
         None => None,
     };
     if options.load_only {
