@@ -9,6 +9,7 @@
 //!     .help("did you mean `execname`?");
 //! ```
 
+pub mod bpftrace;
 pub mod codes;
 mod render;
 pub mod suggest;
