@@ -65,6 +65,7 @@ pub(crate) struct Options {
     /// `--overload`.
     pub(crate) overload_percent: Option<u32>,
     color: Color,
+    guru: bool,
 }
 
 /// What is to be done with the script.
@@ -437,13 +438,20 @@ pub(crate) fn subcommand_like(word: &str) -> Option<String> {
 /// Ends with a message about the command line.
 pub(crate) fn refuse(kind: clap::error::ErrorKind, message: &str) -> ! {
     use clap::CommandFactory;
-    CommandLine::command().error(kind, message).exit()
+    end(CommandLine::command().error(kind, message))
+}
+
+/// Prints what the reader of the command line has to say. A wrong command line has status 1, as in SystemTap.
+fn end(message: clap::Error) -> ! {
+    // The terminal may be gone.
+    let _ = message.print();
+    std::process::exit(i32::from(message.use_stderr()))
 }
 
 impl Options {
     /// Reads the command line; prints help or a message and exits when it asks for that.
     pub(crate) fn parse() -> Options {
-        let line = CommandLine::parse();
+        let line = CommandLine::try_parse().unwrap_or_else(|message| end(message));
         let limits = limits(&line.run);
         let mut options = Options {
             action: Action::Run,
@@ -486,6 +494,7 @@ impl Options {
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
             color: line.run.color,
+            guru: line.systemtap.guru,
         };
         line.systemtap.check(options.verbose > 0);
         let with_variables = line.run.list_variables.is_some();
@@ -566,6 +575,7 @@ impl Options {
             limits: self.limits,
             suppress_handler_errors: self.suppress_handler_errors,
             histogram_sums: self.format == OutputFormat::Json,
+            guru: self.guru,
         }
     }
 

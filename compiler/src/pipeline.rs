@@ -43,6 +43,8 @@ pub struct Options<'a> {
     pub suppress_handler_errors: bool,
     /// Keep the sums of aggregates that have a histogram: for output that shows them.
     pub histogram_sums: bool,
+    /// What `guru_mode` is in conditionals.
+    pub guru: bool,
 }
 
 impl<'a> Options<'a> {
@@ -58,6 +60,7 @@ impl<'a> Options<'a> {
             limits: Limits::default(),
             suppress_handler_errors: false,
             histogram_sums: false,
+            guru: false,
         }
     }
 }
@@ -103,7 +106,7 @@ pub fn parse(
         arguments: options.arguments,
         facts: options.facts,
         library: options.library,
-        guru: false,
+        guru: options.guru,
     };
     let user_files = files.len();
     let mut scripts: Vec<ast::Script> = files
