@@ -162,18 +162,22 @@ impl Builder<'_, '_> {
             items.push(Item::Probe(ProbeDeclaration { points: first, body, span }));
             return;
         };
-        let plain = |point: &ProbePoint| {
-            point.condition.is_none() && !point.optional && !point.sufficient
-        };
+        let plain =
+            |point: &ProbePoint| point.condition.is_none() && !point.optional && !point.sufficient;
         let [name] = first.as_slice() else {
             return self.error(codes::SYNTAX, first_span, "an alias has one name", |error| {
                 error.label("before the `=` stands one name, such as `my.alias`");
             });
         };
         if !plain(name) {
-            self.error(codes::SYNTAX, first_span, "the name of an alias is not optional", |error| {
-                error.label("before the `=` stands a name alone, such as `my.alias`");
-            });
+            self.error(
+                codes::SYNTAX,
+                first_span,
+                "the name of an alias is not optional",
+                |error| {
+                    error.label("before the `=` stands a name alone, such as `my.alias`");
+                },
+            );
         }
         let epilogue_only = sign.as_str() == "+=" && second_body.is_none();
         let (prologue, epilogue) =
