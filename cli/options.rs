@@ -11,6 +11,7 @@ use ntap_compiler::diagnostic::suggest;
 use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
 use ntap_compiler::pipeline;
+use ntap_compiler::types::KeptOfAggregates;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::session::{
     DEFAULT_BUDGET_PERCENT, OutputFileOptions, OutputFormat, Rotation, SessionOptions,
@@ -60,6 +61,8 @@ pub(crate) struct Options {
     pub(crate) detach: bool,
     /// `-f`.
     pub(crate) format: OutputFormat,
+    /// `--flamegraph`.
+    pub(crate) flame_graph: Option<PathBuf>,
     /// `-t`.
     pub(crate) timing: bool,
     /// `--overload`.
@@ -113,6 +116,8 @@ enum Format {
     Text,
     /// An object a line, for programs: what is printed with its values, errors, losses, a summary
     Json,
+    /// A line for each stack among the keys of arrays the script does not read, for flame graphs
+    Folded,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -191,6 +196,10 @@ struct Run {
     /// What the output looks like
     #[arg(short = 'f', long = "format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    /// Draw the stacks that the script counts, as a flame graph
+    #[arg(long, value_name = "FILE.svg")]
+    flamegraph: Option<PathBuf>,
 
     /// Go on in the background once all probes are live
     #[arg(short = 'F', requires = "output", conflicts_with = "command")]
@@ -489,7 +498,9 @@ impl Options {
             format: match line.run.format {
                 Format::Text => OutputFormat::Text,
                 Format::Json => OutputFormat::Json,
+                Format::Folded => OutputFormat::Folded,
             },
+            flame_graph: line.run.flamegraph,
             timing: line.run.timing,
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
@@ -574,7 +585,11 @@ impl Options {
             globals: &self.globals,
             limits: self.limits,
             suppress_handler_errors: self.suppress_handler_errors,
-            histogram_sums: self.format == OutputFormat::Json,
+            kept_of_aggregates: match self.format {
+                OutputFormat::Json => KeptOfAggregates::HistogramSums,
+                OutputFormat::Text | OutputFormat::Folded => KeptOfAggregates::AsAsked,
+            },
+            timing: self.timing,
             guru: self.guru,
         }
     }
@@ -594,6 +609,7 @@ impl Options {
             output: self.output.clone(),
             detach: self.detach,
             format: self.format,
+            flame_graph: self.flame_graph.clone(),
             timing: self.timing,
             overload_percent: self.overload_percent,
         }

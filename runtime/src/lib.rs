@@ -3,7 +3,7 @@
 
 pub mod attach;
 mod block;
-mod json;
+pub mod json;
 pub mod kernel;
 pub mod load;
 pub mod native;
