@@ -580,6 +580,7 @@ impl Options {
                 OutputFormat::Json => KeptOfAggregates::HistogramSums,
                 OutputFormat::Text | OutputFormat::Folded => KeptOfAggregates::AsAsked,
             },
+            timing: self.timing,
         }
     }
 

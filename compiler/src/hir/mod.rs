@@ -382,6 +382,11 @@ impl Attach {
         }
     }
 
+    /// Whether the program only leads to the handlers of other probes.
+    pub fn is_dispatcher(&self) -> bool {
+        matches!(self, Attach::Syscall(SyscallPoint { root_of: Some(_), .. }))
+    }
+
     /// Whether the handler runs in a process that came upon a breakpoint in its own code.
     pub fn in_process(&self) -> bool {
         matches!(self, Attach::Instruction(_))

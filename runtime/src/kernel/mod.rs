@@ -26,6 +26,7 @@ use ntap_compiler::program_file::{FunctionVariables, NoProgram, ProgramFile, Pro
 use crate::program_file::{self, Programs};
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
+pub(crate) use cpus::possible as possible_cpus;
 pub(crate) use isa::has_uprobe_multi;
 pub use kallsyms::{Kallsyms, Symbol};
 

@@ -207,9 +207,9 @@ pub fn run_with(
         ended_by_event: false,
         outcome: Outcome::default(),
         unsettled: false,
-        timing: None,
+        timing: options.timing.then(Timing::default),
         overload: None,
-        places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
+        places: written_probes(&script).map(|(id, probe)| (id, probe.span)).collect(),
         format: options.format,
         folded: folds.then(FoldedStacks::default),
         flame_graph,
@@ -265,6 +265,11 @@ fn spawn(command: &str, options: &SessionOptions) -> Result<TargetProcess, Sessi
     }
     let spawned = sys::with_output_as_errors(|| TargetProcess::spawn(command));
     Ok(spawned.map_err(SessionError::Output)??)
+}
+
+/// The probes of the script, without those that only lead to others.
+fn written_probes(script: &Script) -> impl Iterator<Item = (ProbeId, &Probe)> {
+    script.probes.iter().filter(|(_, probe)| !probe.point.attach.is_dispatcher())
 }
 
 /// What blocks can ask about a probe point.
@@ -343,7 +348,7 @@ impl Session<'_> {
                 let array = &self.layout.arrays[id];
                 if let Some(map) = array.map {
                     let kernel_array =
-                        half.take_array(array, map, &self.layout, kernel.possible_cpus())?;
+                        half.take_array(id, map, &self.layout, kernel.possible_cpus())?;
                     self.context.state.arrays.connect(id, kernel_array)?;
                 }
             }
@@ -386,9 +391,6 @@ impl Session<'_> {
     ) -> Result<(), SessionError> {
         // From here on signals are events, so that an interrupt in a block waits for its end.
         let mut events = Events::new()?;
-        if options.timing {
-            self.timing = Some(Timing::start(self.kernel_half.as_ref()));
-        }
         self.open_outlets(&mut events, options)?;
         self.tell_start();
         self.run_probes(|attach| match attach {
@@ -422,14 +424,11 @@ impl Session<'_> {
                 target.wake();
             }
             if let Some(half) = &mut self.kernel_half {
-                if let Some(timing) = &mut self.timing {
-                    timing.go_live(half, self.places.iter().map(|(id, _)| *id));
-                }
                 half.go_live();
             }
             if self.verbose {
                 let took = attaching.elapsed().as_secs_f64() * 1000.0;
-                eprintln!("ntap: {} probes are live, attached in {took:.1} ms", self.points.len());
+                eprintln!("ntap: {} probes are live, attached in {took:.1} ms", self.places.len());
                 self.outlets.describe();
             }
             if let Some(target) = target {
