@@ -221,7 +221,7 @@ struct Run {
     #[arg(short = 'v', long, action = clap::ArgAction::Count)]
     verbose: u8,
 
-    /// Stop after pass 1 (parse), 2 (analyse), 3 (print the code) or 4 (verify and load)
+    /// Stop after pass 1 (parse), 2 (analyse: an outline), 3 (print the code) or 4 (verify and load)
     #[arg(short = 'p', value_name = "PASS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=5))]
     last_pass: u8,
 
