@@ -7,9 +7,11 @@
 //! keys, records and on the kernel's stack.
 
 mod infer;
+mod outline;
 mod print;
 mod width;
 
+pub use outline::outline;
 pub use print::{global_type, locals, print, print_function};
 
 use std::collections::BTreeSet;
