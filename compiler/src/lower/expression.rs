@@ -4,7 +4,6 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I64};
 
 use super::{ErrorKind, ErrorSite, Half, Lower, Operand, Text};
-use crate::bytes;
 use crate::hir::{
     Arithmetic, AssignOperator, Comparison, EventId, Expr, ExprKind, LocalId, Place, PlaceKind,
     Unary, each_part,
@@ -51,9 +50,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
     pub(super) fn expression(&mut self, e: &Expr) -> Operand {
         match &e.kind {
             ExprKind::Number(n) => Operand::Long(self.half.emitter().constant(*n)),
-            ExprKind::Text(text) => {
-                Operand::Text(Text::Literal(bytes::cut(text, self.types.string_bytes - 1)))
-            }
+            ExprKind::Text(text) => Operand::Text(self.half.literal(text)),
             // Not looked at: the mask of the search says so.
             ExprKind::Wildcard => Operand::Long(self.half.emitter().constant(0)),
             ExprKind::Read(place) => self.read(place),

@@ -7,6 +7,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type as
 use super::{FEW_CAPTURES, Handler, KernelCode, LoopRounds, variables};
 use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
+use crate::bytes;
 use crate::hir::{
     Aggregate, Comparison, ContextSource, EventId, FunctionId, Load, Print, Scalar, Sort,
 };
@@ -547,6 +548,10 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
 
     fn concatenate(&mut self, left: &Text, right: &Text) -> Operand {
         self.join(&[left.clone(), right.clone()])
+    }
+
+    fn literal(&mut self, text: &str) -> Text {
+        Text::Literal(bytes::cut(text, self.features.string_bytes - 1))
     }
 
     fn hold(&mut self, text: &Text) -> Operand {
