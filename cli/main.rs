@@ -19,6 +19,7 @@ use std::rc::Rc;
 use ntap_compiler::diagnostic::{codes, suggest};
 use ntap_compiler::facts::Facts as _;
 use ntap_compiler::object;
+use ntap_compiler::types;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::program_file::Target;
 use ntap_runtime::session::{self, OutputFormat};
@@ -139,7 +140,11 @@ fn run(
 ) -> Result<ExitCode, Failure> {
     match options.last_pass {
         1 => return emit::emit(emit::Stage::Ast, &mut compilation),
-        2 => return emit::emit(emit::Stage::Types, &mut compilation),
+        2 => {
+            let (script, types) = compilation.resolve()?;
+            write_out(&types::outline(&script, &types, options.verbose > 0));
+            return Ok(ExitCode::SUCCESS);
+        }
         3 => return emit::emit(emit::Stage::Bpf, &mut compilation),
         _ => {}
     }

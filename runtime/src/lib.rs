@@ -8,6 +8,7 @@ pub mod kernel;
 pub mod load;
 pub mod native;
 pub mod outlets;
+pub mod passes;
 pub mod program_file;
 pub mod session;
 pub mod symbols;

@@ -50,6 +50,7 @@ use crate::block::{BlockContext, RaisedError, Recording};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
 use crate::outlets::Input;
+use crate::passes::{PassClock, counted};
 use crate::sys;
 use crate::target_process::{self, TargetProcess};
 use error_count::ErrorCount;
@@ -157,10 +158,18 @@ pub fn run_with(
     let mut limits = options.limits;
     limits.nesting.get_or_insert_with(|| max_nesting(&script));
     let layout = Rc::new(layout);
+    let mut passes = options.verbose.then(PassClock::start);
     let kernel_half = match &object {
-        Some(object) => Some(KernelHalf::load(object, &script, &layout, target_pid, options)?),
+        Some(object) => {
+            let cpus = kernel.possible_cpus();
+            Some(KernelHalf::load(object, &script, &layout, target_pid, cpus, options)?)
+        }
         None => None,
     };
+    if let Some(passes) = &mut passes {
+        let programs = object.as_ref().map_or(0, |object| object.programs.len());
+        passes.finish(4, &format!("loaded {} into the kernel", counted(programs, "program")));
+    }
     if options.load_only {
         return Ok(Outcome::default());
     }
@@ -219,7 +228,13 @@ pub fn run_with(
         Some(saved) => session.restore(&script, saved)?,
         None => vec![],
     };
+    if passes.is_some() {
+        eprintln!("Pass 5: starting run.");
+    }
     session.run_to_end(&mut target, watched, input, &kernel, options)?;
+    if let Some(passes) = &mut passes {
+        passes.finish_run(session.outcome.failed);
+    }
     if let Some(all) = saved {
         for (id, global) in script.globals.iter() {
             let storage = session.layout.storage[id];
