@@ -68,6 +68,7 @@ pub(crate) struct Options {
     /// `--overload`.
     pub(crate) overload_percent: Option<u32>,
     color: Color,
+    guru: bool,
 }
 
 /// What is to be done with the script.
@@ -446,13 +447,20 @@ pub(crate) fn subcommand_like(word: &str) -> Option<String> {
 /// Ends with a message about the command line.
 pub(crate) fn refuse(kind: clap::error::ErrorKind, message: &str) -> ! {
     use clap::CommandFactory;
-    CommandLine::command().error(kind, message).exit()
+    end(CommandLine::command().error(kind, message))
+}
+
+/// Prints what the reader of the command line has to say. A wrong command line has status 1, as in SystemTap.
+fn end(message: clap::Error) -> ! {
+    // The terminal may be gone.
+    let _ = message.print();
+    std::process::exit(i32::from(message.use_stderr()))
 }
 
 impl Options {
     /// Reads the command line; prints help or a message and exits when it asks for that.
     pub(crate) fn parse() -> Options {
-        let line = CommandLine::parse();
+        let line = CommandLine::try_parse().unwrap_or_else(|message| end(message));
         let limits = limits(&line.run);
         let mut options = Options {
             action: Action::Run,
@@ -497,6 +505,7 @@ impl Options {
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
             color: line.run.color,
+            guru: line.systemtap.guru,
         };
         line.systemtap.check(options.verbose > 0);
         let with_variables = line.run.list_variables.is_some();
@@ -581,6 +590,7 @@ impl Options {
                 OutputFormat::Text | OutputFormat::Folded => KeptOfAggregates::AsAsked,
             },
             timing: self.timing,
+            guru: self.guru,
         }
     }
 

@@ -47,6 +47,8 @@ pub struct Options<'a> {
     pub kept_of_aggregates: KeptOfAggregates,
     /// `-t`: have kernel handlers measure themselves.
     pub timing: bool,
+    /// What `guru_mode` is in conditionals.
+    pub guru: bool,
 }
 
 impl<'a> Options<'a> {
@@ -63,6 +65,7 @@ impl<'a> Options<'a> {
             suppress_handler_errors: false,
             kept_of_aggregates: KeptOfAggregates::default(),
             timing: false,
+            guru: false,
         }
     }
 }
@@ -108,7 +111,7 @@ pub fn parse(
         arguments: options.arguments,
         facts: options.facts,
         library: options.library,
-        guru: false,
+        guru: options.guru,
     };
     let user_files = files.len();
     let mut scripts: Vec<ast::Script> = files

@@ -378,9 +378,11 @@ fn commands_for_systemtap_can_be_pasted() {
     assert_eq!((status(&output), stderr(&output).as_str()), (Some(0), ""));
     let output = ntap(&["-v", "--all-modules", "-e", "probe begin { exit() }"]);
     assert!(stderr(&output).contains("--all-modules has no meaning here"), "{}", stderr(&output));
-    let output = ntap(&["-g", "-e", "probe begin { exit() }"]);
-    assert_ne!(status(&output), Some(0));
-    assert!(stderr(&output).contains("guru"), "{}", stderr(&output));
+    let guru = "%( guru_mode == 1 %? probe begin { println(1) exit() } %)";
+    let output = ntap(&["-g", "-e", guru]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (Some(0), "1\n"));
+    assert_eq!(status(&ntap(&["--no-such-option"])), Some(1));
+    assert_eq!(status(&ntap(&["--help"])), Some(0));
     let output = ntap(&["-E", "global g = 3", "-e", "probe begin { println(g) exit() }"]);
     assert_eq!((status(&output), stdout(&output).as_str()), (Some(0), "3\n"));
 }

@@ -97,7 +97,7 @@ codes! {
     REGEX = "E0231", "malformed regular expression",
         "The right side of `=~` and `!~` is a POSIX extended regular expression: characters, `.`, `[a-z]`, `[[:alpha:]]`, `^`, `$`, `( )`, `|`, `*`, `+`, `?` and `{n,m}`; a backslash before a special character takes away its meaning. In a string literal it is written twice.";
     UNKNOWN_TYPE = "E0216", "unknown type or constant",
-        "The kernel's type information has no type or enum constant of this name. Types of user programs and C macros are not known to it.";
+        "The kernel's type information has no type or enum constant of this name. Types of user programs and most C macros are not known to it.";
     UNKNOWN_VARIABLE = "E0219", "unknown variable of the kernel",
         "`@var(\"name\")` is a global variable of the kernel. Its symbol has to be in /proc/kallsyms, where kernels built without CONFIG_KALLSYMS_ALL list functions only.";
     UNKNOWN_FUNCTION_POINT = "E0217", "no such kernel function",

@@ -8,6 +8,7 @@
 mod aggregate;
 mod alias;
 mod braces;
+mod c_expression;
 mod constant;
 mod context;
 mod entry;

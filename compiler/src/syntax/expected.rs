@@ -270,8 +270,8 @@ fn meaning(rule: Rule) -> Meaning {
         | Rule::foreach_value
         | Rule::sort_mark
         | Rule::operand
-        | Rule::prefix
-        | Rule::postfix
+        | Rule::reference
+        | Rule::access
         | Rule::infix
         | Rule::primary
         | Rule::index
