@@ -5,13 +5,16 @@
 //! here.
 
 mod begin_end;
+mod data;
 mod form;
 mod function;
 mod lifetime;
 mod mark;
+mod netfilter;
 mod outlet;
 mod perf;
 mod process;
+mod refused;
 mod syscall;
 mod timer;
 mod trace;
@@ -107,15 +110,18 @@ impl Request<'_> {
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
     let process = [
-        process::FAMILIES,
         lifetime::FAMILIES,
         trace::FAMILIES,
         syscall::FAMILIES,
-        function::FAMILIES,
+        netfilter::FAMILIES,
+        data::FAMILIES,
+        refused::FAMILIES,
     ];
     [begin_end::FAMILIES, timer::FAMILIES, outlet::FAMILIES, perf::FAMILIES]
         .into_iter()
         .chain(process)
+        .chain(process::PLACES.iter().copied())
+        .chain(function::FAMILIES.iter().copied())
         .flatten()
 }
 
@@ -156,6 +162,8 @@ pub fn spell(point: &ProbePoint) -> String {
         .map(|c| match &c.argument {
             None => c.name.text.clone(),
             Some(argument) => match &argument.value {
+                // Addresses of the kernel's are negative as numbers.
+                LiteralValue::Number(n) if *n < 0 => format!("{}({n:#x})", c.name.text),
                 LiteralValue::Number(n) => format!("{}({n})", c.name.text),
                 LiteralValue::String(s) => format!("{}(\"{s}\")", c.name.text),
             },

@@ -4,6 +4,7 @@
 //! file per family of events; which of several ways is taken has been decided before.
 
 mod function;
+mod hook;
 mod instruction;
 mod perf;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::sys::SysError;
-pub use crate::sys::{CountedEvent, Rate};
+pub use crate::sys::{CountedEvent, Rate, Watched};
 
 /// Where a program is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,17 @@ pub enum AttachPoint {
         /// Whether the program is of the kind that is attached by a link of its own.
         multi: bool,
     },
+    /// A hook that packets pass, in the network namespace of this process (`ProgramKind::Netfilter`).
+    Hook {
+        /// How scripts call it.
+        name: String,
+        /// `NFPROTO_IPV4` or `NFPROTO_IPV6`.
+        family: u32,
+        /// `enum nf_inet_hooks`.
+        hook: u32,
+        /// Lower ones come first.
+        priority: i32,
+    },
     /// Something that is counted (`ProgramKind::PerfEvent`).
     Counted {
         /// How scripts call it.
@@ -92,9 +104,9 @@ impl fmt::Display for AttachPoint {
                     _ => write!(f, "{end}{} kernel functions", functions.len()),
                 }
             }
-            AttachPoint::Counted { name, .. } | AttachPoint::Instruction { name, .. } => {
-                f.write_str(name)
-            }
+            AttachPoint::Counted { name, .. }
+            | AttachPoint::Hook { name, .. }
+            | AttachPoint::Instruction { name, .. } => f.write_str(name),
         }
     }
 }
@@ -172,6 +184,17 @@ impl fmt::Display for AttachError {
             (AttachPoint::Counted { .. }, libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP) => {
                 f.write_str("this machine does not count such events")
             }
+            (AttachPoint::Hook { .. }, libc::EINVAL | libc::EAFNOSUPPORT) => {
+                f.write_str("this kernel has no such hook (CONFIG_NETFILTER_BPF_LINK)")
+            }
+            (
+                AttachPoint::Counted { event: CountedEvent { watched: Some(_), .. }, .. },
+                libc::ENOSPC,
+            ) => f.write_str("all debug registers of the processor are in use"),
+            (
+                AttachPoint::Counted { event: CountedEvent { watched: Some(_), .. }, .. },
+                libc::EINVAL,
+            ) => f.write_str("this memory cannot be watched"),
             (AttachPoint::Counted { .. }, libc::EINVAL) => f.write_str("there is no such event"),
             (_, libc::EBUSY) => f.write_str("the event is in use by another tracer"),
             (_, libc::EMFILE) => f.write_str("too many open files (ulimit -n)"),
@@ -199,6 +222,9 @@ pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, Atta
         }
         AttachPoint::Instruction { path, offset, semaphore, returns, multi, .. } => {
             instruction::attach(program, path, *offset, *semaphore, *returns, *multi)
+        }
+        AttachPoint::Hook { family, hook, priority, .. } => {
+            hook::attach(program, *family, *hook, *priority)
         }
         AttachPoint::Counted { event, rate, process, .. } => {
             perf::attach_counted(program, *event, *rate, *process)
