@@ -6,7 +6,6 @@ mod emit;
 mod errors;
 mod examples;
 mod fmt;
-mod json;
 mod library;
 mod list;
 mod options;
@@ -20,6 +19,7 @@ use std::rc::Rc;
 use ntap_compiler::diagnostic::{codes, suggest};
 use ntap_compiler::facts::Facts as _;
 use ntap_compiler::object;
+use ntap_compiler::types;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::program_file::Target;
 use ntap_runtime::session::{self, OutputFormat};
@@ -77,10 +77,17 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
 
 fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCode, Failure> {
     match tool {
-        Tool::Check { files, json, library_directories } => {
+        Tool::Check { files, arguments, json, library_directories } => {
             let library = library::library(library_directories)?;
             let (json, color) = (*json, options.color());
-            return Ok(check::check(&check::Check { files, json, library, kernel, color }));
+            return Ok(check::check(&check::Check {
+                files,
+                arguments,
+                json,
+                library,
+                kernel,
+                color,
+            }));
         }
         Tool::Fmt { files, check } => return Ok(fmt::fmt(files, *check, options.color())),
         Tool::Completions { shell } => tools::completions(*shell),
@@ -133,7 +140,11 @@ fn run(
 ) -> Result<ExitCode, Failure> {
     match options.last_pass {
         1 => return emit::emit(emit::Stage::Ast, &mut compilation),
-        2 => return emit::emit(emit::Stage::Types, &mut compilation),
+        2 => {
+            let (script, types) = compilation.resolve()?;
+            write_out(&types::outline(&script, &types, options.verbose > 0));
+            return Ok(ExitCode::SUCCESS);
+        }
         3 => return emit::emit(emit::Stage::Bpf, &mut compilation),
         _ => {}
     }
@@ -143,7 +154,7 @@ fn run(
     let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
         .map_err(|e| Failure::session(e, &kernel.kernel_release(), options.verbose > 0))?;
     // Its summary says so.
-    let is_told = options.format != OutputFormat::Text;
+    let is_told = options.format == OutputFormat::Json;
     if let Some(status) = outcome.command_status
         && !is_told
     {

@@ -11,6 +11,7 @@ use ntap_compiler::diagnostic::suggest;
 use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
 use ntap_compiler::pipeline;
+use ntap_compiler::types::KeptOfAggregates;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::session::{
     DEFAULT_BUDGET_PERCENT, OutputFileOptions, OutputFormat, Rotation, SessionOptions,
@@ -60,11 +61,14 @@ pub(crate) struct Options {
     pub(crate) detach: bool,
     /// `-f`.
     pub(crate) format: OutputFormat,
+    /// `--flamegraph`.
+    pub(crate) flame_graph: Option<PathBuf>,
     /// `-t`.
     pub(crate) timing: bool,
     /// `--overload`.
     pub(crate) overload_percent: Option<u32>,
     color: Color,
+    guru: bool,
 }
 
 /// What is to be done with the script.
@@ -112,6 +116,8 @@ enum Format {
     Text,
     /// An object a line, for programs: what is printed with its values, errors, losses, a summary
     Json,
+    /// A line for each stack among the keys of arrays the script does not read, for flame graphs
+    Folded,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -191,6 +197,10 @@ struct Run {
     #[arg(short = 'f', long = "format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
 
+    /// Draw the stacks that the script counts, as a flame graph
+    #[arg(long, value_name = "FILE.svg")]
+    flamegraph: Option<PathBuf>,
+
     /// Go on in the background once all probes are live
     #[arg(short = 'F', requires = "output", conflicts_with = "command")]
     detach: bool,
@@ -211,7 +221,7 @@ struct Run {
     #[arg(short = 'v', long, action = clap::ArgAction::Count)]
     verbose: u8,
 
-    /// Stop after pass 1 (parse), 2 (analyse), 3 (print the code) or 4 (verify and load)
+    /// Stop after pass 1 (parse), 2 (analyse: an outline), 3 (print the code) or 4 (verify and load)
     #[arg(short = 'p', value_name = "PASS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=5))]
     last_pass: u8,
 
@@ -437,13 +447,20 @@ pub(crate) fn subcommand_like(word: &str) -> Option<String> {
 /// Ends with a message about the command line.
 pub(crate) fn refuse(kind: clap::error::ErrorKind, message: &str) -> ! {
     use clap::CommandFactory;
-    CommandLine::command().error(kind, message).exit()
+    end(CommandLine::command().error(kind, message))
+}
+
+/// Prints what the reader of the command line has to say. A wrong command line has status 1, as in SystemTap.
+fn end(message: clap::Error) -> ! {
+    // The terminal may be gone.
+    let _ = message.print();
+    std::process::exit(i32::from(message.use_stderr()))
 }
 
 impl Options {
     /// Reads the command line; prints help or a message and exits when it asks for that.
     pub(crate) fn parse() -> Options {
-        let line = CommandLine::parse();
+        let line = CommandLine::try_parse().unwrap_or_else(|message| end(message));
         let limits = limits(&line.run);
         let mut options = Options {
             action: Action::Run,
@@ -481,11 +498,14 @@ impl Options {
             format: match line.run.format {
                 Format::Text => OutputFormat::Text,
                 Format::Json => OutputFormat::Json,
+                Format::Folded => OutputFormat::Folded,
             },
+            flame_graph: line.run.flamegraph,
             timing: line.run.timing,
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
             color: line.run.color,
+            guru: line.systemtap.guru,
         };
         line.systemtap.check(options.verbose > 0);
         let with_variables = line.run.list_variables.is_some();
@@ -565,7 +585,12 @@ impl Options {
             globals: &self.globals,
             limits: self.limits,
             suppress_handler_errors: self.suppress_handler_errors,
-            histogram_sums: self.format == OutputFormat::Json,
+            kept_of_aggregates: match self.format {
+                OutputFormat::Json => KeptOfAggregates::HistogramSums,
+                OutputFormat::Text | OutputFormat::Folded => KeptOfAggregates::AsAsked,
+            },
+            timing: self.timing,
+            guru: self.guru,
         }
     }
 
@@ -584,6 +609,7 @@ impl Options {
             output: self.output.clone(),
             detach: self.detach,
             format: self.format,
+            flame_graph: self.flame_graph.clone(),
             timing: self.timing,
             overload_percent: self.overload_percent,
         }

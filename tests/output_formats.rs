@@ -193,3 +193,65 @@ fn stacks_have_frames() {
     });
     assert!(in_library, "{elements:?}");
 }
+
+/// Counts the system calls of a command by stack, and says on the way how many there were.
+const CALLS_BY_STACK: &str = r#"
+    global calls, others, n
+    probe kernel.trace("sys_enter") {
+        if (pid() != target()) next
+        calls[execname(), backtrace()] <<< 2
+        others[execname()]++
+        n++
+    }
+    probe end { printf("%d calls\n", n); println("a;b 7") }
+"#;
+
+#[test]
+fn folded_stacks_hold_every_event() {
+    if !is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let output = ntap(&["-f", "folded", "-e", CALLS_BY_STACK, "-c", "echo out"]);
+    let (folded, said) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(said.lines().any(|line| line == "out"), "the command's output: {said}");
+    let count = said.lines().find_map(|line| line.strip_suffix(" calls")).expect("a count");
+    let count: i64 = count.parse().expect("a number");
+    let lines: Vec<(&str, i64)> = folded
+        .lines()
+        .map(|line| line.rsplit_once(' ').expect("a weight"))
+        .map(|(stack, weight)| (stack, weight.parse().expect("a number")))
+        .collect();
+    assert!(lines.contains(&("a;b", 7)), "printed lines that are stacks belong to them: {folded}");
+    let counted: i64 = lines.iter().map(|(_, weight)| weight).filter(|&&w| w != 7).sum();
+    assert_eq!(counted, 2 * count, "{folded}");
+    let of_kernel = |stack: &str| stack.contains(";do_syscall_64_[k];");
+    assert!(lines.iter().any(|(stack, _)| of_kernel(stack) && !stack.contains("+0x")), "{folded}");
+}
+
+#[test]
+fn a_flame_graph_is_drawn() {
+    if !is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let file = std::env::temp_dir().join(format!("ntap-flame-{}.svg", std::process::id()));
+    let path = file.to_str().expect("a path in UTF-8");
+    let output = ntap(&["--flamegraph", path, "-e", CALLS_BY_STACK, "-c", "true"]);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    // What is drawn is not shown besides; what else there is stays as it is.
+    assert!(printed.contains("a;b 7\nothers[\"true\"]="), "{printed}");
+    assert!(!printed.contains("calls["), "{printed}");
+    let picture = std::fs::read_to_string(&file).expect("a picture");
+    assert!(picture.starts_with("<?xml") && picture.trim_end().ends_with("</svg>"), "{picture}");
+    assert!(picture.contains("<title>do_syscall_64 ("), "{picture}");
+
+    // Nothing to draw: it is said, and what is there stays.
+    let output = ntap(&["--flamegraph", path, "-e", "probe begin { exit() }"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("WARNING: no stacks were seen"));
+    assert_eq!(std::fs::read_to_string(&file).expect("a picture"), picture);
+    std::fs::remove_file(&file).expect("it goes");
+    ntap(&["--flamegraph", path, "-e", "probe begin { exit() }"]);
+    assert!(!file.exists(), "no empty picture");
+}

@@ -79,6 +79,20 @@ pub mod counters {
     pub const SIZE: u32 = 64;
 }
 
+/// What is measured of one probe on one CPU (`-t`), each a u64: byte offsets.
+pub mod times {
+    /// How often its handler ran.
+    pub const HITS: u32 = 0;
+    /// How long all of them took, in nanoseconds.
+    pub const TOTAL_NS: u32 = 8;
+    /// How long the longest took.
+    pub const MOST_NS: u32 = 16;
+    /// All bits of the shortest inverted, so that it begins as 0 and only grows.
+    pub const LEAST_NS_INVERTED: u32 = 24;
+    /// Bytes of an element.
+    pub const SIZE: u32 = 32;
+}
+
 /// Records in the ring buffer.
 pub mod record {
     /// Bytes before the payload.
@@ -126,6 +140,9 @@ pub struct Layout {
     /// The cells of `.bss` to which kernel code adds, and which it never sets. A user block sees the values they
     /// had when it began, and changes them by adding the difference: what arrives meanwhile is kept.
     pub counters: BTreeSet<u32>,
+    /// The shared cell through which user blocks and programs exchange what is added to elements: what the number
+    /// was before, and in the cells behind it the key.
+    pub exchange: Option<u32>,
     /// The records kernel code sends.
     pub events: PrimaryMap<EventId, Event>,
     /// The globals that are shown at the end, for the script fills them and never reads them.
@@ -134,6 +151,8 @@ pub struct Layout {
     pub probes: u32,
     /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.
     pub scratch_map: u32,
+    /// Index of the map where handlers note what they took, an element for each probe: `-t`.
+    pub times_map: Option<u32>,
     /// How the probes of system calls share programs.
     pub routes: Routes,
     /// Index of the first map of tail calls, behind those of the arrays.
@@ -145,6 +164,19 @@ pub struct Layout {
     /// The regular expressions that kernel code matches, with their tables. These follow each other in a
     /// constant of the object.
     pub automata: Vec<(String, Automaton)>,
+    /// The probes that are attached only while their arming conditions hold.
+    pub arming: Vec<Arming>,
+}
+
+/// A probe that is detached while its arming condition is false.
+#[derive(Clone, Debug)]
+pub struct Arming {
+    /// The probe.
+    pub probe: ProbeId,
+    /// The block that evaluates the condition. Kernel code sends no such record.
+    pub event: EventId,
+    /// Where the block leaves the value: not 0 while the condition holds.
+    pub armed: GlobalId,
 }
 
 /// Where a global lives.
@@ -314,6 +346,10 @@ pub struct KernelMap {
     /// then kept in ntap's memory and added to what the map holds, so that nobody overwrites what another
     /// has just added.
     pub added_only: bool,
+    /// Whether kernel code sets and deletes no element: what it adds and reads may change by differences only.
+    pub counted: bool,
+    /// Whether user blocks add to elements by a program (`lower/kernel/adder`), for kernel code does so, too.
+    pub adder: bool,
 }
 
 /// A kind of record and the code that handles it.
@@ -377,6 +413,12 @@ impl Layout {
     pub fn scratch_slots(&self) -> u32 {
         let called = self.routes.probes.values().filter(|route| !route.is_root).count() as u32;
         self.probes - called
+    }
+
+    /// Has kernel handlers measure themselves.
+    pub fn measure(&mut self) {
+        self.times_map = Some(self.scratch_map);
+        self.scratch_map += 1;
     }
 
     /// Whether any kernel map or `.bss` is needed for the arrays.

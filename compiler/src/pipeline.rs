@@ -11,7 +11,7 @@ use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
 use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
-use crate::layout::{Layout, control, counters};
+use crate::layout::{ArrayId, Layout, control, counters, times};
 use crate::library::{self, Library};
 use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, LoopBound, Lowered, TaskOffsets};
@@ -20,8 +20,10 @@ use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ParseOptions, ast};
 use crate::syscalls::{self, Routes};
-use crate::types::{MAX_STRING, Types};
+use crate::types::{KeptOfAggregates, MAX_STRING, Types};
 use crate::{partition, resolve, types};
+
+pub use crate::lower::arrays_with_adders;
 
 /// What a compilation depends on besides the text.
 pub struct Options<'a> {
@@ -41,8 +43,12 @@ pub struct Options<'a> {
     pub limits: Limits,
     /// `--suppress-handler-errors`: an error of a handler ends the handler, and nothing else.
     pub suppress_handler_errors: bool,
-    /// Keep the sums of aggregates that have a histogram: for output that shows them.
-    pub histogram_sums: bool,
+    /// What is kept of aggregates.
+    pub kept_of_aggregates: KeptOfAggregates,
+    /// `-t`: have kernel handlers measure themselves.
+    pub timing: bool,
+    /// What `guru_mode` is in conditionals.
+    pub guru: bool,
 }
 
 impl<'a> Options<'a> {
@@ -57,7 +63,9 @@ impl<'a> Options<'a> {
             globals: &[],
             limits: Limits::default(),
             suppress_handler_errors: false,
-            histogram_sums: false,
+            kept_of_aggregates: KeptOfAggregates::default(),
+            timing: false,
+            guru: false,
         }
     }
 }
@@ -103,7 +111,7 @@ pub fn parse(
         arguments: options.arguments,
         facts: options.facts,
         library: options.library,
-        guru: false,
+        guru: options.guru,
     };
     let user_files = files.len();
     let mut scripts: Vec<ast::Script> = files
@@ -136,9 +144,7 @@ impl Parsed {
         }
         syscalls::add_dispatchers(&mut script);
         let mut types = types::infer(&script, diagnostics);
-        if options.histogram_sums {
-            types.keep_histogram_sums();
-        }
+        types.keep(options.kept_of_aggregates, &mut script);
         (!diagnostics.has_errors()).then_some((script, types))
     }
 
@@ -150,9 +156,12 @@ impl Parsed {
     ) -> Option<Analyzed> {
         let (mut script, mut types) = self.resolve(options, diagnostics)?;
         let capacity = options.limits.array_entries;
-        let layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
+        let mut layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
         if diagnostics.has_errors() {
             return None;
+        }
+        if options.timing {
+            layout.measure();
         }
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
@@ -253,6 +262,13 @@ impl Analyzed {
                     report_stack(span, bytes, diagnostics);
                 }
                 Err(error) => report_backend(span, &error, diagnostics),
+            }
+        }
+        for (array, function) in &mut lowered.adders {
+            let (name, section) = (adder_name(*array), "raw_tp".to_string());
+            match compile_kernel_function(function, cpu, options.unoptimized) {
+                Ok(code) => programs.push(Program { name, section, code }),
+                Err(error) => report_backend(self.layout.arrays[*array].span, &error, diagnostics),
             }
         }
         (!diagnostics.has_errors()).then_some(programs)
@@ -406,6 +422,16 @@ impl Analyzed {
                 flags: 0,
             });
         }
+        if self.layout.times_map.is_some() {
+            maps.push(MapDefinition {
+                name: TIMES.to_string(),
+                kind: map_kind::PERCPU_ARRAY,
+                key_size: 4,
+                value_size: times::SIZE,
+                max_entries: self.layout.probes,
+                flags: 0,
+            });
+        }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
         let mut probes = self.script.probes.values();
         let claims = match probes.any(|p| p.point.attach.in_process()) {
@@ -464,6 +490,9 @@ fn report_backend(span: Span, error: &BackendError, diagnostics: &mut Diagnostic
 /// The name of the ring buffer map.
 pub const RING_BUFFER: &str = "ntap_records";
 
+/// The name of the map of what handlers took.
+pub const TIMES: &str = "ntap_times";
+
 /// What the name of an array's second map ends in.
 const SECOND_BANK: &str = "_2";
 
@@ -503,6 +532,11 @@ fn task_offsets(facts: &dyn Facts) -> Option<TaskOffsets> {
 /// The name of a probe's program.
 pub fn program_name(probe: ProbeId) -> String {
     probe.to_string()
+}
+
+/// The name of the program by which user blocks add to elements of an array.
+pub fn adder_name(array: ArrayId) -> String {
+    format!("ntap_add_{}", array.as_u32())
 }
 
 /// The name of an event's continuation.
@@ -597,6 +631,8 @@ pub fn clif(lowered: &Lowered) -> String {
     let routines = lowered.routines.iter().zip(&lowered.tables.routines);
     let routines = routines.map(|(f, r)| format!("; {}\n{}", r.name(), f.display()));
     let kernel = kernel.chain(routines);
+    let adders = lowered.adders.iter();
+    let adders = adders.map(|(id, f)| format!("; {}\n{}", adder_name(*id), f.display()));
     let user = lowered.user.iter().map(|u| {
         let what = match u.role {
             lower::Role::Probe(id) => id.to_string(),
@@ -610,5 +646,5 @@ pub fn clif(lowered: &Lowered) -> String {
         }
         text
     });
-    kernel.chain(user).collect::<Vec<_>>().join("\n")
+    kernel.chain(adders).chain(user).collect::<Vec<_>>().join("\n")
 }

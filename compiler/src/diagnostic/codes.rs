@@ -97,7 +97,7 @@ codes! {
     REGEX = "E0231", "malformed regular expression",
         "The right side of `=~` and `!~` is a POSIX extended regular expression: characters, `.`, `[a-z]`, `[[:alpha:]]`, `^`, `$`, `( )`, `|`, `*`, `+`, `?` and `{n,m}`; a backslash before a special character takes away its meaning. In a string literal it is written twice.";
     UNKNOWN_TYPE = "E0216", "unknown type or constant",
-        "The kernel's type information has no type or enum constant of this name. Types of user programs and C macros are not known to it.";
+        "The kernel's type information has no type or enum constant of this name. Types of user programs and most C macros are not known to it.";
     UNKNOWN_VARIABLE = "E0219", "unknown variable of the kernel",
         "`@var(\"name\")` is a global variable of the kernel. Its symbol has to be in /proc/kallsyms, where kernels built without CONFIG_KALLSYMS_ALL list functions only.";
     UNKNOWN_FUNCTION_POINT = "E0217", "no such kernel function",
@@ -129,6 +129,9 @@ codes! {
 
     LOST_UPDATE = "W0402", "update that another CPU can undo",
         "Handlers run on all CPUs at a time, and take no locks as those of SystemTap do. `n++`, `n += x` and `<<<` are one step, and lose nothing. In `n = n * 2`, or `n |= 4`, a variable that all handlers share is read, changed and written back: what another CPU has written in between is lost. Give each thread or CPU an element of its own, as in `flags[tid()] |= 4`, or record the values in an aggregate. `-w` silences the warning.";
+
+    LATE_CHANGE = "W0403", "change that comes later than the event",
+        "What only userspace can do in a handler, and what follows it, is done there a little after the event. When it changes a variable that kernel handlers use, these are continued in userspace, too, so that all comes in order. Here one of them cannot be: it wants something, such as a string in the memory of a process, that can be had only while the event happens. It may see the variable before the change. Change the variable before the handler does what only userspace can do. `-w` silences the warning.";
 
     RECORD_SIZE = "E0501", "too much printed at once",
         "The values one statement prints are sent in one record.";

@@ -189,6 +189,8 @@ pub struct Probe {
     pub written: String,
     /// The probe point as the user wrote it.
     pub span: Span,
+    /// What has to hold for it to be attached at all; the handler tests it as well.
+    pub arming: Vec<Expr>,
     /// The handler.
     pub body: Body,
 }
@@ -417,6 +419,11 @@ impl Attach {
             | Attach::Instruction(_)
             | Attach::Lifetime(_) => true,
         }
+    }
+
+    /// Whether the program only leads to the handlers of other probes.
+    pub fn is_dispatcher(&self) -> bool {
+        matches!(self, Attach::Syscall(SyscallPoint { root_of: Some(_), .. }))
     }
 
     /// Whether the handler runs in a process that came upon a breakpoint in its own code.

@@ -4,6 +4,7 @@
 //! one block that reports an error by the index of its site. A helper's result is tested for null in
 //! the branch right behind the call; kernel memory is touched at constant offsets only.
 
+pub mod adder;
 mod arrays;
 mod callback;
 mod half;
@@ -17,6 +18,7 @@ mod stack;
 mod stats;
 mod syscall;
 mod text;
+mod timing;
 
 pub use callback::LoopFunction;
 pub(crate) use callback::take_out_loops;
@@ -100,6 +102,8 @@ pub struct KernelCode<'a, 'f> {
     scratch: Option<Value>,
     /// The scratch memory that has to be given back, and where the handler is left without.
     claimed: Option<(Value, Block)>,
+    /// When the handler began, where handlers are measured.
+    measured: Option<timing::Measured>,
     /// Where errors lead that nothing catches, by the counter that counts them; made when first needed. The
     /// parameter is the site.
     failures: BTreeMap<u32, Block>,
@@ -173,6 +177,7 @@ pub(super) fn function(
         call_span: probe.span,
         scratch: None,
         claimed: None,
+        measured: None,
         failures: BTreeMap::new(),
         handlers: vec![],
         caught_sites: vec![],
@@ -219,12 +224,14 @@ impl KernelCode<'_, '_> {
         self.emitter.builder.ins().brif(stopped, self.exit, &[], run, &[]);
         self.emitter.switch_to(run);
         self.test_process();
+        let start = self.start_of_hit();
         let layout = self.layout;
         let functions = || layout.kernel_functions.values().flatten();
         let loops = uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements));
         if loops || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types)) {
             self.find_scratch();
         }
+        self.measure_hit(start);
         if loops && self.features.loops == LoopBound::Callback {
             self.emitter.keep_off_stack();
         }

@@ -17,6 +17,7 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
+pub use kernel::adder::arrays as arrays_with_adders;
 pub(crate) use kernel::take_out_loops;
 pub use kernel::{
     KernelCode, LoopFunction, RoutineUse, SCRATCH_CLAIMS, can_format, has_kernel_loops, hit_texts,
@@ -33,7 +34,7 @@ use cranelift_frontend::Variable;
 
 use crate::facts::Architecture;
 use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script, used_locals};
-use crate::layout::Layout;
+use crate::layout::{ArrayId, Layout};
 use crate::types::{Type, Types};
 
 /// The CLIF of a script.
@@ -45,6 +46,8 @@ pub struct Lowered {
     pub routines: Vec<Function>,
     /// The rounds of their loops where a helper calls them; their indices go on behind the routines.
     pub loops: Vec<LoopFunction>,
+    /// The programs by which user blocks add to elements of arrays.
+    pub adders: Vec<(ArrayId, Function)>,
     /// The user blocks.
     pub user: Vec<UserFunction>,
     /// What the code refers to by index.
@@ -148,7 +151,10 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout, features: KernelFe
         user_functions.push(UserFunction { role: Role::Function(id), function });
     }
     let routines = kernel::routines(layout, features, &mut tables);
-    Lowered { kernel: kernel_functions, routines, loops: vec![], user: user_functions, tables }
+    let adders = arrays_with_adders(layout);
+    let adders = adders.map(|(id, map)| (id, kernel::adder::function(layout, id, map))).collect();
+    let (kernel, user) = (kernel_functions, user_functions);
+    Lowered { kernel, routines, loops: vec![], adders, user, tables }
 }
 
 /// The lowering of code for one half.

@@ -219,7 +219,7 @@ impl Resolver<'_> {
         let deeper = ExprKind::Increment { target: Box::new(element), prefix: true, by: 1 };
         let deeper = self.expr(span, deeper);
         entry.statements.insert(0, Stmt { kind: StmtKind::Expr(deeper), span });
-        Probe { written: point.name.clone(), point, span, body: entry }
+        Probe { written: point.name.clone(), point, span, arming: vec![], body: entry }
     }
 
     /// An array of numbers to values that no script can name.

@@ -7,9 +7,11 @@
 //! keys, records and on the kernel's stack.
 
 mod infer;
+mod outline;
 mod print;
 mod width;
 
+pub use outline::outline;
 pub use print::{global_type, locals, print, print_function};
 
 use std::collections::BTreeSet;
@@ -18,6 +20,7 @@ use cranelift_codegen::entity::{PrimaryMap, SecondaryMap};
 
 use crate::diagnostic::Diagnostics;
 use crate::hir::{Aggregate, BodyId, ExprId, FunctionId, GlobalId, LocalId, Script};
+use crate::histogram::Histogram;
 
 /// Default of MAXSTRINGLEN: the most bytes of a string, terminator included.
 pub const MAX_STRING: u32 = 512;
@@ -88,15 +91,38 @@ pub struct Types {
 }
 
 impl Types {
-    /// Keeps the sum of each aggregate that has a histogram.
-    pub fn keep_histogram_sums(&mut self) {
-        for global in self.globals.values_mut() {
-            let kinds = [Aggregate::HistLog, Aggregate::HistLinear];
-            if kinds.iter().any(|kind| global.aggregates.contains(kind)) {
-                global.aggregates.insert(Aggregate::Sum);
+    /// Keeps more of aggregates than the script asks for.
+    pub fn keep(&mut self, kept: KeptOfAggregates, script: &mut Script) {
+        let globals = self.globals.iter_mut().filter(|(_, ty)| ty.value == Type::Stats);
+        for (id, ty) in globals {
+            let global = &mut script.globals[id];
+            match kept {
+                KeptOfAggregates::HistogramSums if global.histogram.is_some() => {
+                    ty.aggregates.insert(Aggregate::Sum);
+                }
+                KeptOfAggregates::AsAsked | KeptOfAggregates::HistogramSums => {}
+                KeptOfAggregates::ForLater => {
+                    ty.aggregates.extend([Aggregate::Sum, Aggregate::Min, Aggregate::Max]);
+                    if ty.keys.is_empty() {
+                        global.histogram.get_or_insert((Histogram::Log, global.span));
+                    }
+                }
             }
         }
     }
+}
+
+/// What is kept of aggregates, besides what the script asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeptOfAggregates {
+    /// Nothing.
+    #[default]
+    AsAsked,
+    /// The sums of those that have a histogram: for output that shows them.
+    HistogramSums,
+    /// What later scripts are likely to ask for: all but histograms of arrays, whose elements would take ten times the
+    /// memory, variances and percentiles.
+    ForLater,
 }
 
 /// Finds the types of a script, and reports what has none or two.

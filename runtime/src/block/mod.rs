@@ -222,7 +222,7 @@ impl BlockContext {
     }
 
     /// The value of a numeric global.
-    fn cell(&self, storage: Storage) -> i64 {
+    pub fn cell(&self, storage: Storage) -> i64 {
         match storage {
             // SAFETY: the layout has as many cells as were allocated.
             Storage::Cell(at) => unsafe { *self.cells.add(at as usize) },

@@ -29,6 +29,7 @@ use ntap_compiler::program_file::{
 use crate::program_file::{self, Programs};
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
+pub(crate) use cpus::possible as possible_cpus;
 pub(crate) use isa::has_uprobe_multi;
 pub use kallsyms::{Kallsyms, Symbol};
 

@@ -1,7 +1,7 @@
 //! The kernel half of a session: programs, maps, records.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -9,9 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
 use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, SampleRate, Script};
-use ntap_compiler::layout::{Array, KernelMap, Layout, control, record};
+use ntap_compiler::layout::{Array, ArrayId, KernelMap, Layout, control, record, times};
 use ntap_compiler::object::{self, ObjectInput};
-use ntap_compiler::pipeline::{RING_BUFFER, program_name};
+use ntap_compiler::pipeline::{RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name};
 use ntap_compiler::syscalls::Routes;
 
 use super::SessionOptions;
@@ -31,6 +31,8 @@ pub(super) struct KernelHalf {
     most_records: u32,
     /// What is attached, by the probe whose program it is.
     links: BTreeMap<ProbeId, Link>,
+    /// The probes whose arming conditions are false: they are not attached.
+    disarmed: BTreeSet<ProbeId>,
     /// What links counted that are no more: how often the kernel did not get to a probe's program.
     missed: BTreeMap<ProbeId, u64>,
     /// How often probes were hit while their handler was running, before they were live.
@@ -114,6 +116,10 @@ impl KernelHalf {
                 Some(ProgramPlan { name: program_name(id), kind })
             })
             .collect();
+        let adders = arrays_with_adders(layout);
+        let kind = ProgramKind::RawTracepoint;
+        let adders = adders.map(|(id, _)| ProgramPlan { name: adder_name(id), kind });
+        let programs: Vec<ProgramPlan> = programs.into_iter().chain(adders).collect();
         if programs.len() > MANY_PROGRAMS {
             sys::lift_open_files_limit();
         }
@@ -130,6 +136,7 @@ impl KernelHalf {
             globals: Rc::new(globals),
             ring,
             links: BTreeMap::new(),
+            disarmed: BTreeSet::new(),
             missed: BTreeMap::new(),
             before_live: BTreeMap::new(),
             target,
@@ -177,11 +184,12 @@ impl KernelHalf {
     /// The map of an array.
     pub(super) fn take_array(
         &mut self,
-        array: &Array,
+        id: ArrayId,
         map: KernelMap,
         layout: &Layout,
         cpus: usize,
     ) -> Result<KernelArray, SessionError> {
+        let array = &layout.arrays[id];
         let first = self.take_map(array, map.index)?;
         let bank = match map.bank {
             Some(bank) => {
@@ -190,7 +198,15 @@ impl KernelHalf {
             }
             None => None,
         };
-        Ok(KernelArray::new(first, array, map, cpus, self.globals.clone(), bank))
+        let mut kernel_array =
+            KernelArray::new(first, array, map, cpus, self.globals.clone(), bank);
+        if let (Some(program), Some(cell)) =
+            (self.loaded.program(&adder_name(id)), layout.exchange.filter(|_| map.adder))
+        {
+            let program = program.as_fd().try_clone_to_owned().map_err(SessionError::Output)?;
+            kernel_array.add_by(program, layout.shared_offset(cell) as usize);
+        }
+        Ok(kernel_array)
     }
 
     fn take_map(&mut self, array: &Array, index: u32) -> Result<MapData, SessionError> {
@@ -261,8 +277,21 @@ impl KernelHalf {
         places.into_iter().try_for_each(|(path, places)| places.judge(path, verbose))
     }
 
-    /// Attaches the program of one probe.
+    /// Says which probes are disarmed: [`KernelHalf::attach`] leaves them out.
+    pub(super) fn disarm(&mut self, probes: BTreeSet<ProbeId>) {
+        self.disarmed = probes;
+    }
+
+    /// The probes that are disarmed now.
+    pub(super) fn disarmed(&self) -> &BTreeSet<ProbeId> {
+        &self.disarmed
+    }
+
+    /// Attaches the program of one probe, unless that is disarmed.
     pub(super) fn attach_probe(&mut self, id: ProbeId, point: &Point) -> Result<(), SessionError> {
+        if self.disarmed.contains(&id) {
+            return Ok(());
+        }
         let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
             return Ok(());
         };
@@ -405,6 +434,16 @@ impl KernelHalf {
     pub(super) fn run_time(&self, probe: ProbeId) -> Option<(u64, u64)> {
         let info = self.loaded.program(&program_name(probe))?.info().ok()?;
         Some((info.run_count, info.run_time_ns))
+    }
+
+    /// What a probe's handler noted of its runs on each CPU (`layout::times`), when handlers are measured.
+    pub(super) fn times(&self, probe: ProbeId) -> Option<Vec<u8>> {
+        let map = self.loaded.map_descriptor(TIMES)?;
+        let mut element = vec![0; times::SIZE as usize * kernel::possible_cpus()];
+        // SAFETY: the keys of arrays have 4 bytes, and there is room for the value of each possible CPU.
+        let found =
+            unsafe { sys::lookup_element(map, &probe.as_u32().to_ne_bytes(), &mut element) };
+        found.is_ok_and(|found| found).then_some(element)
     }
 
     /// How often a probe was hit while its handler was running on the same CPU (kernel 5.12).

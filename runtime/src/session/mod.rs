@@ -4,10 +4,12 @@
 //! detach, handle what is still queued, and run `end` (or `error`). One thread does all of it: user
 //! blocks never run at the same time, and the records older than a block are handled before it.
 
+mod arming;
 mod background;
 mod error_count;
 mod errors;
 mod events;
+mod flame_graph;
 mod format;
 mod kernel_half;
 mod losses;
@@ -18,8 +20,9 @@ mod overload;
 mod telling;
 mod timing;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -47,10 +50,13 @@ use crate::block::{BlockContext, RaisedError, Recording};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
 use crate::outlets::Input;
+use crate::passes::{PassClock, counted};
 use crate::sys;
 use crate::target_process::{self, TargetProcess};
 use error_count::ErrorCount;
 use events::{Event, Events};
+use flame_graph::FlameGraph;
+use format::folded::FoldedStacks;
 use kernel_half::{KernelHalf, Record};
 use losses::BlockErrors;
 use outlets::Outlets;
@@ -87,6 +93,8 @@ pub struct SessionOptions {
     pub output: Option<OutputFileOptions>,
     /// `-f`: the form of the output.
     pub format: OutputFormat,
+    /// `--flamegraph`: a file for a picture of the stacks that the script counted, as SVG.
+    pub flame_graph: Option<PathBuf>,
     /// `-t`: say at the end how often each probe was hit, and how long its handler took.
     pub timing: bool,
     /// Percent of the time of all CPUs that the handlers of one probe may take; nothing is paused without.
@@ -119,19 +127,20 @@ pub fn run(
     kernel: Rc<LiveKernel>,
     options: &SessionOptions,
 ) -> Result<Outcome, SessionError> {
-    run_and_save(compiled, sources, kernel, options, None)
+    run_with(compiled, sources, kernel, options, None)
 }
 
-/// Takes the name of a global and what it held.
-pub type Save<'a> = &'a mut dyn FnMut(&str, SavedGlobal);
+/// What globals held, by name.
+pub type SavedGlobals = BTreeMap<String, SavedGlobal>;
 
-/// Runs a compiled script, and at the end calls `save` with the name and the values of each global.
-pub fn run_and_save(
+/// Runs a compiled script whose globals live on: their aggregates begin with what is saved, and at the end it is saved
+/// what each global held.
+pub fn run_with(
     compiled: Compiled,
     sources: &SourceMap,
     kernel: Rc<LiveKernel>,
     options: &SessionOptions,
-    save: Option<Save<'_>>,
+    saved: Option<&mut SavedGlobals>,
 ) -> Result<Outcome, SessionError> {
     let Compiled { analyzed, lowered, object } = compiled;
     // The command has no part of what the script reads.
@@ -149,16 +158,24 @@ pub fn run_and_save(
     let mut limits = options.limits;
     limits.nesting.get_or_insert_with(|| max_nesting(&script));
     let layout = Rc::new(layout);
+    let mut passes = options.verbose.then(PassClock::start);
     let kernel_half = match &object {
         Some(object) => Some(KernelHalf::load(object, &script, &layout, target_pid, options)?),
         None => None,
     };
+    if let Some(passes) = &mut passes {
+        let programs = object.as_ref().map_or(0, |object| object.programs.len());
+        passes.finish(4, &format!("loaded {} into the kernel", counted(programs, "program")));
+    }
     if options.load_only {
         return Ok(Outcome::default());
     }
     // The command has been started: it keeps the standard output that was there.
     let file = options.output.as_ref().map(OutputFile::open).transpose();
     let file = file.map_err(SessionError::Output)?;
+    let flame_graph = options.flame_graph.as_deref().map(FlameGraph::open).transpose();
+    let flame_graph = flame_graph.map_err(SessionError::Output)?;
+    let folds = flame_graph.is_some() || options.format == OutputFormat::Folded;
     let native = NativeCode::compile(lowered.user).map_err(SessionError::Native)?;
     let shared = kernel_half.as_ref().map_or(std::ptr::null_mut(), KernelHalf::shared_address);
     let mut context =
@@ -169,7 +186,7 @@ pub fn run_and_save(
     if options.format.wants_values() {
         context.state.recording = Some(Recording::default());
     }
-    if options.format.wants_values() || asks_user_addresses(&script, &layout) {
+    if options.format.wants_values() || folds || asks_user_addresses(&script, &layout) {
         context.state.symbols.follow();
     }
     let globals = kernel_half.as_ref().map(KernelHalf::globals);
@@ -185,14 +202,17 @@ pub fn run_and_save(
         sources,
         output: Output::new(file),
         outlets: Outlets::default(),
+        disarmed: BTreeSet::new(),
         ending: false,
         ended_by_event: false,
         outcome: Outcome::default(),
         unsettled: false,
-        timing: None,
+        timing: options.timing.then(Timing::default),
         overload: None,
-        places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
+        places: written_probes(&script).map(|(id, probe)| (id, probe.span)).collect(),
         format: options.format,
+        folded: folds.then(FoldedStacks::default),
+        flame_graph,
         begun: Instant::now(),
         reason: None,
         lost: 0,
@@ -201,12 +221,26 @@ pub fn run_and_save(
         shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
+    let unused = match &saved {
+        Some(saved) => session.restore(&script, saved)?,
+        None => vec![],
+    };
+    if passes.is_some() {
+        eprintln!("Pass 5: starting run.");
+    }
     session.run_to_end(&mut target, watched, input, &kernel, options)?;
-    if let Some(save) = save {
+    if let Some(passes) = &mut passes {
+        passes.finish_run(session.outcome.failed);
+    }
+    if let Some(all) = saved {
         for (id, global) in script.globals.iter() {
             let storage = session.layout.storage[id];
             let saved = session.context.saved(storage).map_err(SessionError::System)?;
-            save(&global.name, saved);
+            // What could not be used for this session may be for a later one.
+            let keeps = saved.has_no_values() && all.contains_key(&global.name);
+            if !(keeps && unused.contains(&global.name)) {
+                all.insert(global.name.clone(), saved);
+            }
         }
         session.context.finish();
     }
@@ -231,6 +265,11 @@ fn spawn(command: &str, options: &SessionOptions) -> Result<TargetProcess, Sessi
     }
     let spawned = sys::with_output_as_errors(|| TargetProcess::spawn(command));
     Ok(spawned.map_err(SessionError::Output)??)
+}
+
+/// The probes of the script, without those that only lead to others.
+fn written_probes(script: &Script) -> impl Iterator<Item = (ProbeId, &Probe)> {
+    script.probes.iter().filter(|(_, probe)| !probe.point.attach.is_dispatcher())
 }
 
 /// What blocks can ask about a probe point.
@@ -269,6 +308,8 @@ struct Session<'a> {
     output: Output,
     /// What blocks exchange with other programs.
     outlets: Outlets,
+    /// The probes whose arming conditions are false.
+    disarmed: BTreeSet<ProbeId>,
     /// Whether the session is to end.
     ending: bool,
     /// Whether the tail of a handler ended it.
@@ -285,6 +326,9 @@ struct Session<'a> {
     /// Where the probes stand in the script.
     places: Vec<(ProbeId, Span)>,
     format: OutputFormat,
+    /// The stacks that are to be shown at the end.
+    folded: Option<FoldedStacks>,
+    flame_graph: Option<FlameGraph>,
     begun: Instant,
     /// Why the session ends, where it is not the script that ends it.
     reason: Option<&'static str>,
@@ -304,12 +348,37 @@ impl Session<'_> {
                 let array = &self.layout.arrays[id];
                 if let Some(map) = array.map {
                     let kernel_array =
-                        half.take_array(array, map, &self.layout, kernel.possible_cpus())?;
+                        half.take_array(id, map, &self.layout, kernel.possible_cpus())?;
                     self.context.state.arrays.connect(id, kernel_array)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Gives aggregates what is saved of them. What was recorded without something that the script asks for, such as
+    /// a histogram, is left out, and it is said; gives the names of these.
+    fn restore(
+        &mut self,
+        script: &Script,
+        saved: &SavedGlobals,
+    ) -> Result<Vec<String>, SessionError> {
+        let mut unused = vec![];
+        for (id, global) in script.globals.iter() {
+            let (Storage::Array(array), Some(saved)) =
+                (self.layout.storage[id], saved.get(&global.name))
+            else {
+                continue;
+            };
+            if !self.context.restore(array, saved).map_err(SessionError::System)? {
+                let name = &global.name;
+                self.warn(&format!(
+                    "{name} is empty here: its values were recorded without what is asked for now"
+                ));
+                unused.push(name.clone());
+            }
+        }
+        Ok(unused)
     }
 
     fn run_to_end(
@@ -322,9 +391,6 @@ impl Session<'_> {
     ) -> Result<(), SessionError> {
         // From here on signals are events, so that an interrupt in a block waits for its end.
         let mut events = Events::new()?;
-        if options.timing {
-            self.timing = Some(Timing::start(self.kernel_half.as_ref()));
-        }
         self.open_outlets(&mut events, options)?;
         self.tell_start();
         self.run_probes(|attach| match attach {
@@ -333,6 +399,7 @@ impl Session<'_> {
         });
         if !self.ending {
             let attaching = Instant::now();
+            self.disarm_at_start();
             if let Some(half) = &mut self.kernel_half {
                 half.attach(&self.points, &self.layout, self.verbose)?;
                 events.watch_records(half.ring_descriptor())?;
@@ -357,14 +424,11 @@ impl Session<'_> {
                 target.wake();
             }
             if let Some(half) = &mut self.kernel_half {
-                if let Some(timing) = &mut self.timing {
-                    timing.go_live(half, self.places.iter().map(|(id, _)| *id));
-                }
                 half.go_live();
             }
             if self.verbose {
                 let took = attaching.elapsed().as_secs_f64() * 1000.0;
-                eprintln!("ntap: {} probes are live, attached in {took:.1} ms", self.points.len());
+                eprintln!("ntap: {} probes are live, attached in {took:.1} ms", self.places.len());
                 self.outlets.describe();
             }
             if let Some(target) = target {
@@ -395,6 +459,9 @@ impl Session<'_> {
         timers.sort();
         for (id, period_ns, randomize_ns) in timers {
             events.add_timer(id, period_ns, randomize_ns)?;
+            if !self.disarmed.contains(&id) {
+                events.start_timer(id)?;
+            }
         }
         if let Some(limit) = options.time_limit {
             events.limit_time(limit)?;
@@ -409,6 +476,7 @@ impl Session<'_> {
             if self.ending {
                 break;
             }
+            self.rearm(events)?;
             for event in events.next(self.kernel_half.as_ref(), more)? {
                 match event {
                     Event::Records => {}
@@ -430,6 +498,7 @@ impl Session<'_> {
                 if self.ending {
                     break;
                 }
+                self.rearm(events)?;
             }
         }
         Ok(())
@@ -527,10 +596,11 @@ impl Session<'_> {
             Attach::Error(sequence) if failed => Some(*sequence),
             _ => None,
         });
-        if self.shows_globals && !failed {
+        if (self.shows_globals || self.folded.is_some()) && !failed {
             self.tell_globals();
             self.context.finish();
         }
+        self.tell_stacks();
         self.output.flush(&mut self.context.state.output);
         self.note_closed_output();
         self.tell_losses();
@@ -657,7 +727,8 @@ impl Session<'_> {
         if let Some(hit_texts) = probe.and_then(|probe| self.hit_texts.get(&probe)) {
             self.context.state.hit_texts = hit_texts.clone();
         }
-        let before = self.format.wants_values().then(|| self.take_output());
+        let shapes = self.format.wants_values() || self.folded.is_some();
+        let before = shapes.then(|| self.take_output());
         let start = self.timing.is_some().then(Instant::now);
         self.native.run(role, &mut self.context);
         if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {

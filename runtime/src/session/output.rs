@@ -86,11 +86,16 @@ impl Output {
 
 /// Writes a message to standard error, behind the output printed before it.
 pub fn write_message(output: &mut Vec<u8>, message: &str) {
+    write_bytes(output, &ntap_compiler::bytes::of(message));
+}
+
+/// The same with bytes.
+pub(super) fn write_bytes(output: &mut Vec<u8>, message: &[u8]) {
     if !output.is_empty() {
         let mut out = io::stdout().lock();
         // A closed output is noticed by the next flush of the session.
         let _ = out.write_all(output).and_then(|()| out.flush());
         output.clear();
     }
-    let _ = io::stderr().lock().write_all(&ntap_compiler::bytes::of(message));
+    let _ = io::stderr().lock().write_all(message);
 }

@@ -7,11 +7,15 @@ use ntap_compiler::hir::ProbeId;
 use ntap_compiler::source::Span;
 
 use super::format::{OutputFormat, json};
-use super::output::write_message;
+use super::output::{write_bytes, write_message};
 use super::overload::Overload;
 use super::{Session, losses, timing};
 use crate::block::{MessageKind, Part, Printed, RaisedError, Shown, ShownGlobal, Word};
 use crate::json::Json;
+use crate::sys::{self, SysError};
+
+const NO_STACKS: &str = "no stacks were seen: those among the keys of an array that the script does not read are shown, \
+    as in `global n  probe timer.profile { n[backtrace()] <<< 1 }`";
 
 impl Session<'_> {
     /// Adds an object to the output.
@@ -31,6 +35,15 @@ impl Session<'_> {
     /// Gives the output of a block its form, and puts it behind what came before.
     pub(super) fn shape_output(&mut self, probe: Option<ProbeId>, before: Vec<u8>) {
         let text = std::mem::replace(&mut self.context.state.output, before);
+        if let Some(folded) = &mut self.folded {
+            let rest = folded.take_printed(&text);
+            match self.format {
+                // The picture is another file.
+                OutputFormat::Text => self.context.state.output.extend_from_slice(&text),
+                OutputFormat::Folded => write_bytes(&mut self.context.state.output, &rest),
+                OutputFormat::Json => {}
+            }
+        }
         let Some(recording) = &mut self.context.state.recording else { return };
         let parts = std::mem::take(&mut recording.parts);
         let time = json::now();
@@ -132,17 +145,63 @@ impl Session<'_> {
 
     /// Shows the globals that nothing reads.
     pub(super) fn tell_globals(&mut self) {
-        let told = match self.format {
-            OutputFormat::Text => self.context.display_globals(),
-            OutputFormat::Json => self.context.shown_globals().map(|globals| {
-                for global in globals {
-                    let object = self.global(&global);
-                    self.put(&object);
-                }
-            }),
+        let told = match self.fold_globals() {
+            Ok(_) if !self.shows_globals => Ok(()),
+            Ok(folded) => match self.format {
+                OutputFormat::Text => self.context.display_globals(&folded),
+                OutputFormat::Folded => Ok(()),
+                OutputFormat::Json => self.context.shown_globals().map(|globals| {
+                    for global in globals {
+                        let object = self.global(&global);
+                        self.put(&object);
+                    }
+                }),
+            },
+            Err(error) => Err(error),
         };
         if let Err(error) = told {
             self.warn(&format!("showing the globals: {error}"));
+        }
+    }
+
+    /// Collects the stacks among the keys of what nothing reads, if they are wanted; gives the names of the arrays that
+    /// have some.
+    fn fold_globals(&mut self) -> Result<Vec<String>, SysError> {
+        let Some(mut stacks) = self.folded.take() else { return Ok(vec![]) };
+        let mut names = vec![];
+        for global in self.context.shown_globals()? {
+            let Shown::Elements(elements, _) = &global.shown else { continue };
+            let frames: Vec<_> =
+                elements.iter().map(|(key, _)| self.context.frames_of_key(key)).collect();
+            if frames.iter().flatten().any(Option::is_some) {
+                for ((key, value), frames) in elements.iter().zip(&frames) {
+                    stacks.add(key, frames, value);
+                }
+                stacks.add_source(&global.name);
+                names.push(global.name);
+            }
+        }
+        self.folded = Some(stacks);
+        Ok(names)
+    }
+
+    /// `-f folded`, `--flamegraph`: shows the stacks.
+    pub(super) fn tell_stacks(&mut self) {
+        let Some(stacks) = self.folded.take() else { return };
+        if stacks.is_empty() {
+            self.warn(NO_STACKS);
+        }
+        if self.format == OutputFormat::Folded {
+            for line in stacks.lines() {
+                let _ = writeln!(self.context.state.output, "{line}");
+            }
+        }
+        let Some(picture) = self.flame_graph.take() else { return };
+        if stacks.is_empty() {
+            picture.abandon();
+        } else if let Err(error) = picture.draw(&stacks) {
+            self.warn(&format!("the flame graph cannot be written: {}", sys::error_text(&error)));
+            self.outcome.output_failed = true;
         }
     }
 

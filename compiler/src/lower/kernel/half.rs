@@ -195,6 +195,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.jump(self.exit);
         self.write_failure_blocks();
         self.emitter.switch_to(self.exit);
+        self.note_hit();
         self.give_back_scratch();
         self.go_on();
         let verdict = self.emitter.constant(self.point.attach.verdict());

@@ -22,7 +22,7 @@ use std::ops::Range;
 
 use super::{ParseOptions, words};
 use crate::{
-    diagnostic::{Diagnostics, codes},
+    diagnostic::{Diagnostics, bpftrace, codes, suggest},
     library::Library,
     source::FileId,
 };
@@ -161,10 +161,11 @@ fn report_unknown_macros(
                 library.macro_names().map(|name| format!("@{name}")).collect();
             let candidates =
                 words::OPERATORS.iter().copied().chain(macros.iter().map(String::as_str));
+            let help = suggest::did_you_mean(&token.text, candidates);
             diagnostics
                 .error(codes::MACRO, token.span, format!("unknown macro `{}`", token.text))
                 .label("neither an operator nor defined in this script or the library")
-                .suggest(&token.text, candidates);
+                .help(help.unwrap_or_else(|| bpftrace::map(&token.text)));
             let name = token.text.trim_start_matches('@');
             let name = if name.is_empty() || words::is_keyword(name) { "unknown" } else { name };
             token.text = name.to_string().into();

@@ -1,5 +1,6 @@
 //! The forms the output of a session takes.
 
+pub(super) mod folded;
 pub(super) mod json;
 
 /// A form of output.
@@ -10,6 +11,9 @@ pub enum OutputFormat {
     Text,
     /// One JSON object a line, messages among them; `docs/reference/output.schema.json` describes it.
     Json,
+    /// A line for each stack among the keys of arrays that the script does not read: what flame graph tools read. All
+    /// else that is printed goes to standard error.
+    Folded,
 }
 
 impl OutputFormat {
