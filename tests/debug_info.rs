@@ -187,10 +187,8 @@ fn inlined_functions_with_their_parameters() {
 fn labels() {
     let Some(program) = build(COPIES, "labels", &["-g", "-O0"]) else { return };
     let script = r#"probe PROGRAM.function("work").label("*") { printf("%s %d\n", pp(), $sum) }"#;
-    let point = format!(
-        "process(\"{}\").function(\"work@{COPIES}:16\").label(\"out\")",
-        program.display()
-    );
+    let point =
+        format!("process(\"{}\").function(\"work@{COPIES}:16\").label(\"out\")", program.display());
     assert_eq!(printed(&program, script), format!("{point} 44\n{point} 124\n{point} 162\n"));
     let unknown = refused(&program, "probe PROGRAM.function(\"work\").label(\"outt\") {}");
     assert!(unknown.contains("did you mean `out`?"), "{unknown}");
@@ -200,8 +198,10 @@ fn labels() {
 fn lines_by_range_by_distance_and_nearest() {
     let Some(program) = build(COPIES, "lines", &["-g", "-O0"]) else { return };
     let lines = |place: &str| -> Vec<String> {
-        let script = format!("probe PROGRAM.statement({place} {{ n[pp()]++ }} global n
-                              probe end {{ foreach (p+ in n) println(p, \" \", n[p]) }}");
+        let script = format!(
+            "probe PROGRAM.statement({place} {{ n[pp()]++ }} global n
+                              probe end {{ foreach (p+ in n) println(p, \" \", n[p]) }}"
+        );
         let text = printed(&program, &script);
         let after = |line: &str| line.split("copies.c:").nth(1).map(|rest| rest.replace("\")", ""));
         text.lines().filter_map(after).collect()
@@ -212,7 +212,8 @@ fn lines_by_range_by_distance_and_nearest() {
     assert_eq!(lines("\"work@copies.c\")"), ["16 3"]);
     assert_eq!(lines("\"work\")"), ["16 3"]);
     assert_eq!(lines("\"outer@*/copies.c:*\")"), ["29 3", "30 3", "31 3"]);
-    let locals = r#"probe PROGRAM.statement("work@copies.c:24") { printf("%s|%s\n", $$parms, $$locals) }"#;
+    let locals =
+        r#"probe PROGRAM.statement("work@copies.c:24") { printf("%s|%s\n", $$parms, $$locals) }"#;
     assert_eq!(
         printed(&program, locals),
         "count=0x0|sum=0x2c\ncount=0x14|sum=0x7c\ncount=0x28|sum=0xa2\n"
