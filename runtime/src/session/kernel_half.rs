@@ -11,7 +11,9 @@ use aya::maps::{Map, MapData, RingBuf};
 use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, SampleRate, Script};
 use ntap_compiler::layout::{Array, ArrayId, KernelMap, Layout, control, record, times};
 use ntap_compiler::object::{self, ObjectInput};
-use ntap_compiler::pipeline::{RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name};
+use ntap_compiler::pipeline::{
+    LARGE_SCRATCH, RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name,
+};
 use ntap_compiler::syscalls::Routes;
 
 use super::SessionOptions;
@@ -100,6 +102,7 @@ impl KernelHalf {
         script: &Script,
         layout: &Layout,
         target: u32,
+        cpus: usize,
         options: &SessionOptions,
     ) -> Result<KernelHalf, SessionError> {
         let bytes =
@@ -123,7 +126,9 @@ impl KernelHalf {
         if programs.len() > MANY_PROGRAMS {
             sys::lift_open_files_limit();
         }
-        let mut loaded = load::load(&bytes, &LoadPlan { programs, map_sizes: vec![] })?;
+        let scratch = object.maps.iter().filter(|m| m.name == LARGE_SCRATCH);
+        let map_sizes = scratch.map(|m| (m.name.clone(), m.max_entries * cpus as u32)).collect();
+        let mut loaded = load::load(&bytes, &LoadPlan { programs, map_sizes })?;
         let globals = loaded
             .take_globals()
             .ok_or_else(|| SessionError::Object("the object has no variables".to_string()))?;
