@@ -48,7 +48,8 @@ fn by_name(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
         return vec![];
     };
     let size = request.facts.btf().ok().and_then(|btf| btf.size(btf.variable(name)?.ty));
-    let fits = |bytes: &u64| address % bytes == 0 && size.is_none_or(|size| *bytes <= size);
+    let fits =
+        |bytes: &u64| address.is_multiple_of(*bytes) && size.is_none_or(|size| *bytes <= size);
     let bytes = [MOST_BYTES, 4, 2].into_iter().find(fits).unwrap_or(1);
     point(request, address, bytes, span, diagnostics)
 }
@@ -75,7 +76,7 @@ fn point(
             .label(format!("{} is not 1, 2, 4 or 8", bytes as i64));
         return vec![];
     }
-    if address % bytes != 0 {
+    if !address.is_multiple_of(bytes) {
         diagnostics
             .error(codes::TIMER_RANGE, span, "address not aligned")
             .label(format!("{address:#x} is not a multiple of {bytes}"));

@@ -148,7 +148,7 @@ impl Link {
 #[derive(Debug)]
 pub struct AttachError {
     /// Where to.
-    pub point: AttachPoint,
+    pub point: Box<AttachPoint>,
     /// What failed.
     pub error: SysError,
 }
@@ -156,7 +156,7 @@ pub struct AttachError {
 impl fmt::Display for AttachError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "attach {}: ", self.point)?;
-        match (&self.point, self.error.errno()) {
+        match (&*self.point, self.error.errno()) {
             (AttachPoint::Tracepoint { .. }, _)
                 if self.error.cause.kind() == std::io::ErrorKind::NotFound =>
             {
@@ -232,7 +232,7 @@ pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, Atta
     };
     match result {
         Ok(descriptors) => Ok(Link::new(descriptors)),
-        Err(error) => Err(AttachError { point: point.clone(), error }),
+        Err(error) => Err(AttachError { point: Box::new(point.clone()), error }),
     }
 }
 
@@ -252,7 +252,7 @@ fn attach_functions(
     let mut link = Link::new(attached.descriptors);
     if let Some((at, error)) = attached.failed.into_iter().next() {
         if failures == functions.len() {
-            return Err(AttachError { point: point.clone(), error });
+            return Err(AttachError { point: Box::new(point.clone()), error });
         }
         link.incomplete = Some(format!(
             "{failures} of {} functions cannot be probed (one is {}: {error})",
