@@ -154,6 +154,9 @@ pub fn matching(point: &ProbePoint) -> Vec<String> {
     forms.filter(is_wanted).map(|(_, text)| text).collect()
 }
 
+/// The components whose numbers are addresses.
+const ADDRESSED: [&str; 3] = ["data", "function", "statement"];
+
 /// A probe point as one would write it.
 pub fn spell(point: &ProbePoint) -> String {
     let components: Vec<String> = point
@@ -162,8 +165,9 @@ pub fn spell(point: &ProbePoint) -> String {
         .map(|c| match &c.argument {
             None => c.name.text.clone(),
             Some(argument) => match &argument.value {
-                // Addresses of the kernel's are negative as numbers.
-                LiteralValue::Number(n) if *n < 0 => format!("{}({n:#x})", c.name.text),
+                LiteralValue::Number(n) if ADDRESSED.contains(&c.name.text.as_str()) => {
+                    format!("{}({n:#x})", c.name.text)
+                }
                 LiteralValue::Number(n) => format!("{}({n})", c.name.text),
                 LiteralValue::String(s) => format!("{}(\"{s}\")", c.name.text),
             },
