@@ -19,7 +19,7 @@ mod syscall;
 mod timer;
 mod trace;
 
-pub use form::form_text;
+pub use form::{form_text, ways_to_write};
 
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Facts;
