@@ -10,7 +10,7 @@ use crate::backend::names;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
-use crate::hir::{Attach, EventId, ProbeId, Script};
+use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
 use crate::layout::{ArrayId, Layout, control, counters, times};
 use crate::library::{self, Library};
 use crate::limits::Limits;
@@ -169,7 +169,11 @@ impl Parsed {
             _ => LoopBound::Walked,
         };
         let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
-        let asks = |attach: &Attach| matches!(attach, Attach::Instruction(_) | Attach::Lifetime(_));
+        let asks = |attach: &Attach| match attach {
+            Attach::Instruction(_) | Attach::Lifetime(_) => true,
+            Attach::Counted { only_in, .. } => *only_in != OnlyIn::Anywhere,
+            _ => false,
+        };
         let asking = script.probes.values().find(|p| asks(&p.point.attach));
         let mut tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
             None => TaskOffsets::default(),
@@ -595,6 +599,7 @@ fn section(attach: &Attach) -> String {
             let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
             format!("{kind}/{}", point.tracepoint())
         }
+        Attach::Hook(_) => "netfilter".to_string(),
         Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Instruction(_) => "uprobe".to_string(),
         Attach::Lifetime(lifetime) => format!("tp_btf/{}", lifetime.moment.tracepoint()),
