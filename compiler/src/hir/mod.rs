@@ -436,7 +436,8 @@ impl Attach {
             | Attach::Input(_)
             | Attach::Counted { .. }
             | Attach::Function(_)
-            | Attach::Instruction(_) => false,
+            | Attach::Instruction(_)
+            | Attach::Hook(_) => false,
         }
     }
 
