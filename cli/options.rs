@@ -95,6 +95,7 @@ pub(crate) struct ListRequest {
 pub(crate) enum Listing {
     Functions,
     Aliases,
+    ProbeTypes,
     OutputSchema,
     /// The scripts of the program that are about these words.
     Examples(Vec<String>),
@@ -269,6 +270,10 @@ struct Run {
     /// List the probe aliases of the library
     #[arg(long)]
     dump_probe_aliases: bool,
+
+    /// Print all forms of probe points
+    #[arg(long)]
+    dump_probe_types: bool,
 
     /// List the probe points that match
     #[arg(short = 'l', value_name = "PATTERN")]
@@ -486,6 +491,7 @@ impl Options {
             listing: [
                 (line.run.dump_functions, Listing::Functions),
                 (line.run.dump_probe_aliases, Listing::Aliases),
+                (line.run.dump_probe_types, Listing::ProbeTypes),
                 (line.run.dump_output_schema, Listing::OutputSchema),
             ]
             .into_iter()

@@ -112,7 +112,10 @@ impl Session {
         let messages = std::thread::spawn(move || {
             let mut rest = vec![];
             errors.read_to_end(&mut rest).expect("messages");
-            String::from_utf8_lossy(&rest).into_owned()
+            let rest = String::from_utf8_lossy(&rest);
+            // What is said because of `-v`.
+            let asked = |line: &&str| !line.starts_with("Pass 5: run ");
+            rest.split_inclusive('\n').filter(asked).collect()
         });
         Session { child, messages }
     }

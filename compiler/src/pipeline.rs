@@ -10,7 +10,7 @@ use crate::backend::names;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
-use crate::hir::{Attach, EventId, ProbeId, Script};
+use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
 use crate::layout::{ArrayId, Layout, control, counters, times};
 use crate::library::{self, Library};
 use crate::limits::Limits;
@@ -139,11 +139,8 @@ impl Parsed {
             diagnostics,
         );
         resolve::set_globals(&mut script, options.globals, diagnostics);
-        if options.suppress_handler_errors {
-            resolve::suppress_errors(&mut script);
-        }
         syscalls::add_dispatchers(&mut script);
-        let mut types = types::infer(&script, diagnostics);
+        let mut types = types::infer(&script, options.limits.string_bytes, diagnostics);
         types.keep(options.kept_of_aggregates, &mut script);
         (!diagnostics.has_errors()).then_some((script, types))
     }
@@ -160,6 +157,7 @@ impl Parsed {
         if diagnostics.has_errors() {
             return None;
         }
+        layout.suppresses_errors = options.suppress_handler_errors;
         if options.timing {
             layout.measure();
         }
@@ -171,7 +169,11 @@ impl Parsed {
             _ => LoopBound::Walked,
         };
         let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
-        let asks = |attach: &Attach| matches!(attach, Attach::Instruction(_) | Attach::Lifetime(_));
+        let asks = |attach: &Attach| match attach {
+            Attach::Instruction(_) | Attach::Lifetime(_) => true,
+            Attach::Counted { only_in, .. } => *only_in != OnlyIn::Anywhere,
+            _ => false,
+        };
         let asking = script.probes.values().find(|p| asks(&p.point.attach));
         let tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
             None => TaskOffsets::default(),
@@ -183,7 +185,8 @@ impl Parsed {
             }
         };
         let architecture = options.facts.architecture();
-        let features = KernelFeatures { loops, actions, architecture, tasks };
+        let string_bytes = options.limits.string_bytes;
+        let features = KernelFeatures { loops, actions, architecture, tasks, string_bytes };
         Some(Analyzed { script, types, layout, features })
     }
 }
@@ -227,6 +230,7 @@ impl Analyzed {
         let mut lowered = self.lower();
         let object = if self.has_kernel_half() {
             self.take_out_loops(&mut lowered, diagnostics)?;
+            self.test_scratch(&lowered, diagnostics)?;
             let programs = self.programs(&mut lowered, options, diagnostics)?;
             let subprograms = self.subprograms(&mut lowered, options, diagnostics)?;
             self.test_stack(&lowered, &programs, &subprograms, diagnostics)?;
@@ -235,6 +239,16 @@ impl Analyzed {
             None
         };
         Some(Compiled { analyzed: self, lowered, object })
+    }
+
+    /// Reports handlers that need more memory than the kernel gives.
+    fn test_scratch(&self, lowered: &Lowered, diagnostics: &mut Diagnostics) -> Option<()> {
+        let most = if self.features.has_large_scratch() { MOST_LARGE } else { MOST_SCRATCH };
+        for kernel in lowered.kernel.iter().filter(|k| k.scratch_bytes > most) {
+            let span = self.script.probes[kernel.probe].span;
+            report_scratch(span, kernel.scratch_bytes, most, diagnostics);
+        }
+        (!diagnostics.has_errors()).then_some(())
     }
 
     fn programs(
@@ -429,18 +443,17 @@ impl Analyzed {
             });
         }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
-        let mut probes = self.script.probes.values();
-        let claims = match probes.any(|p| p.point.attach.in_process()) {
-            true => lower::SCRATCH_CLAIMS,
-            false => 1,
+        let (name, kind) = match self.features.has_large_scratch() {
+            true => (LARGE_SCRATCH, map_kind::ARRAY),
+            false => ("ntap_scratch", map_kind::PERCPU_ARRAY),
         };
         if scratch > 0 {
             maps.push(MapDefinition {
-                name: "ntap_scratch".to_string(),
-                kind: map_kind::PERCPU_ARRAY,
+                name: name.to_string(),
+                kind,
                 key_size: 4,
                 value_size: scratch,
-                max_entries: self.layout.scratch_slots() * claims,
+                max_entries: lower::scratch_elements(&self.script, &self.layout),
                 flags: 0,
             });
         }
@@ -470,6 +483,19 @@ fn compile_kernel_function(
     }
 }
 
+/// The most bytes of an element of a per-CPU array: `PCPU_MIN_UNIT_SIZE` of the kernel.
+const MOST_SCRATCH: u32 = 32 << 10;
+
+/// The most bytes of an element of an array of all CPUs that are worth it.
+const MOST_LARGE: u32 = 1 << 20;
+
+fn report_scratch(span: Span, bytes: u32, most: u32, diagnostics: &mut Diagnostics) {
+    diagnostics
+        .error(codes::STACK, span, "this handler needs too much memory")
+        .label(format!("needs {bytes} bytes; {most} can be had"))
+        .help("use fewer strings at a time, or a smaller MAXSTRINGLEN");
+}
+
 fn report_stack(span: Span, bytes: u32, diagnostics: &mut Diagnostics) {
     diagnostics
         .error(codes::STACK, span, "this handler needs too much stack")
@@ -482,6 +508,10 @@ fn report_backend(span: Span, error: &BackendError, diagnostics: &mut Diagnostic
         .error(codes::INTERNAL, span, format!("ntap cannot compile this: {error}"))
         .note("this is a bug in ntap; please report it with the script");
 }
+
+/// The name of the map with the memory of handlers where that is too much for a per-CPU array: it is to have
+/// its elements once for each CPU.
+pub const LARGE_SCRATCH: &str = "ntap_memory";
 
 /// The name of the ring buffer map.
 pub const RING_BUFFER: &str = "ntap_records";
@@ -556,6 +586,7 @@ fn section(attach: &Attach) -> String {
             let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
             format!("{kind}/{}", point.tracepoint())
         }
+        Attach::Hook(_) => "netfilter".to_string(),
         Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Instruction(_) => "uprobe".to_string(),
         Attach::Lifetime(lifetime) => format!("tp_btf/{}", lifetime.moment.tracepoint()),

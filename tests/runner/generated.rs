@@ -142,7 +142,7 @@ pub(crate) fn run(words: &[String]) -> Outcome {
 fn compare(programs: &[Parts]) -> Result<(), Failure> {
     let run = |side| {
         let path = both::write(side, "generated", &both::script(side, programs))?;
-        both::run_file(side, &path, 1)
+        both::run_file(side, &path, 1, &[])
     };
     let user = run(Side::User).map_err(Failure::User)?;
     if user.status != "0" || !user.stderr.is_empty() {

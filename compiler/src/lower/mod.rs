@@ -20,8 +20,8 @@ pub use half::{Half, Operand, Text};
 pub use kernel::adder::arrays as arrays_with_adders;
 pub(crate) use kernel::take_out_loops;
 pub use kernel::{
-    KernelCode, LoopFunction, RoutineUse, SCRATCH_CLAIMS, can_format, has_kernel_loops, hit_texts,
-    variables,
+    KernelCode, LoopFunction, RoutineUse, can_format, has_kernel_loops, hit_texts,
+    scratch_elements, variables,
 };
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
@@ -35,7 +35,7 @@ use cranelift_frontend::Variable;
 use crate::facts::Architecture;
 use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script, used_locals};
 use crate::layout::{ArrayId, Layout};
-use crate::types::{Type, Types};
+use crate::types::{MAX_STRING, Type, Types, longest};
 
 /// The CLIF of a script.
 #[derive(Default)]
@@ -65,6 +65,26 @@ pub struct KernelFeatures {
     pub loops: LoopBound,
     /// MAXACTION: the most statements in one hit of a probe.
     pub actions: i64,
+    /// MAXSTRINGLEN: the most bytes of a string, terminator included.
+    pub string_bytes: u32,
+}
+
+impl KernelFeatures {
+    /// Bytes of memory that the longest strings take.
+    pub fn longest(&self) -> u32 {
+        longest(self.string_bytes)
+    }
+
+    /// Whether the memory of a handler may be more than an element of a per-CPU array has.
+    pub fn has_large_scratch(&self) -> bool {
+        self.string_bytes > MAX_STRING
+    }
+
+    /// Bytes of memory for a string under construction: a piece is added only below the longest string's length,
+    /// and behind that there is room for the longest piece.
+    pub fn buffer_bytes(&self) -> u32 {
+        2 * self.longest().max(MAX_STRING)
+    }
 }
 
 /// How the kernel's verifier knows that a loop ends.

@@ -316,10 +316,12 @@ impl Deferring<'_> {
             fields.push(Field { offset, ty });
             offset += ty.bytes();
         }
-        if offset > MAX_PAYLOAD {
+        // A few of the longest strings, however long these are.
+        let most = MAX_PAYLOAD.max(8 * self.types.string_bytes);
+        if offset > most {
             self.diagnostics
                 .error(codes::RECORD_SIZE, span, "too much is sent to userspace at once")
-                .label(format!("{offset} bytes of values; at most {MAX_PAYLOAD} fit"))
+                .label(format!("{offset} bytes of values; at most {most} fit"))
                 .help("print in several statements");
         }
         let bytes = record::HEADER + offset;

@@ -127,17 +127,6 @@ fn whole_number(text: &str) -> Option<i64> {
     i64::try_from(if negative { -value } else { value }).ok()
 }
 
-/// Wraps every handler in a `try` that leaves it quietly.
-pub fn suppress_errors(script: &mut Script) {
-    for probe in script.probes.values_mut() {
-        let span = probe.span;
-        let body = std::mem::take(&mut probe.body.statements);
-        let handler = vec![Stmt { kind: StmtKind::Next, span }];
-        let kind = StmtKind::Try { body, variable: None, handler };
-        probe.body.statements = vec![Stmt { kind, span }];
-    }
-}
-
 /// The state of the pass.
 struct Resolver<'a> {
     facts: &'a dyn Facts,

@@ -88,6 +88,8 @@ pub struct Types {
     pub locals: SecondaryMap<BodyId, SecondaryMap<LocalId, Type>>,
     /// Of the results of functions.
     pub results: PrimaryMap<FunctionId, Type>,
+    /// MAXSTRINGLEN: the most bytes of a string, terminator included.
+    pub string_bytes: u32,
 }
 
 impl Types {
@@ -125,9 +127,11 @@ pub enum KeptOfAggregates {
     ForLater,
 }
 
-/// Finds the types of a script, and reports what has none or two.
-pub fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
+/// Finds the types of a script whose strings have at most so many bytes, terminator included; reports what has
+/// no type, or two.
+pub fn infer(script: &Script, string_bytes: u32, diagnostics: &mut Diagnostics) -> Types {
     let mut types = infer::infer(script, diagnostics);
+    types.string_bytes = string_bytes;
     // The tables of a script with errors do not fit together.
     if !diagnostics.has_errors() {
         width::widen(script, &mut types);
@@ -135,7 +139,7 @@ pub fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
     types
 }
 
-/// The width a string of so many bytes (terminator included) is given.
-pub fn rounded(bytes: u32) -> u32 {
-    bytes.clamp(1, MAX_STRING).next_multiple_of(8)
+/// The width of the longest strings there are, where they have at most so many bytes.
+pub fn longest(string_bytes: u32) -> u32 {
+    string_bytes.next_multiple_of(8)
 }

@@ -162,7 +162,10 @@ pub fn run_with(
     let layout = Rc::new(layout);
     let mut passes = options.verbose.then(PassClock::start);
     let kernel_half = match &object {
-        Some(object) => Some(KernelHalf::load(object, &script, &layout, target_pid, options)?),
+        Some(object) => {
+            let cpus = kernel.possible_cpus();
+            Some(KernelHalf::load(object, &script, &layout, target_pid, cpus, options)?)
+        }
         None => None,
     };
     if let Some(passes) = &mut passes {
@@ -509,7 +512,9 @@ impl Session<'_> {
 
     /// Ends the session when more hits were skipped than MAXSKIPPED allows.
     fn watch_skipped(&mut self) {
-        let Some(most) = self.limits.skipped else { return };
+        let Some(most) = self.limits.skipped.filter(|_| !self.layout.suppresses_errors) else {
+            return;
+        };
         let half = self.kernel_half.as_ref();
         let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
         if losses::skipped(&losses) > most && !self.errors.too_many() {
@@ -773,6 +778,9 @@ impl Session<'_> {
     fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
         if let Some(probe) = probe {
             self.block_errors.note(probe, error.site.kind.counter());
+        }
+        if self.layout.suppresses_errors {
+            return;
         }
         self.errors.add();
         self.tell_error(error, probe);
