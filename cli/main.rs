@@ -22,7 +22,7 @@ use ntap_compiler::object;
 use ntap_compiler::types;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::program_file::Target;
-use ntap_runtime::session::{self, OutputFormat};
+use ntap_runtime::session::{self, FollowError, OutputFormat};
 
 use compile::Compilation;
 use errors::Failure;
@@ -93,6 +93,7 @@ fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCod
         Tool::Fmt { files, check } => return Ok(fmt::fmt(files, *check, options.color())),
         Tool::Completions { shell } => tools::completions(*shell),
         Tool::Man => tools::manual()?,
+        Tool::Attach { session } => attach(session)?,
         Tool::Repl => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -102,6 +103,19 @@ fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCod
 fn write_out(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Shows what a session in the background prints.
+fn attach(name: &str) -> Result<(), Failure> {
+    session::follow(name).map_err(|error| match error {
+        FollowError::NoSession => Failure::message(
+            format!("no session `{name}` keeps its output in memory"),
+            Some("`ntap -F SCRIPT` says how the session is called that it starts"),
+        ),
+        FollowError::System(error) => {
+            Failure::message(format!("reading the output of `{name}`: {error}"), None)
+        }
+    })
 }
 
 /// Prints the entry of a code.
