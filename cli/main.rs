@@ -52,6 +52,7 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
         let text = match listing {
             Listing::Functions => library::functions(library()?),
             Listing::Aliases => library::aliases(library()?),
+            Listing::ProbeTypes => library::probe_types(),
             Listing::Examples(words) => examples::list(words)?,
             Listing::Source(example) => example.text.to_string(),
             Listing::OutputSchema => OUTPUT_SCHEMA.to_string(),

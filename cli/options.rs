@@ -15,6 +15,7 @@ use ntap_compiler::types::KeptOfAggregates;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::session::{
     DEFAULT_BUDGET_PERCENT, OutputFileOptions, OutputFormat, Rotation, SessionOptions,
+    WarningsShown,
 };
 
 use crate::emit::Stage;
@@ -94,6 +95,7 @@ pub(crate) struct ListRequest {
 pub(crate) enum Listing {
     Functions,
     Aliases,
+    ProbeTypes,
     OutputSchema,
     /// The scripts of the program that are about these words.
     Examples(Vec<String>),
@@ -268,6 +270,10 @@ struct Run {
     /// List the probe aliases of the library
     #[arg(long)]
     dump_probe_aliases: bool,
+
+    /// Print all forms of probe points
+    #[arg(long)]
+    dump_probe_types: bool,
 
     /// List the probe points that match
     #[arg(short = 'l', value_name = "PATTERN")]
@@ -485,6 +491,7 @@ impl Options {
             listing: [
                 (line.run.dump_functions, Listing::Functions),
                 (line.run.dump_probe_aliases, Listing::Aliases),
+                (line.run.dump_probe_types, Listing::ProbeTypes),
                 (line.run.dump_output_schema, Listing::OutputSchema),
             ]
             .into_iter()
@@ -606,6 +613,11 @@ impl Options {
             hide_globals: self.hide_globals,
             limits: self.limits,
             verbose: self.verbose > 0,
+            warnings: match self.no_warnings {
+                true => WarningsShown::None,
+                false if self.verbose > 0 => WarningsShown::All,
+                false => WarningsShown::Once,
+            },
             output: self.output.clone(),
             detach: self.detach,
             format: self.format,

@@ -151,6 +151,8 @@ pub struct Layout {
     pub probes: u32,
     /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.
     pub scratch_map: u32,
+    /// Whether errors of handlers are counted, by probe and cause, and nothing else: `--suppress-handler-errors`.
+    pub suppresses_errors: bool,
     /// Index of the map where handlers note what they took, an element for each probe: `-t`.
     pub times_map: Option<u32>,
     /// How the probes of system calls share programs.
@@ -227,7 +229,7 @@ pub enum ArrayValue {
 }
 
 /// The parts of an aggregate that a script uses. Offsets in bytes within the value, each part 8
-/// bytes; minimum and maximum mean nothing while the count is 0.
+/// bytes. Minimum and maximum are kept as [`encode_least`] and [`encode_greatest`] say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsLayout {
     /// How many values; always kept, for it tells empty aggregates.
@@ -258,6 +260,41 @@ pub struct VarianceLayout {
     pub squares: u32,
     /// By how much they are shifted.
     pub shift: u8,
+    /// Where several programs write the aggregate, of which one may interrupt another in the middle of a step: the
+    /// first of [`VarianceLayout::STREAMS`] streams of values, each with a count of its own; `mean` and `squares` are
+    /// not used then.
+    pub streams: Option<u32>,
+}
+
+/// A stream of values of an aggregate that several programs write: byte offsets, each part 8 bytes.
+pub mod stream {
+    /// 1 while a handler is at it.
+    pub const CLAIM: u32 = 0;
+    /// How many values.
+    pub const COUNT: u32 = 8;
+    /// The mean of the shifted values.
+    pub const MEAN: u32 = 16;
+    /// The sum of the squares of their distances from it.
+    pub const SQUARES: u32 = 24;
+    /// Bytes of a stream.
+    pub const SIZE: u32 = 32;
+}
+
+impl VarianceLayout {
+    /// As many as there are ways to interrupt each other on a CPU: tasks, soft interrupts, interrupts, NMIs.
+    pub const STREAMS: u32 = 4;
+}
+
+/// The least value of an aggregate as it is kept: a smaller value is a greater unsigned number, and that of no value
+/// is 0. It is its own inverse.
+pub fn encode_least(value: i64) -> i64 {
+    value ^ i64::MAX
+}
+
+/// The greatest value as it is kept: a greater value is a greater unsigned number, and that of no value is 0. It is
+/// its own inverse.
+pub fn encode_greatest(value: i64) -> i64 {
+    value ^ i64::MIN
 }
 
 /// The histogram of an aggregate: one 8-byte count for each bucket.
@@ -296,7 +333,8 @@ impl StatsLayout {
         }
         if let Some(shift) = shift {
             let mean = layout.bytes;
-            layout.variance = Some(VarianceLayout { mean, squares: mean + 8, shift });
+            layout.variance =
+                Some(VarianceLayout { mean, squares: mean + 8, shift, streams: None });
             layout.bytes += 16;
         }
         if let Some(shape) = histogram {
@@ -309,6 +347,14 @@ impl StatsLayout {
             layout.bytes += 8 * shape.buckets();
         }
         layout
+    }
+
+    /// Has the variance computed from several streams of values.
+    pub fn split_variance(&mut self) {
+        if let Some(variance) = &mut self.variance {
+            variance.streams = Some(self.bytes);
+            self.bytes += VarianceLayout::STREAMS * stream::SIZE;
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::backend::names;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
-use crate::hir::{Attach, EventId, ProbeId, Script};
+use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
 use crate::layout::{ArrayId, Layout, control, counters, times};
 use crate::library::{self, Library};
 use crate::limits::Limits;
@@ -173,9 +173,6 @@ impl Parsed {
             diagnostics,
         );
         resolve::set_globals(&mut script, options.globals, diagnostics);
-        if options.suppress_handler_errors {
-            resolve::suppress_errors(&mut script);
-        }
         syscalls::add_dispatchers(&mut script);
         let mut types = types::infer(&script, options.limits.string_bytes, diagnostics);
         types.keep(options.kept_of_aggregates, &mut script);
@@ -215,6 +212,7 @@ impl Analyzed {
         if diagnostics.has_errors() {
             return None;
         }
+        layout.suppresses_errors = options.suppress_handler_errors;
         if options.timing {
             layout.measure();
         }
@@ -226,9 +224,13 @@ impl Analyzed {
             _ => LoopBound::Walked,
         };
         let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
-        let asks = |attach: &Attach| matches!(attach, Attach::Instruction(_) | Attach::Lifetime(_));
+        let asks = |attach: &Attach| match attach {
+            Attach::Instruction(_) | Attach::Lifetime(_) => true,
+            Attach::Counted { only_in, .. } => *only_in != OnlyIn::Anywhere,
+            _ => false,
+        };
         let asking = script.probes.values().find(|p| asks(&p.point.attach));
-        let tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
+        let mut tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
             None => TaskOffsets::default(),
             Some((_, Some(offsets))) => offsets,
             Some((span, None)) => {
@@ -237,6 +239,9 @@ impl Analyzed {
                 return None;
             }
         };
+        if script.probes.values().any(|p| p.point.attach.is_typed()) {
+            tasks.name = task_name(options.facts);
+        }
         let architecture = options.facts.architecture();
         let string_bytes = options.limits.string_bytes;
         let features = KernelFeatures { loops, actions, architecture, tasks, string_bytes };
@@ -659,10 +664,20 @@ fn task_offsets(facts: &dyn Facts) -> Option<TaskOffsets> {
             offset("file", "f_inode")?,
             offset("inode", "i_ino")?,
         ],
+        name: None,
         parent: offset("task_struct", "real_parent")?,
         process: offset("task_struct", "tgid")?,
         threads: [offset("task_struct", "signal")?, offset("signal_struct", "live")?],
     })
+}
+
+/// Where in a task the name of its command is, if the kernel fills it up with zeros: that is as old as `bpf_loop`,
+/// 5.17.
+fn task_name(facts: &dyn Facts) -> Option<u32> {
+    let btf = facts.btf().ok()?;
+    btf.function("bpf_loop")?;
+    let offset = btf.field(btf.find("task_struct", Kind::Struct)?, "comm")?.bit_offset;
+    Some(offset / 8)
 }
 
 /// The name of a probe's program.
@@ -696,6 +711,7 @@ fn section(attach: &Attach) -> String {
             let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
             format!("{kind}/{}", point.tracepoint())
         }
+        Attach::Hook(_) => "netfilter".to_string(),
         Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Instruction(_) => "uprobe".to_string(),
         Attach::Lifetime(lifetime) => format!("tp_btf/{}", lifetime.moment.tracepoint()),

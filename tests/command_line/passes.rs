@@ -55,3 +55,11 @@ fn verbose_says_what_each_pass_did() {
         assert!(loaded.contains("\nPass 4: loaded 1 program into the kernel using "), "{loaded}");
     }
 }
+
+#[test]
+fn forms_of_probe_points_are_listed() {
+    let types = stdout(&ntap(&["--dump-probe-types"]));
+    for form in ["begin(number)", "kernel.trace(string)", "timer.ms(number).randomize(number)"] {
+        assert!(types.lines().any(|line| line == form), "{form}: {types}");
+    }
+}

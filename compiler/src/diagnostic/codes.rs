@@ -108,6 +108,8 @@ codes! {
         "A probe of a process names a program file, a program of the search path, the number of a process, or with neither the process of `-c` or `-x`. The file has to be an ELF program or library of this machine's architecture that ntap may read.";
     UNKNOWN_SYMBOL = "E0241", "unknown function or mark of a program",
         "The program or library has no function or mark of this name. Functions are found by their symbols: of a stripped program only exported ones are known, unless its debug symbols are installed.";
+    NOT_PROBED = "E0242", "cannot be probed",
+        "The probe point is one of SystemTap's that eBPF programs have no way to: what is to be watched is no event of the kernel's.";
     FILE_POINT = "E0250", "bad file of a session",
         "`procfs(\"PATH\")` names a file below the folder of the session, `umask` takes permissions away from it, and `maxsize` says how much can be read from it.";
     UNSUPPORTED = "E0290", "not supported yet",

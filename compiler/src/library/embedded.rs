@@ -31,6 +31,7 @@ files! {
     "memory"
     "namespaces"
     "netdev"
+    "netfilter"
     "oneshot"
     "own_processes"
     "path"

@@ -115,12 +115,17 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
             }
             if uses.kernel { Storage::Shared(at) } else { Storage::Cell(at) }
         } else {
+            // In a process a handler may be interrupted by itself: another thread comes to the CPU.
+            let in_process = |id: &&ProbeId| script.probes[**id].point.attach.in_process();
+            let writers =
+                uses.kernel_writers.len() + uses.kernel_writers.iter().filter(in_process).count();
             let mut array = array(global, ty, uses, capacity);
+            if let ArrayValue::Stats(stats) = &mut array.value
+                && writers > 1
+            {
+                stats.split_variance();
+            }
             if uses.kernel {
-                // In a process a handler may be interrupted by itself: another thread comes to the CPU.
-                let in_process = |id: &&ProbeId| script.probes[**id].point.attach.in_process();
-                let writers = uses.kernel_writers.len()
-                    + uses.kernel_writers.iter().filter(in_process).count();
                 let mut map = kernel_map(&array, next_map, writers as u32);
                 map.added_only = added_only(ty, uses);
                 map.counted = uses.counts();

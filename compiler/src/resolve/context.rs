@@ -136,12 +136,13 @@ impl Resolver<'_> {
         let point = scope.point?;
         let is_result = |at: &usize| point.context[*at].name == "return";
         let all = 0..point.context.len();
+        let is_local = |at: &usize| point.first_local.is_some_and(|first| *at >= first);
         match name {
             "$$vars" => Some(all.collect()),
-            "$$parms" => Some(all.filter(|at| !is_result(at)).collect()),
+            "$$parms" => Some(all.filter(|at| !is_result(at) && !is_local(at)).collect()),
             "$$return" => Some(all.filter(is_result).collect()),
-            // Variables inside of a function are not in the kernel's types.
-            "$$locals" => Some(vec![]),
+            // Variables inside of a function are known by debug information only.
+            "$$locals" => Some(all.filter(is_local).collect()),
             _ => None,
         }
     }

@@ -50,6 +50,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
             name: point.name.clone(),
             attach: Attach::Instruction(at_entry),
             context: instruction.entry.clone(),
+            first_local: None,
             identity: point.identity.clone(),
             optional: point.optional,
         });
@@ -63,6 +64,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
             entry: vec![],
         }),
         context: functions.entry.clone(),
+        first_local: None,
         identity: point.identity.clone(),
         optional: point.optional,
     })

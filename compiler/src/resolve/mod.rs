@@ -20,6 +20,7 @@ mod global;
 mod inline;
 mod iteration;
 mod list;
+mod loop_variable;
 mod memory_print;
 mod operators;
 mod pointer;
@@ -124,17 +125,6 @@ fn whole_number(text: &str) -> Option<i64> {
     };
     let value = value.ok().filter(|_| digits.starts_with(|c: char| c.is_ascii_digit()))?;
     i64::try_from(if negative { -value } else { value }).ok()
-}
-
-/// Wraps every handler in a `try` that leaves it quietly.
-pub fn suppress_errors(script: &mut Script) {
-    for probe in script.probes.values_mut() {
-        let span = probe.span;
-        let body = std::mem::take(&mut probe.body.statements);
-        let handler = vec![Stmt { kind: StmtKind::Next, span }];
-        let kind = StmtKind::Try { body, variable: None, handler };
-        probe.body.statements = vec![Stmt { kind, span }];
-    }
 }
 
 /// The state of the pass.

@@ -1,5 +1,6 @@
 //! The kernel half of a session: programs, maps, records.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use ntap_compiler::syscalls::Routes;
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use crate::attach::{self, AttachError, AttachPoint, CountedEvent, Function, Link, Rate};
+use crate::attach::{self, AttachError, AttachPoint, CountedEvent, Function, Link, Rate, Watched};
 use crate::block::KernelArray;
 use crate::kernel;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
@@ -104,7 +105,8 @@ impl KernelHalf {
         cpus: usize,
         options: &SessionOptions,
     ) -> Result<KernelHalf, SessionError> {
-        let bytes = object::write(object).map_err(|e| SessionError::Object(e.to_string()))?;
+        let bytes =
+            object::write(&readable(object)).map_err(|e| SessionError::Object(e.to_string()))?;
         let of_process = |attach: &Attach| matches!(attach, Attach::Instruction(_));
         // Asked only where it matters: asking loads a program.
         let uprobe_multi = script.probes.values().any(|p| of_process(&p.point.attach))
@@ -463,6 +465,19 @@ impl KernelHalf {
     }
 }
 
+/// The object with names of sections that aya-obj knows. What a program is for is told to the kernel by its
+/// [`ProgramKind`].
+fn readable(object: &ObjectInput) -> Cow<'_, ObjectInput> {
+    const UNKNOWN: &str = "netfilter";
+    let mut readable = Cow::Borrowed(object);
+    for at in 0..object.programs.len() {
+        if object.programs[at].section == UNKNOWN {
+            readable.to_mut().programs[at].section = "socket".to_string();
+        }
+    }
+    readable
+}
+
 fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
     match attach {
         Attach::Tracepoint { btf_typedef: Some(btf_id), .. } => {
@@ -473,6 +488,7 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
             Some(btf_id) => ProgramKind::TpBtf { btf_id },
             None => ProgramKind::RawTracepoint,
         }),
+        Attach::Hook(_) => Some(ProgramKind::Netfilter),
         Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
         Attach::Function(points) if is_together(points) => Some(ProgramKind::KprobeMulti),
         Attach::Function(_) => Some(ProgramKind::Kprobe),
@@ -529,9 +545,23 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
                 None => AttachPoint::RawTracepoint { name },
             })
         }
-        Attach::Counted { event, rate, of_target } => Some(AttachPoint::Counted {
+        Attach::Hook(hook) => Some(AttachPoint::Hook {
             name: point.name.clone(),
-            event: CountedEvent { kind: event.kind, config: event.config },
+            family: hook.family,
+            hook: hook.hook,
+            priority: hook.priority,
+        }),
+        Attach::Counted { event, rate, of_target, .. } => Some(AttachPoint::Counted {
+            name: point.name.clone(),
+            event: CountedEvent {
+                kind: event.kind,
+                config: event.config,
+                watched: event.watched.map(|watched| Watched {
+                    address: watched.address,
+                    bytes: watched.bytes,
+                    reads: watched.reads,
+                }),
+            },
             rate: match *rate {
                 SampleRate::Period(period) => Rate::Period(period),
                 SampleRate::Hertz(hertz) => Rate::Hertz(hertz),

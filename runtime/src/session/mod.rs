@@ -45,8 +45,8 @@ pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
 
-pub use crate::block::SavedGlobal;
-use crate::block::{BlockContext, RaisedError, Recording};
+use crate::block::{BlockContext, RaisedError, Recording, Warnings};
+pub use crate::block::{SavedGlobal, WarningsShown};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
 use crate::outlets::Input;
@@ -89,6 +89,8 @@ pub struct SessionOptions {
     pub limits: Limits,
     /// Say on standard error what is done.
     pub verbose: bool,
+    /// Which warnings of the script are shown.
+    pub warnings: WarningsShown,
     /// `-o`: write the script's output to a file.
     pub output: Option<OutputFileOptions>,
     /// `-f`: the form of the output.
@@ -186,6 +188,7 @@ pub fn run_with(
     context.state.target = i64::from(target_pid);
     let name = options.name.clone().unwrap_or_else(|| std::process::id().to_string());
     context.state.session_name = name;
+    context.state.warnings = Warnings::new(options.warnings);
     if options.format.wants_values() {
         context.state.recording = Some(Recording::default());
     }
@@ -509,7 +512,9 @@ impl Session<'_> {
 
     /// Ends the session when more hits were skipped than MAXSKIPPED allows.
     fn watch_skipped(&mut self) {
-        let Some(most) = self.limits.skipped else { return };
+        let Some(most) = self.limits.skipped.filter(|_| !self.layout.suppresses_errors) else {
+            return;
+        };
         let half = self.kernel_half.as_ref();
         let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
         if losses::skipped(&losses) > most && !self.errors.too_many() {
@@ -773,6 +778,9 @@ impl Session<'_> {
     fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
         if let Some(probe) = probe {
             self.block_errors.note(probe, error.site.kind.counter());
+        }
+        if self.layout.suppresses_errors {
+            return;
         }
         self.errors.add();
         self.tell_error(error, probe);

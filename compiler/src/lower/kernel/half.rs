@@ -26,6 +26,12 @@ impl KernelCode<'_, '_> {
         let scalar = variable.value;
         let word = match variable.source {
             ContextSource::Word(word) => word,
+            ContextSource::Member { word, offset } => {
+                let flags = MemFlagsData::new();
+                let place = 8 * word as i32;
+                let structure = self.emitter.builder.ins().load(I64, flags, self.context, place);
+                return self.load_scalar(structure, offset as i32, scalar);
+            }
             ContextSource::Argument(argument) => return self.mark_argument(argument, scalar),
             ContextSource::Register(offset) => {
                 let value = self.saved_register(offset);
@@ -194,8 +200,8 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.note_hit();
         self.give_back_scratch();
         self.go_on();
-        let zero = self.emitter.constant(0);
-        self.emitter.builder.ins().return_(&[zero]);
+        let verdict = self.emitter.constant(self.point.attach.verdict());
+        self.emitter.builder.ins().return_(&[verdict]);
     }
 
     fn leave(&mut self) {

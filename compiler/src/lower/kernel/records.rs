@@ -161,6 +161,10 @@ impl KernelCode<'_, '_> {
             self.emitter.builder.ins().jump(report, &error);
         }
         self.emitter.switch_to(report);
+        if self.layout.suppresses_errors {
+            self.emitter.jump(self.exit);
+            return;
+        }
         let [site, address] = self.emitter.builder.block_params(report)[..] else { return };
         self.report_error(site, address);
     }
