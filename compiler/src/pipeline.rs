@@ -284,18 +284,15 @@ impl Analyzed {
         diagnostics: &mut Diagnostics,
     ) -> Option<Compiled> {
         let mut tried = Diagnostics::default();
-        let limited = match self.compile_as_split(sources, options, &mut tried) {
-            Ok(compiled) => {
-                diagnostics.append(tried);
-                return Some(compiled);
-            }
-            Err(analyzed) => analyzed,
-        };
+        if let Some((lowered, object)) = self.compile_halves(sources, options, &mut tried) {
+            diagnostics.append(tried);
+            return Some(Compiled { analyzed: self, lowered, object });
+        }
         let too_much: Vec<Span> =
             tried.iter().filter(|d| d.code == codes::STACK).map(|d| d.primary.span).collect();
-        let probes = limited.script.probes.iter().filter(|(_, p)| too_much.contains(&p.span));
+        let probes = self.script.probes.iter().filter(|(_, p)| too_much.contains(&p.span));
         let probes = probes.map(|(id, _)| id).collect();
-        let Some(other) = deferring(&limited.whole, &probes, options) else {
+        let Some(other) = deferring(&self.whole, &probes, options) else {
             diagnostics.append(tried);
             return None;
         };
@@ -303,20 +300,6 @@ impl Analyzed {
         let compiled = other.compile(sources, options, &mut again);
         diagnostics.append(if compiled.is_some() { again } else { tried });
         compiled
-    }
-
-    /// Compiles to the end, or gives the script back.
-    fn compile_as_split(
-        self,
-        sources: &SourceMap,
-        options: &Options<'_>,
-        diagnostics: &mut Diagnostics,
-    ) -> Result<Compiled, Analyzed> {
-        let compiled = self.compile_halves(sources, options, diagnostics);
-        match compiled {
-            Some((lowered, object)) => Ok(Compiled { analyzed: self, lowered, object }),
-            None => Err(self),
-        }
     }
 
     /// The code of user blocks, and the object of the kernel half.
