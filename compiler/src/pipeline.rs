@@ -175,7 +175,7 @@ impl Parsed {
             _ => false,
         };
         let asking = script.probes.values().find(|p| asks(&p.point.attach));
-        let tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
+        let mut tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
             None => TaskOffsets::default(),
             Some((_, Some(offsets))) => offsets,
             Some((span, None)) => {
@@ -184,6 +184,9 @@ impl Parsed {
                 return None;
             }
         };
+        if script.probes.values().any(|p| p.point.attach.is_typed()) {
+            tasks.name = task_name(options.facts);
+        }
         let architecture = options.facts.architecture();
         let string_bytes = options.limits.string_bytes;
         let features = KernelFeatures { loops, actions, architecture, tasks, string_bytes };
@@ -549,10 +552,20 @@ fn task_offsets(facts: &dyn Facts) -> Option<TaskOffsets> {
             offset("file", "f_inode")?,
             offset("inode", "i_ino")?,
         ],
+        name: None,
         parent: offset("task_struct", "real_parent")?,
         process: offset("task_struct", "tgid")?,
         threads: [offset("task_struct", "signal")?, offset("signal_struct", "live")?],
     })
+}
+
+/// Where in a task the name of its command is, if the kernel fills it up with zeros: that is as old as `bpf_loop`,
+/// 5.17.
+fn task_name(facts: &dyn Facts) -> Option<u32> {
+    let btf = facts.btf().ok()?;
+    btf.function("bpf_loop")?;
+    let offset = btf.field(btf.find("task_struct", Kind::Struct)?, "comm")?.bit_offset;
+    Some(offset / 8)
 }
 
 /// The name of a probe's program.
