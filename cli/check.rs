@@ -7,16 +7,19 @@ use ntap_compiler::diagnostic::{Diagnostic, Diagnostics, Label, RenderOptions, S
 use ntap_compiler::library::Library;
 use ntap_compiler::pipeline::{self, Options};
 use ntap_compiler::source::SourceMap;
+use ntap_runtime::json::Json;
 use ntap_runtime::kernel::LiveKernel;
 
 use crate::compile::read;
 use crate::errors::Failure;
 use crate::options::Script;
-use crate::{json, write_out};
+use crate::write_out;
 
 /// How scripts are checked.
 pub(crate) struct Check<'a> {
     pub(crate) files: &'a [PathBuf],
+    /// What stands for `$1`, `@1` and so on in each of them.
+    pub(crate) arguments: &'a [String],
     /// Messages as JSON objects on standard output, one to a line.
     pub(crate) json: bool,
     pub(crate) library: &'static Library,
@@ -51,7 +54,7 @@ pub(crate) fn check(check: &Check<'_>) -> ExitCode {
 }
 
 fn compile(check: &Check<'_>, sources: &mut SourceMap, diagnostics: &mut Diagnostics) {
-    let mut options = Options::new(&[], check.kernel);
+    let mut options = Options::new(check.arguments, check.kernel);
     options.library = check.library;
     let parsed = pipeline::parse(sources, &options, diagnostics);
     let analyzed = parsed.and_then(|parsed| parsed.analyze(&options, diagnostics));
@@ -63,7 +66,7 @@ fn compile(check: &Check<'_>, sources: &mut SourceMap, diagnostics: &mut Diagnos
 impl Check<'_> {
     fn show(&self, diagnostics: &Diagnostics, sources: &SourceMap) {
         if self.json {
-            let lines = diagnostics.iter().map(|d| json_line(d, sources) + "\n");
+            let lines = diagnostics.iter().map(|d| format!("{}\n", object(d, sources)));
             write_out(&lines.collect::<String>());
         } else if !diagnostics.is_empty() {
             eprint!("{}", render(diagnostics, sources, RenderOptions { color: self.color }));
@@ -73,12 +76,14 @@ impl Check<'_> {
     fn unreadable(&self, file: &str, failure: &Failure) {
         match failure {
             Failure::Message { text, help, .. } if self.json => {
-                let help = json::array(help.iter().map(|h| json::text(h)));
-                write_out(&format!(
-                    "{{\"code\":null,\"severity\":\"error\",\"message\":{},\"file\":{},\"help\":{help}}}\n",
-                    json::text(text),
-                    json::text(file),
-                ));
+                let object = Json::Object(vec![
+                    ("code", Json::Null),
+                    ("severity", Json::text("error")),
+                    ("message", Json::text(text)),
+                    ("file", Json::text(file)),
+                    ("help", texts(help)),
+                ]);
+                write_out(&format!("{object}\n"));
             }
             failure => failure.print(self.color),
         }
@@ -87,35 +92,41 @@ impl Check<'_> {
 
 /// A message as a JSON object. Lines and columns count from 1, columns in characters; `end` is the place
 /// behind the last character.
-fn json_line(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
+fn object(diagnostic: &Diagnostic, sources: &SourceMap) -> Json {
     let severity = match diagnostic.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    let texts = |texts: &[String]| json::array(texts.iter().map(|text| json::text(text)));
-    let labels = diagnostic.labels.iter().map(|label| format!("{{{}}}", place(label, sources)));
-    format!(
-        "{{\"code\":{},\"severity\":\"{severity}\",\"message\":{},{},\"labels\":{},\"help\":{},\"notes\":{}}}",
-        json::text(diagnostic.code.id),
-        json::text(&diagnostic.message),
-        place(&diagnostic.primary, sources),
-        json::array(labels),
-        texts(&diagnostic.help),
-        texts(&diagnostic.notes),
-    )
+    let labels = diagnostic.labels.iter().map(|label| Json::Object(place(label, sources)));
+    let mut members = vec![
+        ("code", Json::text(diagnostic.code.id)),
+        ("severity", Json::text(severity)),
+        ("message", Json::text(&diagnostic.message)),
+    ];
+    members.extend(place(&diagnostic.primary, sources));
+    members.extend([
+        ("labels", Json::List(labels.collect())),
+        ("help", texts(&diagnostic.help)),
+        ("notes", texts(&diagnostic.notes)),
+    ]);
+    Json::Object(members)
 }
 
-/// `"file":…,"line":…,"column":…,"end":{…},"label":…` of a place.
-fn place(label: &Label, sources: &SourceMap) -> String {
+fn texts(texts: &[String]) -> Json {
+    Json::List(texts.iter().map(Json::text).collect())
+}
+
+/// The members that say where something is, and what of it.
+fn place(label: &Label, sources: &SourceMap) -> Vec<(&'static str, Json)> {
     let file = sources.file(label.span.file);
-    let (start, end) = (file.position(label.span.start), file.position(label.span.end));
-    format!(
-        "\"file\":{},\"line\":{},\"column\":{},\"end\":{{\"line\":{},\"column\":{}}},\"label\":{}",
-        json::text(&file.name),
-        start.line,
-        start.column,
-        end.line,
-        end.column,
-        json::text(&label.text),
-    )
+    let line_and_column = |at: u32| {
+        let position = file.position(at);
+        let (line, column) = (position.line.into(), position.column.into());
+        [("line", Json::Number(line)), ("column", Json::Number(column))]
+    };
+    let mut members = vec![("file", Json::text(&file.name))];
+    members.extend(line_and_column(label.span.start));
+    let end = line_and_column(label.span.end).to_vec();
+    members.extend([("end", Json::Object(end)), ("label", Json::text(&label.text))]);
+    members
 }

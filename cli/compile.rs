@@ -5,9 +5,10 @@ use std::io::Read;
 use ntap_compiler::bytes;
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, Severity, render};
 use ntap_compiler::library::Library;
-use ntap_compiler::pipeline::{self, Analyzed, Compiled, Parsed};
+use ntap_compiler::pipeline::{self, Analyzed, Compiled, Fallback, Parsed};
 use ntap_compiler::source::SourceMap;
 use ntap_runtime::kernel::LiveKernel;
+use ntap_runtime::passes::{PassClock, counted};
 
 use crate::errors::Failure;
 use crate::library;
@@ -27,6 +28,8 @@ pub(crate) struct Compilation<'a> {
     sources: SourceMap,
     diagnostics: Diagnostics,
     shown: usize,
+    /// `-v`: the clock of the passes.
+    passes: Option<PassClock>,
 }
 
 impl<'a> Compilation<'a> {
@@ -50,7 +53,8 @@ impl<'a> Compilation<'a> {
         sources: SourceMap,
     ) -> Self {
         let diagnostics = Diagnostics::default();
-        Compilation { options, kernel, library, sources, diagnostics, shown: 0 }
+        let passes = (options.verbose > 0).then(PassClock::start);
+        Compilation { options, kernel, library, sources, diagnostics, shown: 0, passes }
     }
 
     fn pipeline_options(&self) -> pipeline::Options<'a> {
@@ -62,16 +66,16 @@ impl<'a> Compilation<'a> {
         &self.sources
     }
 
-    /// The sources, when compiling is done.
-    pub(crate) fn into_sources(self) -> SourceMap {
-        self.sources
-    }
-
     /// Parses.
     pub(crate) fn parse(&mut self) -> Result<Parsed, Failure> {
         let options = self.pipeline_options();
         let parsed = pipeline::parse(&mut self.sources, &options, &mut self.diagnostics);
-        self.show(parsed)
+        let parsed = self.show(parsed);
+        let library = self.library.files().len();
+        self.end_pass(1, "parse", &parsed, |_| {
+            format!("parsed user script and {}", counted(library, "library script"))
+        });
+        parsed
     }
 
     /// Parses and resolves, without splitting.
@@ -87,7 +91,17 @@ impl<'a> Compilation<'a> {
     pub(crate) fn analyze(&mut self) -> Result<Analyzed, Failure> {
         let options = self.pipeline_options();
         let analyzed = self.parse()?.analyze(&options, &mut self.diagnostics);
-        self.show(analyzed)
+        let analyzed = self.show(analyzed);
+        self.end_pass(2, "analysis", &analyzed, |analyzed| {
+            let script = &analyzed.script;
+            format!(
+                "analyzed script: {}, {}, 0 embeds, {}",
+                counted(script.probes.len(), "probe"),
+                counted(script.functions.len(), "function"),
+                counted(script.globals.len(), "global")
+            )
+        });
+        analyzed
     }
 
     /// Compiles to the end.
@@ -95,7 +109,32 @@ impl<'a> Compilation<'a> {
         let options = self.pipeline_options();
         let analyzed = self.analyze()?;
         let compiled = analyzed.compile(&self.sources, &options, &mut self.diagnostics);
-        self.show(compiled)
+        let compiled = self.show(compiled);
+        self.end_pass(3, "translation", &compiled, |compiled| {
+            let programs = compiled.object.as_ref().map_or(0, |object| object.programs.len());
+            format!("translated to {} of eBPF", counted(programs, "program"))
+        });
+        compiled
+    }
+
+    /// Compiles once more, with less of the handler of a program in the kernel.
+    pub(crate) fn compile_without(&self, fallback: &Fallback, program: &str) -> Option<Compiled> {
+        fallback.without(program, &self.sources, &self.pipeline_options())
+    }
+
+    /// `-v`: says what a pass did.
+    fn end_pass<T>(
+        &mut self,
+        number: u8,
+        name: &str,
+        result: &Result<T, Failure>,
+        done: impl FnOnce(&T) -> String,
+    ) {
+        let Some(passes) = &mut self.passes else { return };
+        match result {
+            Ok(result) => passes.finish(number, &done(result)),
+            Err(_) => eprintln!("Pass {number}: {name} failed."),
+        }
     }
 
     /// Shows the messages that are new; fails when the stage gave nothing.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ntap_compiler::builtins::{self, Builtin, Kind};
+use ntap_compiler::families;
 use ntap_compiler::library::{self, EntryKind, Library};
 
 use crate::errors::Failure;
@@ -66,6 +67,12 @@ pub(crate) fn functions(library: &Library) -> String {
 /// Every alias, one to a line: `name = points`.
 pub(crate) fn aliases(library: &Library) -> String {
     listed(heads(library, EntryKind::Alias))
+}
+
+/// Every form of probe point, one to a line.
+pub(crate) fn probe_types() -> String {
+    let families = families::all().filter(|family| !family.is_internal());
+    listed(families.flat_map(families::ways_to_write))
 }
 
 fn heads(library: &Library, kind: EntryKind) -> impl Iterator<Item = String> {

@@ -10,6 +10,7 @@ use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
 use ntap_compiler::list::{self, Listed};
 use ntap_compiler::pipeline;
 use ntap_compiler::source::SourceMap;
+use ntap_runtime::json::Json;
 use ntap_runtime::kernel::LiveKernel;
 
 use crate::errors::Failure;
@@ -51,26 +52,10 @@ fn text(point: &Listed) -> String {
 }
 
 fn json(point: &Listed) -> String {
-    let variables: Vec<String> = point
-        .variables
-        .iter()
-        .map(|v| format!("{{\"name\":{},\"type\":{}}}", quoted(&v.name), quoted(&v.ty)))
-        .collect();
-    let (name, variables) = (quoted(&point.name), variables.join(","));
-    format!("{{\"name\":{name},\"variables\":[{variables}]}}\n")
-}
-
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c < ' ' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out + "\""
+    let variable = |name: &str, ty: &str| {
+        Json::Object(vec![("name", Json::text(name)), ("type", Json::text(ty))])
+    };
+    let variables = point.variables.iter().map(|v| variable(&v.name, &v.ty)).collect();
+    let members = vec![("name", Json::text(&point.name)), ("variables", Json::List(variables))];
+    format!("{}\n", Json::Object(members))
 }

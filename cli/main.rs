@@ -6,7 +6,6 @@ mod emit;
 mod errors;
 mod examples;
 mod fmt;
-mod json;
 mod library;
 mod list;
 mod options;
@@ -20,9 +19,12 @@ use std::rc::Rc;
 use ntap_compiler::diagnostic::{codes, suggest};
 use ntap_compiler::facts::Facts as _;
 use ntap_compiler::object;
+use ntap_compiler::pipeline::Compiled;
+use ntap_compiler::types;
 use ntap_runtime::kernel::LiveKernel;
+use ntap_runtime::load::LoadError;
 use ntap_runtime::program_file::Target;
-use ntap_runtime::session::{self, OutputFormat};
+use ntap_runtime::session::{self, Outcome, OutputFormat, SessionError};
 
 use compile::Compilation;
 use errors::Failure;
@@ -50,6 +52,7 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
         let text = match listing {
             Listing::Functions => library::functions(library()?),
             Listing::Aliases => library::aliases(library()?),
+            Listing::ProbeTypes => library::probe_types(),
             Listing::Examples(words) => examples::list(words)?,
             Listing::Source(example) => example.text.to_string(),
             Listing::OutputSchema => OUTPUT_SCHEMA.to_string(),
@@ -77,10 +80,17 @@ fn act(options: &Options) -> Result<ExitCode, Failure> {
 
 fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCode, Failure> {
     match tool {
-        Tool::Check { files, json, library_directories } => {
+        Tool::Check { files, arguments, json, library_directories } => {
             let library = library::library(library_directories)?;
             let (json, color) = (*json, options.color());
-            return Ok(check::check(&check::Check { files, json, library, kernel, color }));
+            return Ok(check::check(&check::Check {
+                files,
+                arguments,
+                json,
+                library,
+                kernel,
+                color,
+            }));
         }
         Tool::Fmt { files, check } => return Ok(fmt::fmt(files, *check, options.color())),
         Tool::Completions { shell } => tools::completions(*shell),
@@ -125,6 +135,35 @@ fn build(compilation: &mut Compilation<'_>, output: &std::path::Path) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs a compiled script. Where the kernel's verifier finds a handler too complex, more of it is left to userspace.
+fn run_session(
+    mut compiled: Compiled,
+    compilation: &Compilation<'_>,
+    kernel: &Rc<LiveKernel>,
+    options: &Options,
+) -> Result<Outcome, SessionError> {
+    let session_options = options.session_options();
+    loop {
+        let fallback = compiled.fallback();
+        let result =
+            session::run(compiled, compilation.sources(), kernel.clone(), &session_options);
+        let Err(SessionError::Load(LoadError::TooComplex { program })) = &result else {
+            return result;
+        };
+        match compilation.compile_without(&fallback, program) {
+            Some(other) => {
+                if options.verbose > 0 {
+                    eprintln!(
+                        "ntap: {program} is too complex for the kernel: it runs in userspace"
+                    );
+                }
+                compiled = other;
+            }
+            None => return result,
+        }
+    }
+}
+
 /// Runs the script, or stops after the pass `-p` names.
 fn run(
     options: &Options,
@@ -133,14 +172,16 @@ fn run(
 ) -> Result<ExitCode, Failure> {
     match options.last_pass {
         1 => return emit::emit(emit::Stage::Ast, &mut compilation),
-        2 => return emit::emit(emit::Stage::Types, &mut compilation),
+        2 => {
+            let (script, types) = compilation.resolve()?;
+            write_out(&types::outline(&script, &types, options.verbose > 0));
+            return Ok(ExitCode::SUCCESS);
+        }
         3 => return emit::emit(emit::Stage::Bpf, &mut compilation),
         _ => {}
     }
     let compiled = compilation.compile()?;
-    let session_options = options.session_options();
-    let sources = compilation.into_sources();
-    let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
+    let outcome = run_session(compiled, &compilation, &kernel, options)
         .map_err(|e| Failure::session(e, &kernel.kernel_release(), options.verbose > 0))?;
     // Its summary says so.
     let is_told = options.format == OutputFormat::Json;

@@ -11,9 +11,11 @@ use ntap_compiler::diagnostic::suggest;
 use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
 use ntap_compiler::pipeline;
+use ntap_compiler::types::KeptOfAggregates;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::session::{
     DEFAULT_BUDGET_PERCENT, OutputFileOptions, OutputFormat, Rotation, SessionOptions,
+    WarningsShown,
 };
 
 use crate::emit::Stage;
@@ -67,6 +69,7 @@ pub(crate) struct Options {
     /// `--overload`.
     pub(crate) overload_percent: Option<u32>,
     color: Color,
+    guru: bool,
 }
 
 /// What is to be done with the script.
@@ -92,6 +95,7 @@ pub(crate) struct ListRequest {
 pub(crate) enum Listing {
     Functions,
     Aliases,
+    ProbeTypes,
     OutputSchema,
     /// The scripts of the program that are about these words.
     Examples(Vec<String>),
@@ -219,7 +223,7 @@ struct Run {
     #[arg(short = 'v', long, action = clap::ArgAction::Count)]
     verbose: u8,
 
-    /// Stop after pass 1 (parse), 2 (analyse), 3 (print the code) or 4 (verify and load)
+    /// Stop after pass 1 (parse), 2 (analyse: an outline), 3 (print the code) or 4 (verify and load)
     #[arg(short = 'p', value_name = "PASS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=5))]
     last_pass: u8,
 
@@ -266,6 +270,10 @@ struct Run {
     /// List the probe aliases of the library
     #[arg(long)]
     dump_probe_aliases: bool,
+
+    /// Print all forms of probe points
+    #[arg(long)]
+    dump_probe_types: bool,
 
     /// List the probe points that match
     #[arg(short = 'l', value_name = "PATTERN")]
@@ -445,13 +453,20 @@ pub(crate) fn subcommand_like(word: &str) -> Option<String> {
 /// Ends with a message about the command line.
 pub(crate) fn refuse(kind: clap::error::ErrorKind, message: &str) -> ! {
     use clap::CommandFactory;
-    CommandLine::command().error(kind, message).exit()
+    end(CommandLine::command().error(kind, message))
+}
+
+/// Prints what the reader of the command line has to say. A wrong command line has status 1, as in SystemTap.
+fn end(message: clap::Error) -> ! {
+    // The terminal may be gone.
+    let _ = message.print();
+    std::process::exit(i32::from(message.use_stderr()))
 }
 
 impl Options {
     /// Reads the command line; prints help or a message and exits when it asks for that.
     pub(crate) fn parse() -> Options {
-        let line = CommandLine::parse();
+        let line = CommandLine::try_parse().unwrap_or_else(|message| end(message));
         let limits = limits(&line.run);
         let mut options = Options {
             action: Action::Run,
@@ -476,6 +491,7 @@ impl Options {
             listing: [
                 (line.run.dump_functions, Listing::Functions),
                 (line.run.dump_probe_aliases, Listing::Aliases),
+                (line.run.dump_probe_types, Listing::ProbeTypes),
                 (line.run.dump_output_schema, Listing::OutputSchema),
             ]
             .into_iter()
@@ -496,6 +512,7 @@ impl Options {
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
             color: line.run.color,
+            guru: line.systemtap.guru,
         };
         line.systemtap.check(options.verbose > 0);
         let with_variables = line.run.list_variables.is_some();
@@ -575,7 +592,12 @@ impl Options {
             globals: &self.globals,
             limits: self.limits,
             suppress_handler_errors: self.suppress_handler_errors,
-            histogram_sums: self.format == OutputFormat::Json,
+            kept_of_aggregates: match self.format {
+                OutputFormat::Json => KeptOfAggregates::HistogramSums,
+                OutputFormat::Text | OutputFormat::Folded => KeptOfAggregates::AsAsked,
+            },
+            timing: self.timing,
+            guru: self.guru,
         }
     }
 
@@ -591,6 +613,11 @@ impl Options {
             hide_globals: self.hide_globals,
             limits: self.limits,
             verbose: self.verbose > 0,
+            warnings: match self.no_warnings {
+                true => WarningsShown::None,
+                false if self.verbose > 0 => WarningsShown::All,
+                false => WarningsShown::Once,
+            },
             output: self.output.clone(),
             detach: self.detach,
             format: self.format,

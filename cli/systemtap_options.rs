@@ -7,8 +7,9 @@ use crate::options::refuse;
 /// Options that are not in the help.
 #[derive(Args)]
 pub(crate) struct SystemTapOptions {
+    /// `guru_mode` in conditionals; nothing else depends on it.
     #[arg(short = 'g', hide = true)]
-    guru: bool,
+    pub(crate) guru: bool,
     #[arg(short = 'k', hide = true)]
     keep: bool,
     #[arg(short = 'b', hide = true)]
@@ -93,13 +94,6 @@ impl SystemTapOptions {
     /// Refuses what cannot be had, and with `verbose` says what has no meaning here.
     pub(crate) fn check(&self, verbose: bool) {
         let conflict = clap::error::ErrorKind::ArgumentConflict;
-        if self.guru {
-            refuse(
-                conflict,
-                "`-g` (guru mode) is not there: eBPF programs cannot write the kernel's memory, and \
-                 there is no C compiler for embedded code; scripts that do neither run without it",
-            );
-        }
         if !self.remote.is_empty() {
             refuse(
                 conflict,

@@ -17,6 +17,10 @@ pub(crate) enum Tool {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
 
+        /// The arguments of the scripts: `$1`, `@1` and so on
+        #[arg(last = true, value_name = "ARGS")]
+        arguments: Vec<String>,
+
         /// Messages as JSON objects on standard output, one to a line
         #[arg(long)]
         json: bool,

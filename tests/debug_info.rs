@@ -8,16 +8,21 @@ use std::process::{Command, Output, Stdio};
 
 const NTAP: &str = env!("CARGO_BIN_EXE_ntap");
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/variables.c");
+const COPIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/copies.c");
 
-/// Builds the program; `None`, with the reason said, where there is no compiler or no right to probe.
 fn program(name: &str, options: &[&str]) -> Option<PathBuf> {
+    build(SOURCE, name, options)
+}
+
+/// Builds a program; `None`, with the reason said, where there is no compiler or no right to probe.
+fn build(source: &str, name: &str, options: &[&str]) -> Option<PathBuf> {
     // SAFETY: asks for a number and cannot fail.
     if unsafe { libc::geteuid() } != 0 || !Path::new("/sys/kernel/btf/vmlinux").exists() {
         println!("skipped: probes need root and the kernel's types");
         return None;
     }
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let built = Command::new("cc").args(options).arg("-o").arg(&path).arg(SOURCE).output();
+    let built = Command::new("cc").args(options).arg("-o").arg(&path).arg(source).output();
     match built {
         Ok(output) if output.status.success() => Some(path),
         Ok(output) => panic!("cc: {}", String::from_utf8_lossy(&output.stderr)),
@@ -154,4 +159,126 @@ fn without_debug_information() {
     assert!(unknown.contains("known by debug information only"), "{unknown}");
     let unknown = refused(&program, "probe PROGRAM.statement(\"add@variables.c:20\") {}");
     assert!(unknown.contains("known by debug information only"), "{unknown}");
+}
+
+#[test]
+fn inlined_functions_with_their_parameters() {
+    for (name, options) in BUILDS {
+        let Some(program) = build(COPIES, &format!("inlined-{name}"), options) else { return };
+        let script = r#"
+            probe PROGRAM.function("twice").inline { printf("%s(%s)\n", ppfunc(), $$parms) }
+            probe PROGRAM.function("twice") { n++ }
+            global n
+            probe end { println(n) }"#;
+        assert_eq!(
+            printed(&program, script),
+            "twice(value=0x0)\ntwice(value=0x1)\ntwice(value=0x14)\ntwice(value=0x15)\n\
+             twice(value=0x28)\ntwice(value=0x29)\n6\n",
+            "{name}"
+        );
+        let called = refused(&program, "probe PROGRAM.function(\"twice\").call {}");
+        assert!(called.contains("has no function `twice`"), "{called}");
+        let never = refused(&program, "probe PROGRAM.function(\"outer\").inline {}");
+        assert!(never.contains("`outer` was inlined nowhere"), "{never}");
+    }
+}
+
+#[test]
+fn labels() {
+    let Some(program) = build(COPIES, "labels", &["-g", "-O0"]) else { return };
+    let script = r#"probe PROGRAM.function("work").label("*") { printf("%s %d\n", pp(), $sum) }"#;
+    let point =
+        format!("process(\"{}\").function(\"work@{COPIES}:16\").label(\"out\")", program.display());
+    assert_eq!(printed(&program, script), format!("{point} 44\n{point} 124\n{point} 162\n"));
+    let unknown = refused(&program, "probe PROGRAM.function(\"work\").label(\"outt\") {}");
+    assert!(unknown.contains("did you mean `out`?"), "{unknown}");
+}
+
+#[test]
+fn lines_by_range_by_distance_and_nearest() {
+    let Some(program) = build(COPIES, "lines", &["-g", "-O0"]) else { return };
+    let lines = |place: &str| -> Vec<String> {
+        let script = format!(
+            "probe PROGRAM.statement({place} {{ n[pp()]++ }} global n
+                              probe end {{ foreach (p+ in n) println(p, \" \", n[p]) }}"
+        );
+        let text = printed(&program, &script);
+        let after = |line: &str| line.split("copies.c:").nth(1).map(|rest| rest.replace("\")", ""));
+        text.lines().filter_map(after).collect()
+    };
+    assert_eq!(lines("\"work@copies.c:18-20\")"), ["18 3", "19 3", "20 3"]);
+    assert_eq!(lines("\"work@copies.c+5\")"), ["21 1"]);
+    assert_eq!(lines("\"work@copies.c:23\").nearest"), ["22 2", "24 3"]);
+    assert_eq!(lines("\"work@copies.c\")"), ["16 3"]);
+    assert_eq!(lines("\"work\")"), ["16 3"]);
+    assert_eq!(lines("\"outer@*/copies.c:*\")"), ["29 3", "30 3", "31 3"]);
+    let locals =
+        r#"probe PROGRAM.statement("work@copies.c:24") { printf("%s|%s\n", $$parms, $$locals) }"#;
+    assert_eq!(
+        printed(&program, locals),
+        "count=0x0|sum=0x2c\ncount=0x14|sum=0x7c\ncount=0x28|sum=0xa2\n"
+    );
+}
+
+#[test]
+fn calls_of_libraries() {
+    for (name, options) in BUILDS {
+        let Some(program) = build(COPIES, &format!("calls-{name}"), options) else { return };
+        let script = r#"
+            probe PROGRAM.plt("[pf]*") { println($$name) }
+            probe PROGRAM.plt("malloc") { printf("%d %s\n", ulong_arg(1), ppfunc()) }
+            probe PROGRAM.plt("malloc").return { println($return != 0) }"#;
+        assert_eq!(printed(&program, script), "17 malloc\n1\nprintf\nfree\n", "{name}");
+        let unknown = refused(&program, "probe PROGRAM.plt(\"mallloc\") {}");
+        assert!(unknown.contains("did you mean `malloc`?"), "{unknown}");
+    }
+}
+
+/// The address of a symbol, as `nm` shows it.
+fn address(program: &Path, name: &str) -> Option<u64> {
+    let output = Command::new("nm").arg(program).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.ends_with(&format!(" {name}")))?;
+    u64::from_str_radix(line.split(' ').next()?, 16).ok()
+}
+
+#[test]
+fn addresses() {
+    for (name, options) in BUILDS {
+        let Some(program) = build(COPIES, &format!("addresses-{name}"), options) else { return };
+        let (Some(outer), Some(work)) = (address(&program, "outer"), address(&program, "work"))
+        else {
+            return println!("skipped: no nm");
+        };
+        let script = format!(
+            "probe PROGRAM.statement({outer}) {{ printf(\"%s %d\\n\", ppfunc(), int_arg(1)) }}
+             probe PROGRAM.function({work}).return {{ printf(\"%s %d\\n\", ppfunc(), $return) }}"
+        );
+        assert_eq!(
+            printed(&program, &script),
+            "outer 0\nwork 44\nouter 20\nwork 124\nouter 40\nwork 162\n",
+            "{name}"
+        );
+    }
+    let Some(program) = build(COPIES, "addresses", &["-g"]) else { return };
+    let nowhere = refused(&program, "probe PROGRAM.statement(0x10) {}");
+    assert!(nowhere.contains("has no code at 0x10"), "{nowhere}");
+}
+
+#[test]
+fn memory_that_is_watched() {
+    let Some(program) = build(COPIES, "watched", &["-g", "-O0", "-no-pie"]) else { return };
+    let Some(shared) = address(&program, "shared") else { return println!("skipped: no nm") };
+    let script = format!(
+        "probe kernel.data({shared}).length(4).rw ? {{ if (pid() == target()) n++ }} global n
+         probe kernel.data({shared}).length(4).write ? {{ if (pid() == target()) w++ }} global w
+         probe end {{ println(n, w) }}"
+    );
+    // Read where the sum is at most 100; never written.
+    match printed(&program, &script).as_str() {
+        "00\n" => println!("skipped: the processor has no debug registers"),
+        text => assert_eq!(text, "20\n"),
+    }
+    let unaligned = refused(&program, "probe kernel.data(0x1001).length(4).write {}");
+    assert!(unaligned.contains("0x1001 is not a multiple of 4"), "{unaligned}");
 }

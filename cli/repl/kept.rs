@@ -133,8 +133,17 @@ impl Kept {
     /// Blocks that give globals the values they had.
     fn assignments(&self, items: &[&Item]) -> String {
         let mut statements = vec![];
+        let mut types = String::new();
         for name in items.iter().filter(|i| i.keyword == Keyword::Global).flat_map(|i| &i.names) {
             let elements = self.values.get(name).into_iter().flat_map(|saved| &saved.elements);
+            if let Some(keys) = self.values.get(name).and_then(SavedGlobal::keys_of_aggregate) {
+                // The session puts its values there; this says of which types its keys are.
+                let place = match &keys[..] {
+                    [] => name.clone(),
+                    keys => format!("{name}[{}]", keys.join(", ")),
+                };
+                types.push_str(&format!("probe never {{ {place} <<< 0 }}\n"));
+            }
             for (keys, value) in elements {
                 statements.push(match &keys[..] {
                     [] => format!("{name} = {value}"),
@@ -145,7 +154,7 @@ impl Kept {
         let blocks = statements.chunks(ASSIGNMENTS).map(|statements| {
             format!("probe begin(-9223372036854775807) {{ {} }}\n", statements.join("\n"))
         });
-        blocks.collect()
+        blocks.chain([types]).collect()
     }
 }
 
@@ -190,8 +199,7 @@ mod tests {
             "global a, b function f() { return g() } function g() { return a + @two }",
             "@define two %( 2 %) global unused",
         ]);
-        let saved = SavedGlobal { elements: vec![(vec![], "7".to_string())], aggregates: 0 };
-        kept.values.insert("a".to_string(), saved);
+        kept.values.insert("a".to_string(), SavedGlobal::scalar("7"));
         let line = Wrapped { before: "probe begin { ", text: "f()", behind: " }" };
         let composed = kept.compose(&line, &[]);
         let texts: Vec<&str> = composed.sources.files().map(|(_, f)| f.text.as_str()).collect();

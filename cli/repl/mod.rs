@@ -227,10 +227,7 @@ impl Prompt<'_> {
             Command::Type => self.type_of(rest)?,
             Command::Vars => {
                 let lines = self.kept.globals().map(|name| match self.kept.values.get(name) {
-                    Some(saved) if !saved.elements.is_empty() => shown(name, saved),
-                    Some(saved) if saved.aggregates > 0 => {
-                        format!("{name}: {} aggregates, which are not kept\n", saved.aggregates)
-                    }
+                    Some(saved) if !shown(name, saved).is_empty() => shown(name, saved),
                     _ => format!("{name}: no value\n"),
                 });
                 write_out(&lines.collect::<String>());
@@ -374,7 +371,7 @@ fn shown(name: &str, saved: &SavedGlobal) -> String {
         [] => format!("{name}={value}\n"),
         keys => format!("{name}[{}]={value}\n", keys.join(",")),
     });
-    lines.collect()
+    lines.chain([saved.shown_aggregates(name)]).collect()
 }
 
 fn file(rest: &str) -> Result<std::path::PathBuf, Failure> {

@@ -4,7 +4,7 @@ use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, Severity, render};
 use ntap_compiler::facts::Facts as _;
 use ntap_compiler::pipeline::{self, Compiled};
 use ntap_compiler::source::{FileId, SourceMap, Span};
-use ntap_compiler::types::{Type, global_type};
+use ntap_compiler::types::{KeptOfAggregates, Type, global_type};
 use ntap_runtime::program_file::Target;
 use ntap_runtime::session;
 
@@ -21,7 +21,8 @@ const TYPED: FileId = FileId(0);
 
 impl Prompt<'_> {
     fn pipeline_options(&self) -> pipeline::Options<'_> {
-        self.options.pipeline_options(&self.kernel, self.library)
+        let options = self.options.pipeline_options(&self.kernel, self.library);
+        pipeline::Options { kept_of_aggregates: KeptOfAggregates::ForLater, ..options }
     }
 
     /// Compiles a line, without a word when it is wrong.
@@ -82,14 +83,11 @@ impl Prompt<'_> {
         options.verbose = self.settings.verbose;
         options.hide_globals = hide_globals;
         let _quiet = QuietInterrupts::new();
-        let values = &mut self.kept.values;
-        let mut save = |name: &str, saved| {
-            values.insert(name.to_string(), saved);
-        };
         let kernel = self.kernel.clone();
         let sources = &composed.sources;
         let release = self.kernel.kernel_release();
-        let outcome = session::run_and_save(compiled, sources, kernel, &options, Some(&mut save))
+        let values = &mut self.kept.values;
+        let outcome = session::run_with(compiled, sources, kernel, &options, Some(values))
             .map_err(|e| Failure::session(e, &release, self.settings.verbose))?;
         if outcome.open_line {
             write_out("\n");

@@ -40,6 +40,14 @@ pub fn of(literal: &str) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
+/// The first bytes of a literal, at most so many.
+pub fn cut(literal: &str, most: u32) -> String {
+    if length(literal) <= most {
+        return literal.to_string();
+    }
+    self::literal(&of(literal)[..most as usize])
+}
+
 /// How many bytes a literal has.
 pub fn length(literal: &str) -> u32 {
     literal.chars().map(|c| stands_for(c).map_or(c.len_utf8() as u32, |_| 1)).sum()

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::btf::Btf;
-use crate::program_file::{FunctionVariables, NoProgram, ProgramFile, ProgramName};
+use crate::program_file::{FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName};
 
 /// CPU architectures scripts can be compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,20 +105,32 @@ pub trait Facts {
         false
     }
 
-    /// What a program's debug information says of its functions: for each address, that of the function's entry
-    /// or, where so said, of a place inside. `None` without debug information.
+    /// What a program's debug information says of the functions at some places. `None` without debug information.
     fn function_variables(
         &self,
         path: &str,
-        places: &[(u64, bool)],
+        places: &[Place<'_>],
     ) -> Option<Vec<Option<FunctionVariables>>> {
         let _ = (path, places);
         None
     }
 
-    /// The addresses in a program of the code of a line of a source file, ascending.
-    fn lines(&self, path: &str, file: &str, line: u64) -> Vec<u64> {
-        let _ = (path, file, line);
+    /// The addresses in a program of the code of some lines of a source file: line and address, ascending.
+    fn lines(&self, path: &str, file: &str, lines: RangeInclusive<u64>) -> Vec<(u64, u64)> {
+        let _ = (path, file, lines);
+        vec![]
+    }
+
+    /// The places in a program where functions were inlined whose names match a pattern: name and address,
+    /// ascending by address.
+    fn inlined(&self, path: &str, pattern: &str) -> Vec<(String, u64)> {
+        let _ = (path, pattern);
+        vec![]
+    }
+
+    /// The labels of a program in functions whose names match a pattern.
+    fn labels(&self, path: &str, function: &str) -> Vec<Label> {
+        let _ = (path, function);
         vec![]
     }
 
@@ -128,6 +141,12 @@ pub trait Facts {
     fn each_function(&self, visit: &mut dyn FnMut(KernelFunction<'_>)) -> Result<(), NoFunctions> {
         let _ = visit;
         Err(NoFunctions { reason: "the symbols of this kernel are not known".to_string() })
+    }
+
+    /// Whether modules may use a symbol of the kernel; `None` where the kernel does not tell.
+    fn is_exported(&self, name: &str) -> Option<bool> {
+        let _ = name;
+        None
     }
 
     /// Whether the kernel lists the function at an address among those that can be traced; `None` where it
@@ -159,6 +178,19 @@ pub trait Facts {
     fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
         let _ = name;
         Err(NoProgram { reason: "programs are not known here".to_string(), help: None })
+    }
+
+    /// The programs whose files match a pattern: with a slash their paths, without their names in the folders of
+    /// the search path. Files that are no programs do not count.
+    fn programs_matching(&self, pattern: &str) -> Vec<Rc<ProgramFile>> {
+        let _ = pattern;
+        vec![]
+    }
+
+    /// The file that a process has mapped as code at an address, and the place in it.
+    fn code_of_process(&self, pid: u32, address: u64) -> Option<(Rc<ProgramFile>, u64)> {
+        let _ = (pid, address);
+        None
     }
 
     /// The libraries of a program that a name (`libc.so.6`, a path, a pattern) stands for; at least one.

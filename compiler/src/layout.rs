@@ -79,6 +79,20 @@ pub mod counters {
     pub const SIZE: u32 = 64;
 }
 
+/// What is measured of one probe on one CPU (`-t`), each a u64: byte offsets.
+pub mod times {
+    /// How often its handler ran.
+    pub const HITS: u32 = 0;
+    /// How long all of them took, in nanoseconds.
+    pub const TOTAL_NS: u32 = 8;
+    /// How long the longest took.
+    pub const MOST_NS: u32 = 16;
+    /// All bits of the shortest inverted, so that it begins as 0 and only grows.
+    pub const LEAST_NS_INVERTED: u32 = 24;
+    /// Bytes of an element.
+    pub const SIZE: u32 = 32;
+}
+
 /// Records in the ring buffer.
 pub mod record {
     /// Bytes before the payload.
@@ -126,6 +140,9 @@ pub struct Layout {
     /// The cells of `.bss` to which kernel code adds, and which it never sets. A user block sees the values they
     /// had when it began, and changes them by adding the difference: what arrives meanwhile is kept.
     pub counters: BTreeSet<u32>,
+    /// The shared cell through which user blocks and programs exchange what is added to elements: what the number
+    /// was before, and in the cells behind it the key.
+    pub exchange: Option<u32>,
     /// The records kernel code sends.
     pub events: PrimaryMap<EventId, Event>,
     /// The globals that are shown at the end, for the script fills them and never reads them.
@@ -134,6 +151,10 @@ pub struct Layout {
     pub probes: u32,
     /// Index of the map with the kernel handlers' scratch memory, behind those of the arrays.
     pub scratch_map: u32,
+    /// Whether errors of handlers are counted, by probe and cause, and nothing else: `--suppress-handler-errors`.
+    pub suppresses_errors: bool,
+    /// Index of the map where handlers note what they took, an element for each probe: `-t`.
+    pub times_map: Option<u32>,
     /// How the probes of system calls share programs.
     pub routes: Routes,
     /// Index of the first map of tail calls, behind those of the arrays.
@@ -145,6 +166,19 @@ pub struct Layout {
     /// The regular expressions that kernel code matches, with their tables. These follow each other in a
     /// constant of the object.
     pub automata: Vec<(String, Automaton)>,
+    /// The probes that are attached only while their arming conditions hold.
+    pub arming: Vec<Arming>,
+}
+
+/// A probe that is detached while its arming condition is false.
+#[derive(Clone, Debug)]
+pub struct Arming {
+    /// The probe.
+    pub probe: ProbeId,
+    /// The block that evaluates the condition. Kernel code sends no such record.
+    pub event: EventId,
+    /// Where the block leaves the value: not 0 while the condition holds.
+    pub armed: GlobalId,
 }
 
 /// Where a global lives.
@@ -195,7 +229,7 @@ pub enum ArrayValue {
 }
 
 /// The parts of an aggregate that a script uses. Offsets in bytes within the value, each part 8
-/// bytes; minimum and maximum mean nothing while the count is 0.
+/// bytes. Minimum and maximum are kept as [`encode_least`] and [`encode_greatest`] say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsLayout {
     /// How many values; always kept, for it tells empty aggregates.
@@ -226,6 +260,41 @@ pub struct VarianceLayout {
     pub squares: u32,
     /// By how much they are shifted.
     pub shift: u8,
+    /// Where several programs write the aggregate, of which one may interrupt another in the middle of a step: the
+    /// first of [`VarianceLayout::STREAMS`] streams of values, each with a count of its own; `mean` and `squares` are
+    /// not used then.
+    pub streams: Option<u32>,
+}
+
+/// A stream of values of an aggregate that several programs write: byte offsets, each part 8 bytes.
+pub mod stream {
+    /// 1 while a handler is at it.
+    pub const CLAIM: u32 = 0;
+    /// How many values.
+    pub const COUNT: u32 = 8;
+    /// The mean of the shifted values.
+    pub const MEAN: u32 = 16;
+    /// The sum of the squares of their distances from it.
+    pub const SQUARES: u32 = 24;
+    /// Bytes of a stream.
+    pub const SIZE: u32 = 32;
+}
+
+impl VarianceLayout {
+    /// As many as there are ways to interrupt each other on a CPU: tasks, soft interrupts, interrupts, NMIs.
+    pub const STREAMS: u32 = 4;
+}
+
+/// The least value of an aggregate as it is kept: a smaller value is a greater unsigned number, and that of no value
+/// is 0. It is its own inverse.
+pub fn encode_least(value: i64) -> i64 {
+    value ^ i64::MAX
+}
+
+/// The greatest value as it is kept: a greater value is a greater unsigned number, and that of no value is 0. It is
+/// its own inverse.
+pub fn encode_greatest(value: i64) -> i64 {
+    value ^ i64::MIN
 }
 
 /// The histogram of an aggregate: one 8-byte count for each bucket.
@@ -264,7 +333,8 @@ impl StatsLayout {
         }
         if let Some(shift) = shift {
             let mean = layout.bytes;
-            layout.variance = Some(VarianceLayout { mean, squares: mean + 8, shift });
+            layout.variance =
+                Some(VarianceLayout { mean, squares: mean + 8, shift, streams: None });
             layout.bytes += 16;
         }
         if let Some(shape) = histogram {
@@ -277,6 +347,14 @@ impl StatsLayout {
             layout.bytes += 8 * shape.buckets();
         }
         layout
+    }
+
+    /// Has the variance computed from several streams of values.
+    pub fn split_variance(&mut self) {
+        if let Some(variance) = &mut self.variance {
+            variance.streams = Some(self.bytes);
+            self.bytes += VarianceLayout::STREAMS * stream::SIZE;
+        }
     }
 }
 
@@ -314,6 +392,10 @@ pub struct KernelMap {
     /// then kept in ntap's memory and added to what the map holds, so that nobody overwrites what another
     /// has just added.
     pub added_only: bool,
+    /// Whether kernel code sets and deletes no element: what it adds and reads may change by differences only.
+    pub counted: bool,
+    /// Whether user blocks add to elements by a program (`lower/kernel/adder`), for kernel code does so, too.
+    pub adder: bool,
 }
 
 /// A kind of record and the code that handles it.
@@ -377,6 +459,12 @@ impl Layout {
     pub fn scratch_slots(&self) -> u32 {
         let called = self.routes.probes.values().filter(|route| !route.is_root).count() as u32;
         self.probes - called
+    }
+
+    /// Has kernel handlers measure themselves.
+    pub fn measure(&mut self) {
+        self.times_map = Some(self.scratch_map);
+        self.scratch_map += 1;
     }
 
     /// Whether any kernel map or `.bss` is needed for the arrays.

@@ -12,6 +12,7 @@ pub mod backend;
 pub mod btf;
 pub mod builtins;
 pub mod bytes;
+pub mod c_constants;
 pub mod diagnostic;
 pub mod facts;
 pub mod families;

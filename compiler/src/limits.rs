@@ -102,8 +102,12 @@ impl Limits {
         match name {
             "MAXMAPENTRIES" => self.array_entries = number(1, 1 << 24)? as u32,
             "MAXACTION" => {
+                // Ten times as many, unless MAXACTION_INTERRUPTIBLE was set before.
+                let follows = self.actions_interruptible == self.actions.saturating_mul(10);
                 self.actions = number(1, i64::MAX as u64)?;
-                self.actions_interruptible = self.actions.saturating_mul(10);
+                if follows {
+                    self.actions_interruptible = self.actions.saturating_mul(10);
+                }
             }
             "MAXACTION_INTERRUPTIBLE" => self.actions_interruptible = number(1, i64::MAX as u64)?,
             "MAXERRORS" => self.errors = number(0, u64::MAX)?,
@@ -137,6 +141,8 @@ mod tests {
         assert_eq!((limits.actions, limits.actions_interruptible), (50, 500));
         assert_eq!(limits.set("MAXACTION_INTERRUPTIBLE", "7"), Ok(Setting::Set));
         assert_eq!((limits.actions, limits.actions_interruptible), (50, 7));
+        assert_eq!(limits.set("MAXACTION", "60"), Ok(Setting::Set));
+        assert_eq!((limits.actions, limits.actions_interruptible), (60, 7));
         assert_eq!(limits.set("STP_NO_OVERLOAD", "1"), Ok(Setting::Meaningless));
         assert_eq!(limits.set("MAXIMUM", "1"), Ok(Setting::Unknown));
         assert!(limits.set("MAXMAPENTRIES", "0").is_err());

@@ -47,7 +47,8 @@ pub fn list(
         diagnostics,
     );
     // What is wrong with the handler of one point must not hide the variables of others.
-    let types = with_variables.then(|| types::infer(&script, &mut Diagnostics::default()));
+    let types = with_variables
+        .then(|| types::infer(&script, types::MAX_STRING, &mut Diagnostics::default()));
     let mut listed: Vec<Listed> = points
         .into_iter()
         .map(|point| {

@@ -3,6 +3,9 @@
 //! [`Parsed`] → [`Analyzed`] (resolved, typed, split) → [`Compiled`] (CLIF, eBPF, object). A stage
 //! is not entered when the one before reported an error.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use crate::backend::bpf::{
     self, BackendError, BpfCode, BpfOptions, CallChainError, RelocationKind,
 };
@@ -10,8 +13,8 @@ use crate::backend::names;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
-use crate::hir::{Attach, EventId, ProbeId, Script};
-use crate::layout::{Layout, control, counters};
+use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
+use crate::layout::{ArrayId, Layout, control, counters, times};
 use crate::library::{self, Library};
 use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, LoopBound, Lowered, TaskOffsets};
@@ -20,8 +23,10 @@ use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ParseOptions, ast};
 use crate::syscalls::{self, Routes};
-use crate::types::{MAX_STRING, Types};
+use crate::types::{KeptOfAggregates, MAX_STRING, Types};
 use crate::{partition, resolve, types};
+
+pub use crate::lower::arrays_with_adders;
 
 /// What a compilation depends on besides the text.
 pub struct Options<'a> {
@@ -41,8 +46,12 @@ pub struct Options<'a> {
     pub limits: Limits,
     /// `--suppress-handler-errors`: an error of a handler ends the handler, and nothing else.
     pub suppress_handler_errors: bool,
-    /// Keep the sums of aggregates that have a histogram: for output that shows them.
-    pub histogram_sums: bool,
+    /// What is kept of aggregates.
+    pub kept_of_aggregates: KeptOfAggregates,
+    /// `-t`: have kernel handlers measure themselves.
+    pub timing: bool,
+    /// What `guru_mode` is in conditionals.
+    pub guru: bool,
 }
 
 impl<'a> Options<'a> {
@@ -57,7 +66,9 @@ impl<'a> Options<'a> {
             globals: &[],
             limits: Limits::default(),
             suppress_handler_errors: false,
-            histogram_sums: false,
+            kept_of_aggregates: KeptOfAggregates::default(),
+            timing: false,
+            guru: false,
         }
     }
 }
@@ -70,8 +81,18 @@ pub struct Parsed {
     pub user_files: usize,
 }
 
+/// A script that has not been split.
+#[derive(Clone)]
+struct Whole {
+    script: Script,
+    types: Types,
+    /// The probes whose handlers are too much for the kernel.
+    deferred: BTreeSet<ProbeId>,
+}
+
 /// A script that is known to mean something.
 pub struct Analyzed {
+    whole: Rc<Whole>,
     /// The resolved and split script.
     pub script: Script,
     /// Its types.
@@ -80,6 +101,27 @@ pub struct Analyzed {
     pub layout: Layout,
     /// What its kernel code makes use of.
     pub features: KernelFeatures,
+}
+
+/// What a script can be compiled from once more, when the kernel's verifier finds a handler too complex.
+pub struct Fallback {
+    whole: Rc<Whole>,
+}
+
+impl Fallback {
+    /// Compiles the script with less of one handler in kernel code, that of a program ([`program_name`]). `None` when
+    /// that is not possible, or was tried before.
+    pub fn without(
+        &self,
+        program: &str,
+        sources: &SourceMap,
+        options: &Options<'_>,
+    ) -> Option<Compiled> {
+        let probes = self.whole.script.probes.keys();
+        let probes = probes.filter(|id| program_name(*id) == program).collect();
+        let analyzed = deferring(&self.whole, &probes, options)?;
+        analyzed.compile(sources, options, &mut Diagnostics::default())
+    }
 }
 
 /// A compiled script.
@@ -103,7 +145,7 @@ pub fn parse(
         arguments: options.arguments,
         facts: options.facts,
         library: options.library,
-        guru: false,
+        guru: options.guru,
     };
     let user_files = files.len();
     let mut scripts: Vec<ast::Script> = files
@@ -131,14 +173,9 @@ impl Parsed {
             diagnostics,
         );
         resolve::set_globals(&mut script, options.globals, diagnostics);
-        if options.suppress_handler_errors {
-            resolve::suppress_errors(&mut script);
-        }
         syscalls::add_dispatchers(&mut script);
-        let mut types = types::infer(&script, diagnostics);
-        if options.histogram_sums {
-            types.keep_histogram_sums();
-        }
+        let mut types = types::infer(&script, options.limits.string_bytes, diagnostics);
+        types.keep(options.kept_of_aggregates, &mut script);
         (!diagnostics.has_errors()).then_some((script, types))
     }
 
@@ -148,11 +185,36 @@ impl Parsed {
         options: &Options<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Analyzed> {
-        let (mut script, mut types) = self.resolve(options, diagnostics)?;
+        let (script, types) = self.resolve(options, diagnostics)?;
+        let whole = Rc::new(Whole { script, types, deferred: BTreeSet::new() });
+        Analyzed::split(whole, options, diagnostics)
+    }
+}
+
+impl Compiled {
+    /// What the script can be compiled from once more.
+    pub fn fallback(&self) -> Fallback {
+        Fallback { whole: self.analyzed.whole.clone() }
+    }
+}
+
+impl Analyzed {
+    /// Splits a script.
+    fn split(
+        whole: Rc<Whole>,
+        options: &Options<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Analyzed> {
+        let (mut script, mut types) = (whole.script.clone(), whole.types.clone());
         let capacity = options.limits.array_entries;
-        let layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
+        let mut layout =
+            partition::partition(&mut script, &mut types, capacity, &whole.deferred, diagnostics);
         if diagnostics.has_errors() {
             return None;
+        }
+        layout.suppresses_errors = options.suppress_handler_errors;
+        if options.timing {
+            layout.measure();
         }
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
@@ -162,9 +224,13 @@ impl Parsed {
             _ => LoopBound::Walked,
         };
         let actions = i64::try_from(options.limits.actions).unwrap_or(i64::MAX);
-        let asks = |attach: &Attach| matches!(attach, Attach::Instruction(_) | Attach::Lifetime(_));
+        let asks = |attach: &Attach| match attach {
+            Attach::Instruction(_) | Attach::Lifetime(_) => true,
+            Attach::Counted { only_in, .. } => *only_in != OnlyIn::Anywhere,
+            _ => false,
+        };
         let asking = script.probes.values().find(|p| asks(&p.point.attach));
-        let tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
+        let mut tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
             None => TaskOffsets::default(),
             Some((_, Some(offsets))) => offsets,
             Some((span, None)) => {
@@ -173,13 +239,15 @@ impl Parsed {
                 return None;
             }
         };
+        if script.probes.values().any(|p| p.point.attach.is_typed()) {
+            tasks.name = task_name(options.facts);
+        }
         let architecture = options.facts.architecture();
-        let features = KernelFeatures { loops, actions, architecture, tasks };
-        Some(Analyzed { script, types, layout, features })
+        let string_bytes = options.limits.string_bytes;
+        let features = KernelFeatures { loops, actions, architecture, tasks, string_bytes };
+        Some(Analyzed { whole, script, types, layout, features })
     }
-}
 
-impl Analyzed {
     /// The CLIF of both halves. The loops of kernel handlers are still in them: see
     /// [`Analyzed::take_out_loops`].
     pub fn lower(&self) -> Lowered {
@@ -208,16 +276,43 @@ impl Analyzed {
         self.script.probes.values().any(|p| p.point.attach.in_kernel())
     }
 
-    /// Compiles to the end.
+    /// Compiles to the end. What is too much for the kernel in a handler is left to userspace.
     pub fn compile(
         self,
         sources: &SourceMap,
         options: &Options<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Compiled> {
+        let mut tried = Diagnostics::default();
+        if let Some((lowered, object)) = self.compile_halves(sources, options, &mut tried) {
+            diagnostics.append(tried);
+            return Some(Compiled { analyzed: self, lowered, object });
+        }
+        let too_much: Vec<Span> =
+            tried.iter().filter(|d| d.code == codes::STACK).map(|d| d.primary.span).collect();
+        let probes = self.script.probes.iter().filter(|(_, p)| too_much.contains(&p.span));
+        let probes = probes.map(|(id, _)| id).collect();
+        let Some(other) = deferring(&self.whole, &probes, options) else {
+            diagnostics.append(tried);
+            return None;
+        };
+        let mut again = Diagnostics::default();
+        let compiled = other.compile(sources, options, &mut again);
+        diagnostics.append(if compiled.is_some() { again } else { tried });
+        compiled
+    }
+
+    /// The code of user blocks, and the object of the kernel half.
+    fn compile_halves(
+        &self,
+        sources: &SourceMap,
+        options: &Options<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<(Lowered, Option<ObjectInput>)> {
         let mut lowered = self.lower();
         let object = if self.has_kernel_half() {
             self.take_out_loops(&mut lowered, diagnostics)?;
+            self.test_scratch(&lowered, diagnostics)?;
             let programs = self.programs(&mut lowered, options, diagnostics)?;
             let subprograms = self.subprograms(&mut lowered, options, diagnostics)?;
             self.test_stack(&lowered, &programs, &subprograms, diagnostics)?;
@@ -225,7 +320,17 @@ impl Analyzed {
         } else {
             None
         };
-        Some(Compiled { analyzed: self, lowered, object })
+        Some((lowered, object))
+    }
+
+    /// Reports handlers that need more memory than the kernel gives.
+    fn test_scratch(&self, lowered: &Lowered, diagnostics: &mut Diagnostics) -> Option<()> {
+        let most = if self.features.has_large_scratch() { MOST_LARGE } else { MOST_SCRATCH };
+        for kernel in lowered.kernel.iter().filter(|k| k.scratch_bytes > most) {
+            let span = self.script.probes[kernel.probe].span;
+            report_scratch(span, kernel.scratch_bytes, most, diagnostics);
+        }
+        (!diagnostics.has_errors()).then_some(())
     }
 
     fn programs(
@@ -249,6 +354,13 @@ impl Analyzed {
                     report_stack(span, bytes, diagnostics);
                 }
                 Err(error) => report_backend(span, &error, diagnostics),
+            }
+        }
+        for (array, function) in &mut lowered.adders {
+            let (name, section) = (adder_name(*array), "raw_tp".to_string());
+            match compile_kernel_function(function, cpu, options.unoptimized) {
+                Ok(code) => programs.push(Program { name, section, code }),
+                Err(error) => report_backend(self.layout.arrays[*array].span, &error, diagnostics),
             }
         }
         (!diagnostics.has_errors()).then_some(programs)
@@ -402,24 +514,49 @@ impl Analyzed {
                 flags: 0,
             });
         }
+        if self.layout.times_map.is_some() {
+            maps.push(MapDefinition {
+                name: TIMES.to_string(),
+                kind: map_kind::PERCPU_ARRAY,
+                key_size: 4,
+                value_size: times::SIZE,
+                max_entries: self.layout.probes,
+                flags: 0,
+            });
+        }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
-        let mut probes = self.script.probes.values();
-        let claims = match probes.any(|p| p.point.attach.in_process()) {
-            true => lower::SCRATCH_CLAIMS,
-            false => 1,
+        let (name, kind) = match self.features.has_large_scratch() {
+            true => (LARGE_SCRATCH, map_kind::ARRAY),
+            false => ("ntap_scratch", map_kind::PERCPU_ARRAY),
         };
         if scratch > 0 {
             maps.push(MapDefinition {
-                name: "ntap_scratch".to_string(),
-                kind: map_kind::PERCPU_ARRAY,
+                name: name.to_string(),
+                kind,
                 key_size: 4,
                 value_size: scratch,
-                max_entries: self.layout.scratch_slots() * claims,
+                max_entries: lower::scratch_elements(&self.script, &self.layout),
                 flags: 0,
             });
         }
         maps
     }
+}
+
+/// The script split in another way: kernel code does less of these handlers. `None` when that is not possible, or
+/// was tried before.
+fn deferring(
+    whole: &Rc<Whole>,
+    probes: &BTreeSet<ProbeId>,
+    options: &Options<'_>,
+) -> Option<Analyzed> {
+    if probes.is_subset(&whole.deferred) {
+        return None;
+    }
+    let mut whole = Whole::clone(whole);
+    whole.deferred.extend(probes);
+    // What was worth saying has been said.
+    Analyzed::split(Rc::new(whole), options, &mut Diagnostics::default())
 }
 
 /// Optimizes and compiles one kernel function. The optimizer makes values live longer; where they no longer fit on
@@ -444,6 +581,19 @@ fn compile_kernel_function(
     }
 }
 
+/// The most bytes of an element of a per-CPU array: `PCPU_MIN_UNIT_SIZE` of the kernel.
+const MOST_SCRATCH: u32 = 32 << 10;
+
+/// The most bytes of an element of an array of all CPUs that are worth it.
+const MOST_LARGE: u32 = 1 << 20;
+
+fn report_scratch(span: Span, bytes: u32, most: u32, diagnostics: &mut Diagnostics) {
+    diagnostics
+        .error(codes::STACK, span, "this handler needs too much memory")
+        .label(format!("needs {bytes} bytes; {most} can be had"))
+        .help("use fewer strings at a time, or a smaller MAXSTRINGLEN");
+}
+
 fn report_stack(span: Span, bytes: u32, diagnostics: &mut Diagnostics) {
     diagnostics
         .error(codes::STACK, span, "this handler needs too much stack")
@@ -457,8 +607,15 @@ fn report_backend(span: Span, error: &BackendError, diagnostics: &mut Diagnostic
         .note("this is a bug in ntap; please report it with the script");
 }
 
+/// The name of the map with the memory of handlers where that is too much for a per-CPU array: it is to have
+/// its elements once for each CPU.
+pub const LARGE_SCRATCH: &str = "ntap_memory";
+
 /// The name of the ring buffer map.
 pub const RING_BUFFER: &str = "ntap_records";
+
+/// The name of the map of what handlers took.
+pub const TIMES: &str = "ntap_times";
 
 /// What the name of an array's second map ends in.
 const SECOND_BANK: &str = "_2";
@@ -490,15 +647,30 @@ fn task_offsets(facts: &dyn Facts) -> Option<TaskOffsets> {
             offset("file", "f_inode")?,
             offset("inode", "i_ino")?,
         ],
+        name: None,
         parent: offset("task_struct", "real_parent")?,
         process: offset("task_struct", "tgid")?,
         threads: [offset("task_struct", "signal")?, offset("signal_struct", "live")?],
     })
 }
 
+/// Where in a task the name of its command is, if the kernel fills it up with zeros: that is as old as `bpf_loop`,
+/// 5.17.
+fn task_name(facts: &dyn Facts) -> Option<u32> {
+    let btf = facts.btf().ok()?;
+    btf.function("bpf_loop")?;
+    let offset = btf.field(btf.find("task_struct", Kind::Struct)?, "comm")?.bit_offset;
+    Some(offset / 8)
+}
+
 /// The name of a probe's program.
 pub fn program_name(probe: ProbeId) -> String {
     probe.to_string()
+}
+
+/// The name of the program by which user blocks add to elements of an array.
+pub fn adder_name(array: ArrayId) -> String {
+    format!("ntap_add_{}", array.as_u32())
 }
 
 /// The name of an event's continuation.
@@ -522,6 +694,7 @@ fn section(attach: &Attach) -> String {
             let kind = if point.btf_typedef.is_some() { "tp_btf" } else { "raw_tp" };
             format!("{kind}/{}", point.tracepoint())
         }
+        Attach::Hook(_) => "netfilter".to_string(),
         Attach::Counted { .. } => "perf_event".to_string(),
         Attach::Instruction(_) => "uprobe".to_string(),
         Attach::Lifetime(lifetime) => format!("tp_btf/{}", lifetime.moment.tracepoint()),
@@ -592,6 +765,8 @@ pub fn clif(lowered: &Lowered) -> String {
     let routines = lowered.routines.iter().zip(&lowered.tables.routines);
     let routines = routines.map(|(f, r)| format!("; {}\n{}", r.name(), f.display()));
     let kernel = kernel.chain(routines);
+    let adders = lowered.adders.iter();
+    let adders = adders.map(|(id, f)| format!("; {}\n{}", adder_name(*id), f.display()));
     let user = lowered.user.iter().map(|u| {
         let what = match u.role {
             lower::Role::Probe(id) => id.to_string(),
@@ -605,5 +780,5 @@ pub fn clif(lowered: &Lowered) -> String {
         }
         text
     });
-    kernel.chain(user).collect::<Vec<_>>().join("\n")
+    kernel.chain(adders).chain(user).collect::<Vec<_>>().join("\n")
 }

@@ -18,6 +18,11 @@ pub struct ProgramFile {
     pub functions: Vec<FunctionSymbol>,
     /// Its marks (USDT), in the file's order.
     pub marks: Vec<Mark>,
+    /// The pieces of code through which it calls functions of libraries (its procedure linkage table), by
+    /// ascending address, with the names of those functions.
+    pub plt: Vec<FunctionSymbol>,
+    /// What of the file is loaded as code.
+    pub code: Vec<Segment>,
     /// Its variables: name and address.
     pub variables: Vec<(String, u64)>,
     /// Whether all functions are known, or only those that other files may call.
@@ -25,12 +30,41 @@ pub struct ProgramFile {
 }
 
 impl ProgramFile {
-    /// The place in the file of an address in one of its functions.
+    /// The place in the file of an address of its code.
     pub fn offset_of(&self, address: u64) -> Option<u64> {
+        let inside = |segment: &&Segment| {
+            address.checked_sub(segment.address).is_some_and(|at| at < segment.size)
+        };
+        let segment = self.code.iter().find(inside)?;
+        Some(segment.offset + (address - segment.address))
+    }
+
+    /// The address of a place in the file.
+    pub fn address_of(&self, offset: u64) -> Option<u64> {
+        let inside = |segment: &&Segment| {
+            offset.checked_sub(segment.offset).is_some_and(|at| at < segment.size)
+        };
+        let segment = self.code.iter().find(inside)?;
+        Some(segment.address + (offset - segment.offset))
+    }
+
+    /// The function that an address is in, as far as its size is known.
+    pub fn function_at(&self, address: u64) -> Option<&FunctionSymbol> {
         let after = self.functions.partition_point(|function| function.address <= address);
         let function = &self.functions[after.checked_sub(1)?];
-        Some(function.offset + (address - function.address))
+        (address - function.address < function.size.max(1)).then_some(function)
     }
+}
+
+/// A part of a file that is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it is linked to be.
+    pub address: u64,
+    /// Where in the file it begins.
+    pub offset: u64,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// A function of a program file.
@@ -65,13 +99,46 @@ pub struct Mark {
     pub arguments: String,
 }
 
+/// A place in a program whose variables are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The address.
+    pub address: u64,
+    /// What it is of.
+    pub within: Within<'a>,
+}
+
+/// What a place in a program is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Within<'a> {
+    /// The entry of a function with code of its own.
+    Entry,
+    /// Whatever function the address is in, also one that was inlined there.
+    Any,
+    /// A function of this name, inlined or not.
+    Function(&'a str),
+}
+
+/// A label in a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The function.
+    pub function: String,
+    /// The label.
+    pub name: String,
+    /// Where its code begins.
+    pub address: u64,
+}
+
 /// What debug information says of a function at a place in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionVariables {
     /// The function's name in its source.
     pub function: String,
-    /// The source file.
+    /// The source file, with its folder where that is known.
     pub file: String,
+    /// The line of its declaration; 0 when not known.
+    pub line: u64,
     /// The type of what it returns, of [`Facts::all_types`], and the integer it is; `None` for nothing, and for
     /// what is no integer or pointer.
     ///

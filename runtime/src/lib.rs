@@ -3,11 +3,12 @@
 
 pub mod attach;
 mod block;
-mod json;
+pub mod json;
 pub mod kernel;
 pub mod load;
 pub mod native;
 pub mod outlets;
+pub mod passes;
 pub mod program_file;
 pub mod session;
 pub mod symbols;

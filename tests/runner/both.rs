@@ -34,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) body: String,
     /// Statements of the `end` probe.
     pub(crate) end: String,
+    /// Options of ntap.
+    pub(crate) options: Vec<String>,
 }
 
 /// Where a body runs.
@@ -50,7 +52,8 @@ pub(crate) enum Side {
 
 /// Runs a case in both halves.
 pub(crate) fn run(case: &Case) -> Result<(), String> {
-    let parts = parts(&case.text)?;
+    let mut parts = parts(&case.text)?;
+    parts.options = case.words("options");
     let wanted = case.header("status").unwrap_or("0");
     let file = case.name.replace('/', "-");
     if session::is_emulated() {
@@ -93,15 +96,20 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
 
 /// Runs the script of one half.
 pub(crate) fn run_in(side: Side, name: &str, parts: &Parts) -> Result<Finished, String> {
-    let path = write(side, name, &script(side, std::slice::from_ref(parts)))?;
-    run_file(side, &path, 1)
+    let path = write(side, name, &script(side, std::slice::from_ref(parts), 1))?;
+    run_file(side, &path, 1, &parts.options)
 }
 
 /// Runs a script; one for the kernel sees so many events.
-pub(crate) fn run_file(side: Side, path: &Path, events: usize) -> Result<Finished, String> {
+pub(crate) fn run_file(
+    side: Side,
+    path: &Path,
+    events: usize,
+    options: &[String],
+) -> Result<Finished, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
     // One thread makes the call: nothing can come between.
-    command.arg("-w");
+    command.arg("-w").args(options);
     if side == Side::OldKernel {
         command.env("NTAP_WITHOUT", "may_goto cpu4");
     }
@@ -125,17 +133,22 @@ pub(crate) fn write(side: Side, name: &str, text: &str) -> Result<PathBuf, Strin
     Ok(path)
 }
 
-/// The script of one half, with the bodies one after another.
-pub(crate) fn script(side: Side, all: &[Parts]) -> String {
+/// The script of one half, with the bodies one after another; each is run so many times.
+pub(crate) fn script(side: Side, all: &[Parts], hits: usize) -> String {
     let mut out = String::new();
     for (at, parts) in all.iter().enumerate() {
-        let Parts { declarations, input, body, end } = parts;
+        let Parts { declarations, input, body, end, options: _ } = parts;
         out.push_str(declarations);
         if !input.is_empty() {
             out.push_str(&format!("probe begin(-1) {{\n{input}}}\n"));
         }
         match side {
-            Side::User => out.push_str(&format!("probe begin({at}) {{\n{body}}}\n")),
+            Side::User => {
+                for hit in 0..hits {
+                    let at = hit * all.len() + at;
+                    out.push_str(&format!("probe begin({at}) {{\n{body}}}\n"));
+                }
+            }
             Side::Kernel | Side::OldKernel => out.push_str(&format!(
                 "probe kernel.trace(\"sys_enter\") {{\nif (pid() != target() || $id != $1) next\n{body}}}\n"
             )),
@@ -145,7 +158,7 @@ pub(crate) fn script(side: Side, all: &[Parts]) -> String {
         }
     }
     if side == Side::User {
-        out.push_str(&format!("probe begin({}) {{ exit() }}\n", all.len()));
+        out.push_str(&format!("probe begin({}) {{ exit() }}\n", hits * all.len()));
     }
     out
 }

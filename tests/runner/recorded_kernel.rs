@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
-use ntap_compiler::program_file::{FunctionSymbol, Mark, NoProgram, ProgramFile, ProgramName};
+use ntap_compiler::program_file::{
+    FunctionSymbol, Mark, NoProgram, ProgramFile, ProgramName, Segment,
+};
 
 /// A recorded kernel.
 pub(crate) struct RecordedKernel {
@@ -154,6 +156,8 @@ impl Facts for RecordedKernel {
                 semaphore: 0,
                 arguments: "-4@%edi 8@-8(%rbp)".to_string(),
             }],
+            plt: vec![],
+            code: vec![Segment { address: 0, offset: 0, size: 1 << 20 }],
             variables: vec![],
             stripped: true,
         }))

@@ -97,7 +97,7 @@ codes! {
     REGEX = "E0231", "malformed regular expression",
         "The right side of `=~` and `!~` is a POSIX extended regular expression: characters, `.`, `[a-z]`, `[[:alpha:]]`, `^`, `$`, `( )`, `|`, `*`, `+`, `?` and `{n,m}`; a backslash before a special character takes away its meaning. In a string literal it is written twice.";
     UNKNOWN_TYPE = "E0216", "unknown type or constant",
-        "The kernel's type information has no type or enum constant of this name. Types of user programs and C macros are not known to it.";
+        "The kernel's type information has no type or enum constant of this name. Types of user programs and most C macros are not known to it.";
     UNKNOWN_VARIABLE = "E0219", "unknown variable of the kernel",
         "`@var(\"name\")` is a global variable of the kernel. Its symbol has to be in /proc/kallsyms, where kernels built without CONFIG_KALLSYMS_ALL list functions only.";
     UNKNOWN_FUNCTION_POINT = "E0217", "no such kernel function",
@@ -108,6 +108,8 @@ codes! {
         "A probe of a process names a program file, a program of the search path, the number of a process, or with neither the process of `-c` or `-x`. The file has to be an ELF program or library of this machine's architecture that ntap may read.";
     UNKNOWN_SYMBOL = "E0241", "unknown function or mark of a program",
         "The program or library has no function or mark of this name. Functions are found by their symbols: of a stripped program only exported ones are known, unless its debug symbols are installed.";
+    NOT_PROBED = "E0242", "cannot be probed",
+        "The probe point is one of SystemTap's that eBPF programs have no way to: what is to be watched is no event of the kernel's.";
     FILE_POINT = "E0250", "bad file of a session",
         "`procfs(\"PATH\")` names a file below the folder of the session, `umask` takes permissions away from it, and `maxsize` says how much can be read from it.";
     UNSUPPORTED = "E0290", "not supported yet",
@@ -127,6 +129,9 @@ codes! {
 
     LOST_UPDATE = "W0402", "update that another CPU can undo",
         "Handlers run on all CPUs at a time, and take no locks as those of SystemTap do. `n++`, `n += x` and `<<<` are one step, and lose nothing. In `n = n * 2`, or `n |= 4`, a variable that all handlers share is read, changed and written back: what another CPU has written in between is lost. Give each thread or CPU an element of its own, as in `flags[tid()] |= 4`, or record the values in an aggregate. `-w` silences the warning.";
+
+    LATE_CHANGE = "W0403", "change that comes later than the event",
+        "What only userspace can do in a handler, and what follows it, is done there a little after the event. When it changes a variable that kernel handlers use, these are continued in userspace, too, so that all comes in order. Here one of them cannot be: it wants something, such as a string in the memory of a process, that can be had only while the event happens. It may see the variable before the change. Change the variable before the handler does what only userspace can do. `-w` silences the warning.";
 
     RECORD_SIZE = "E0501", "too much printed at once",
         "The values one statement prints are sent in one record.";

@@ -9,6 +9,7 @@
 //!     .help("did you mean `execname`?");
 //! ```
 
+pub mod bpftrace;
 pub mod codes;
 mod render;
 pub mod suggest;
@@ -132,6 +133,11 @@ impl Diagnostics {
             notes: vec![],
         });
         self.list.last_mut().expect("just pushed")
+    }
+
+    /// Adds what was reported elsewhere.
+    pub fn append(&mut self, mut other: Diagnostics) {
+        self.list.append(&mut other.list);
     }
 
     /// Adds a diagnostic made elsewhere.

@@ -54,6 +54,28 @@ pub(super) fn spellings(family: &'static Family) -> Vec<(String, String)> {
     all.into_iter().map(|names| (names[..needed].join("."), text(family, &names))).collect()
 }
 
+/// Each way to write a form, with what its components take: `timer.s(number)`, `timer.s(number).randomize(number)`.
+pub fn ways_to_write(family: &Family) -> Vec<String> {
+    let mut all = vec![String::new()];
+    for component in family.form {
+        let argument = match component.1 {
+            Argument::None => "",
+            Argument::Number => "(number)",
+            Argument::Text => "(string)",
+        };
+        let mut longer: Vec<String> = vec![];
+        for begin in &all {
+            let dot = if begin.is_empty() { "" } else { "." };
+            longer.extend(choices(component.0).map(|name| format!("{begin}{dot}{name}{argument}")));
+        }
+        match is_optional(component) {
+            true => all.extend(longer),
+            false => all = longer,
+        }
+    }
+    all
+}
+
 /// A form with these names of its components.
 fn text(family: &Family, names: &[String]) -> String {
     let mut text = String::new();

@@ -1,6 +1,7 @@
 //! `kernel.function("f")` and its relatives: where functions of the kernel and its modules are entered and
 //! left. Names and addresses are those of the symbol table, parameters and results those of BTF.
 
+mod address;
 mod arguments;
 mod forms;
 mod missing;
@@ -70,8 +71,12 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     if glob::is_pattern(wanted.pattern) {
         found.retain(|function| request.facts.is_traceable(function.address) != Some(false));
     }
-    if wanted.exported {
-        found.retain(|f| request.facts.symbol_address(&format!("__ksymtab_{}", f.name)).is_some());
+    if wanted.exported && !found.is_empty() {
+        if found.iter().all(|f| request.facts.is_exported(&f.name).is_none()) {
+            missing::report_exports(wanted.span, diagnostics);
+            return vec![];
+        }
+        found.retain(|f| request.facts.is_exported(&f.name) == Some(true));
     }
     if found.is_empty() {
         missing::report(request, &wanted, diagnostics);

@@ -4,8 +4,10 @@
 use super::{Argument::*, Family, Request};
 use crate::btf;
 use crate::diagnostic::{Diagnostics, codes};
+use crate::glob;
 use crate::hir::{Attach, ContextSource, ContextVariable, Lifetime, Moment, OnlyIn, Point, Scalar};
 use crate::program_file::ProgramName;
+use crate::syntax::ast::LiteralValue;
 use crate::syscalls;
 
 /// The system calls that make processes and threads.
@@ -73,6 +75,26 @@ pub(super) const FAMILIES: &[Family] =
     families![(Text, "(\"/bin/sh\")"), (Number, "(1)"), (None, "")];
 
 fn moments(request: &Request<'_>, diagnostics: &mut Diagnostics, moments: &[Moment]) -> Vec<Point> {
+    if let Some((pattern, span)) = request.text(0)
+        && glob::is_pattern(pattern)
+    {
+        let programs = request.facts.programs_matching(pattern);
+        if programs.is_empty() {
+            let message = format!("no program matches `{pattern}`");
+            diagnostics.error(codes::NO_PROGRAM, span, message);
+        }
+        let mut points = vec![];
+        for program in programs {
+            let mut named = request.point.clone();
+            let path = LiteralValue::String(program.path.clone());
+            if let Some(argument) = &mut named.components[0].argument {
+                argument.value = path;
+            }
+            let request = Request { point: &named, facts: request.facts };
+            points.extend(self::moments(&request, diagnostics, moments));
+        }
+        return points;
+    }
     let span = request.point.span;
     let only_in = match (request.text(0), request.number(0)) {
         (Some((name, span)), _) => match request.facts.program_file(ProgramName::File(name)) {

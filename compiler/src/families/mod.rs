@@ -5,18 +5,21 @@
 //! here.
 
 mod begin_end;
+mod data;
 mod form;
 mod function;
 mod lifetime;
 mod mark;
+mod netfilter;
 mod outlet;
 mod perf;
 mod process;
+mod refused;
 mod syscall;
 mod timer;
 mod trace;
 
-pub use form::form_text;
+pub use form::{form_text, ways_to_write};
 
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Facts;
@@ -107,15 +110,18 @@ impl Request<'_> {
 /// Every form, in the order of documentation.
 pub fn all() -> impl Iterator<Item = &'static Family> {
     let process = [
-        process::FAMILIES,
         lifetime::FAMILIES,
         trace::FAMILIES,
         syscall::FAMILIES,
-        function::FAMILIES,
+        netfilter::FAMILIES,
+        data::FAMILIES,
+        refused::FAMILIES,
     ];
     [begin_end::FAMILIES, timer::FAMILIES, outlet::FAMILIES, perf::FAMILIES]
         .into_iter()
         .chain(process)
+        .chain(process::PLACES.iter().copied())
+        .chain(function::FAMILIES.iter().copied())
         .flatten()
 }
 
@@ -148,6 +154,9 @@ pub fn matching(point: &ProbePoint) -> Vec<String> {
     forms.filter(is_wanted).map(|(_, text)| text).collect()
 }
 
+/// The components whose numbers are addresses.
+const ADDRESSED: [&str; 3] = ["data", "function", "statement"];
+
 /// A probe point as one would write it.
 pub fn spell(point: &ProbePoint) -> String {
     let components: Vec<String> = point
@@ -156,6 +165,9 @@ pub fn spell(point: &ProbePoint) -> String {
         .map(|c| match &c.argument {
             None => c.name.text.clone(),
             Some(argument) => match &argument.value {
+                LiteralValue::Number(n) if ADDRESSED.contains(&c.name.text.as_str()) => {
+                    format!("{}({n:#x})", c.name.text)
+                }
                 LiteralValue::Number(n) => format!("{}({n})", c.name.text),
                 LiteralValue::String(s) => format!("{}(\"{s}\")", c.name.text),
             },

@@ -3,7 +3,8 @@
 
 use super::{Argument::*, Family, Request};
 use crate::diagnostic::{Diagnostics, codes};
-use crate::hir::{Attach, CountedEvent, Point, SampleRate};
+use crate::hir::{Attach, CountedEvent, OnlyIn, Point, SampleRate};
+use crate::program_file::ProgramName;
 
 /// Counts between two runs of a handler that states no rate.
 const DEFAULT_PERIOD: u64 = 1_000_000;
@@ -40,6 +41,12 @@ const SOFTWARE_EVENTS: [&str; 10] = [
     "dummy",
 ];
 
+const BY_NUMBER: &str = "After every 1000000 (or `sample`) counts of a perf event, or so many times a second \
+                         (`hz`); `type` and `config` are those of `perf_event_open`. With `process` only what \
+                         the process of `-c` or `-x` does is counted; with `process(\"PATH\")` all is counted, and \
+                         the handler runs in the processes of this program.";
+const COUNTER: &str = "Refused: counters that handlers read with `@perf`, of each process its own.";
+
 pub(super) const FAMILIES: &[Family] = &[
     Family {
         form: &[
@@ -50,11 +57,35 @@ pub(super) const FAMILIES: &[Family] = &[
             ("hz?", Number),
             ("process?", None),
         ],
-        summary: "After every 1000000 (or `sample`) counts of a perf event, or so many times a second \
-                  (`hz`); `type` and `config` are those of `perf_event_open`. With `process` only what \
-                  the process of `-c` or `-x` does is counted.",
+        summary: BY_NUMBER,
         example: "probe perf.type(1).config(0).hz(10) { exit() }",
         resolve: by_number,
+    },
+    Family {
+        form: &[
+            ("perf", None),
+            ("type", Number),
+            ("config", Number),
+            ("sample?", Number),
+            ("hz?", Number),
+            ("process", Text),
+        ],
+        summary: BY_NUMBER,
+        example: "probe perf.type(1).config(0).process(\"/bin/sh\") ? { exit() } probe begin { exit() }",
+        resolve: by_number,
+    },
+    Family {
+        form: &[
+            ("perf", None),
+            ("type", Number),
+            ("config", Number),
+            ("process", Text),
+            ("counter", Text),
+        ],
+        summary: COUNTER,
+        example: "probe perf.type(1).config(0).process(\"/bin/sh\").counter(\"n\") ? {} \
+                  probe begin { exit() }",
+        resolve: refuse_counter,
     },
     Family {
         form: &[
@@ -76,6 +107,39 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         form: &[
             ("perf", None),
+            ("sw", None),
+            (
+                "cpu_clock|task_clock|page_faults|context_switches|cpu_migrations|page_faults_min|\
+                 page_faults_maj|alignment_faults|emulation_faults|dummy",
+                None,
+            ),
+            ("sample?", Number),
+            ("hz?", Number),
+            ("process", Text),
+        ],
+        summary: "As `perf.type`, for an event the kernel counts; the clocks count nanoseconds.",
+        example: "probe perf.sw.cpu_clock.process(\"/bin/sh\") ? {} probe begin { exit() }",
+        resolve: |request, diagnostics| by_name(request, diagnostics, SOFTWARE, &SOFTWARE_EVENTS),
+    },
+    Family {
+        form: &[
+            ("perf", None),
+            ("sw", None),
+            (
+                "cpu_clock|task_clock|page_faults|context_switches|cpu_migrations|page_faults_min|\
+                 page_faults_maj|alignment_faults|emulation_faults|dummy",
+                None,
+            ),
+            ("process", Text),
+            ("counter", Text),
+        ],
+        summary: COUNTER,
+        example: "probe perf.sw.cpu_clock.process(\"/bin/sh\").counter(\"n\") ? {} probe begin { exit() }",
+        resolve: refuse_counter,
+    },
+    Family {
+        form: &[
+            ("perf", None),
             ("hw", None),
             (
                 "cpu_cycles|instructions|cache_references|cache_misses|branch_instructions|\
@@ -91,6 +155,41 @@ pub(super) const FAMILIES: &[Family] = &[
         example: "probe perf.hw.cpu_cycles ? { exit() } probe begin { exit() }",
         resolve: |request, diagnostics| by_name(request, diagnostics, HARDWARE, &HARDWARE_EVENTS),
     },
+    Family {
+        form: &[
+            ("perf", None),
+            ("hw", None),
+            (
+                "cpu_cycles|instructions|cache_references|cache_misses|branch_instructions|\
+                 branch_misses|bus_cycles|stalled_cycles_frontend|stalled_cycles_backend|\
+                 ref_cpu_cycles",
+                None,
+            ),
+            ("sample?", Number),
+            ("hz?", Number),
+            ("process", Text),
+        ],
+        summary: "As `perf.type`, for an event the processor counts.",
+        example: "probe perf.hw.cpu_cycles.process(\"/bin/sh\") ? {} probe begin { exit() }",
+        resolve: |request, diagnostics| by_name(request, diagnostics, HARDWARE, &HARDWARE_EVENTS),
+    },
+    Family {
+        form: &[
+            ("perf", None),
+            ("hw", None),
+            (
+                "cpu_cycles|instructions|cache_references|cache_misses|branch_instructions|\
+                 branch_misses|bus_cycles|stalled_cycles_frontend|stalled_cycles_backend|\
+                 ref_cpu_cycles",
+                None,
+            ),
+            ("process", Text),
+            ("counter", Text),
+        ],
+        summary: COUNTER,
+        example: "probe perf.hw.cpu_cycles.process(\"/bin/sh\").counter(\"n\") ? {} probe begin { exit() }",
+        resolve: refuse_counter,
+    },
 ];
 
 fn by_number(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
@@ -103,7 +202,7 @@ fn by_number(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
             .label(format!("{kind} is not between 0 and {}", u32::MAX));
         return vec![];
     };
-    point(request, diagnostics, CountedEvent { kind, config: config as u64 })
+    point(request, diagnostics, CountedEvent { kind, config: config as u64, watched: Option::None })
 }
 
 fn by_name(
@@ -114,7 +213,7 @@ fn by_name(
 ) -> Vec<Point> {
     let name = request.point.components[2].name.text.as_str();
     let config = names.iter().position(|&n| n == name).unwrap_or(0) as u64;
-    point(request, diagnostics, CountedEvent { kind, config })
+    point(request, diagnostics, CountedEvent { kind, config, watched: Option::None })
 }
 
 fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: CountedEvent) -> Vec<Point> {
@@ -139,7 +238,27 @@ fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: CountedEve
         (Option::None, Some(hertz)) => SampleRate::Hertz(hertz),
         (Option::None, Option::None) => SampleRate::Period(DEFAULT_PERIOD),
     };
-    let of_target = request.position("process").is_some();
-    let attach = Attach::Counted { event, rate, of_target };
+    let (of_target, only_in) = match request.text_of("process") {
+        Some((name, span)) => match request.facts.program_file(ProgramName::File(name)) {
+            Ok(program) => (false, OnlyIn::Program { inode: program.inode }),
+            Err(missing) => {
+                let diagnostic = diagnostics.error(codes::NO_PROGRAM, span, missing.reason);
+                if let Some(help) = missing.help {
+                    diagnostic.help(help);
+                }
+                return vec![];
+            }
+        },
+        Option::None => (request.position("process").is_some(), OnlyIn::Anywhere),
+    };
+    let attach = Attach::Counted { event, rate, of_target, only_in };
     vec![Point::new(request.spelling(), attach)]
+}
+
+fn refuse_counter(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    diagnostics
+        .error(codes::UNSUPPORTED, request.point.span, "perf events that are only read")
+        .label("counters of processes, read with `@perf`")
+        .help("let a handler run after so many counts: `.sample(N)`, `.process(\"PATH\")`");
+    vec![]
 }

@@ -3,7 +3,7 @@
 
 use super::{Argument::*, Family, Request};
 use crate::diagnostic::{Diagnostics, codes};
-use crate::hir::{Attach, CountedEvent, Point, SampleRate};
+use crate::hir::{Attach, CountedEvent, OnlyIn, Point, SampleRate};
 
 /// The longest period: a day.
 const LONGEST_NS: i64 = 86_400_000_000_000;
@@ -106,7 +106,12 @@ fn ticks_per_second(request: &Request<'_>) -> u64 {
 /// On every CPU by its clock.
 fn sampled(request: &Request<'_>, hertz: u64) -> Vec<Point> {
     let rate = SampleRate::Period(1_000_000_000 / hertz);
-    let attach = Attach::Counted { event: CountedEvent::CPU_CLOCK, rate, of_target: false };
+    let attach = Attach::Counted {
+        event: CountedEvent::CPU_CLOCK,
+        rate,
+        of_target: false,
+        only_in: OnlyIn::Anywhere,
+    };
     vec![Point::new(request.spelling(), attach)]
 }
 

@@ -8,13 +8,32 @@ use crate::glob;
 use crate::hir::{Attach, ContextSource, ContextVariable, Identity, Point, Scalar};
 use crate::source::Span;
 
-pub(super) const FAMILIES: &[Family] = &[Family {
-    form: &[("kernel", None), ("trace", Text)],
-    summary: "At a kernel tracepoint; its arguments are `$variables` with the kernel's types. The \
-              name may hold wildcards, and a system before a colon: `kernel.trace(\"tcp:*\")`.",
-    example: "probe kernel.trace(\"sched_switch\") { exit() }",
-    resolve,
-}];
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        form: &[("kernel", None), ("trace", Text)],
+        summary: "At a kernel tracepoint; its arguments are `$variables` with the kernel's types. The \
+                  name may hold wildcards, and a system before a colon: `kernel.trace(\"tcp:*\")`.",
+        example: "probe kernel.trace(\"sched_switch\") { exit() }",
+        resolve,
+    },
+    Family {
+        form: &[("kernel", None), ("tracepoint", Text)],
+        summary: "As `kernel.trace`, with the arguments by their positions: `$arg1`, `$arg2` and so on.",
+        example: "probe kernel.tracepoint(\"sched_switch\") { println($arg1); exit() }",
+        resolve: by_position,
+    },
+];
+
+fn by_position(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    let mut points = resolve(request, diagnostics);
+    for point in &mut points {
+        point.name = point.name.replacen(".trace(", ".tracepoint(", 1);
+        for (at, variable) in point.context.iter_mut().enumerate() {
+            variable.name = format!("arg{}", at + 1);
+        }
+    }
+    points
+}
 
 fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let Some((text, span)) = request.text(1) else { return vec![] };
@@ -31,6 +50,7 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
                 name: request.spelling(),
                 attach: Attach::Tracepoint { name: name.to_string(), btf_typedef: Option::None },
                 context: vec![],
+                first_local: Option::None,
                 identity: identity(name, text),
                 optional: false,
             }];
@@ -159,6 +179,7 @@ fn point(btf: &Btf, name: &str, full: &str, tracepoint: &Tracepoint) -> Point {
             btf_typedef: Some(tracepoint.typedef_id.0),
         },
         context,
+        first_local: Option::None,
         identity: identity(name, full),
         optional: false,
     }

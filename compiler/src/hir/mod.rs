@@ -189,6 +189,8 @@ pub struct Probe {
     pub written: String,
     /// The probe point as the user wrote it.
     pub span: Span,
+    /// What has to hold for it to be attached at all; the handler tests it as well.
+    pub arming: Vec<Expr>,
     /// The handler.
     pub body: Body,
 }
@@ -222,6 +224,9 @@ pub struct Point {
     pub attach: Attach,
     /// The context variables, by position.
     pub context: Vec<ContextVariable>,
+    /// Which of them is the first that is a variable of the function's own, not a parameter or result; `None`
+    /// without such.
+    pub first_local: Option<usize>,
     /// What scripts can ask about the point itself.
     pub identity: Identity,
     /// Whether the script goes on without it (`?`) where it cannot be attached.
@@ -240,7 +245,14 @@ pub struct Identity {
 impl Point {
     /// A point without context variables.
     pub fn new(name: String, attach: Attach) -> Point {
-        Point { name, attach, context: vec![], identity: Identity::default(), optional: false }
+        Point {
+            name,
+            attach,
+            context: vec![],
+            first_local: None,
+            identity: Identity::default(),
+            optional: false,
+        }
     }
 }
 
@@ -274,6 +286,8 @@ pub enum Attach {
         /// verifier does not trust.
         btf_typedef: Option<u32>,
     },
+    /// A hook of netfilter.
+    Hook(HookPoint),
     /// Kernel functions that are entered or left; one program handles all of them.
     Function(FunctionPoints),
     /// The begin or the end of system calls.
@@ -286,11 +300,24 @@ pub enum Attach {
         rate: SampleRate,
         /// Only what the process of `-c` or `-x` does; else what all CPUs do.
         of_target: bool,
+        /// In which processes the handler runs when the event is one of all CPUs.
+        only_in: OnlyIn,
     },
     /// An instruction of programs.
     Instruction(Instruction),
     /// A moment in the life of a process.
     Lifetime(Lifetime),
+}
+
+/// A hook that packets pass, in the network namespace of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HookPoint {
+    /// `NFPROTO_IPV4` or `NFPROTO_IPV6`.
+    pub family: u32,
+    /// `enum nf_inet_hooks`.
+    pub hook: u32,
+    /// Lower ones come first.
+    pub priority: i32,
 }
 
 /// An instruction of a program file.
@@ -344,11 +371,24 @@ pub struct CountedEvent {
     pub kind: u32,
     /// Which event of that kind.
     pub config: u64,
+    /// For breakpoints: what is watched.
+    pub watched: Option<Watched>,
 }
 
 impl CountedEvent {
     /// Nanoseconds of a CPU's clock.
-    pub const CPU_CLOCK: CountedEvent = CountedEvent { kind: 1, config: 0 };
+    pub const CPU_CLOCK: CountedEvent = CountedEvent { kind: 1, config: 0, watched: None };
+}
+
+/// Memory that the processor watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Where it begins, a multiple of the length.
+    pub address: u64,
+    /// Bytes: 1, 2, 4 or 8.
+    pub bytes: u64,
+    /// Whether reading it counts, too.
+    pub reads: bool,
 }
 
 /// How often the handler of a perf event runs.
@@ -372,6 +412,7 @@ impl Attach {
             | Attach::File(_)
             | Attach::Input(_) => false,
             Attach::Tracepoint { .. }
+            | Attach::Hook(_)
             | Attach::Counted { .. }
             | Attach::Function(_)
             | Attach::Syscall(_)
@@ -380,9 +421,54 @@ impl Attach {
         }
     }
 
+    /// Whether the kernel's types say what the handler's context holds.
+    pub fn is_typed(&self) -> bool {
+        match self {
+            Attach::Tracepoint { btf_typedef, .. } => btf_typedef.is_some(),
+            Attach::Syscall(point) => point.btf_typedef.is_some(),
+            Attach::Lifetime(_) => true,
+            Attach::Begin(_)
+            | Attach::End(_)
+            | Attach::Error(_)
+            | Attach::Never
+            | Attach::Timer { .. }
+            | Attach::File(_)
+            | Attach::Input(_)
+            | Attach::Counted { .. }
+            | Attach::Function(_)
+            | Attach::Instruction(_)
+            | Attach::Hook(_) => false,
+        }
+    }
+
+    /// Whether the program only leads to the handlers of other probes.
+    pub fn is_dispatcher(&self) -> bool {
+        matches!(self, Attach::Syscall(SyscallPoint { root_of: Some(_), .. }))
+    }
+
     /// Whether the handler runs in a process that came upon a breakpoint in its own code.
     pub fn in_process(&self) -> bool {
         matches!(self, Attach::Instruction(_))
+    }
+
+    /// What the kernel half's program returns: of a packet that it is accepted (NF_ACCEPT).
+    pub fn verdict(&self) -> i64 {
+        match self {
+            Attach::Hook(_) => 1,
+            Attach::Begin(_)
+            | Attach::End(_)
+            | Attach::Error(_)
+            | Attach::Never
+            | Attach::Timer { .. }
+            | Attach::File(_)
+            | Attach::Input(_)
+            | Attach::Tracepoint { .. }
+            | Attach::Counted { .. }
+            | Attach::Function(_)
+            | Attach::Syscall(_)
+            | Attach::Instruction(_)
+            | Attach::Lifetime(_) => 0,
+        }
     }
 
     /// Whether the handler's context begins with the registers of the CPU (`struct pt_regs`).
@@ -396,6 +482,7 @@ impl Attach {
             | Attach::File(_)
             | Attach::Input(_)
             | Attach::Tracepoint { .. }
+            | Attach::Hook(_)
             | Attach::Lifetime(_)
             | Attach::Syscall(_) => false,
             Attach::Counted { .. } | Attach::Function(_) | Attach::Instruction(_) => true,
@@ -426,6 +513,13 @@ pub enum ContextSource {
     /// The 8 bytes at this offset of `struct pt_regs`, which the first word of the program's context
     /// points to.
     Register(u32),
+    /// In the structure that the 64-bit word with this index in the program's context points to.
+    Member {
+        /// Which word.
+        word: u32,
+        /// Bytes from the structure's begin.
+        offset: u32,
+    },
     /// Found by registers, in a process.
     Argument(MarkArgument),
 }
@@ -437,6 +531,13 @@ pub enum MarkArgument {
     Constant(i64),
     /// In a register.
     Register(Register),
+    /// What is in a register, plus a number.
+    Sum {
+        /// The register.
+        register: Register,
+        /// What is added.
+        offset: i64,
+    },
     /// In memory at `base + index * scale + offset`.
     Memory {
         /// The register added.

@@ -34,6 +34,7 @@ files! {
     "memory"
     "namespaces"
     "netdev"
+    "netfilter"
     "nfs_names"
     "oneshot"
     "own_processes"

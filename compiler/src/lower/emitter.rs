@@ -293,6 +293,11 @@ impl<'f> Emitter<'f> {
         self.builder.ins().atomic_rmw(I64, trusted(), AtomicRmwOp::Add, address, delta)
     }
 
+    /// Puts a 64-bit word in the place of the one that is expected there, unless it is another; gives what was there.
+    pub fn compare_exchange(&mut self, address: Value, expected: Value, new: Value) -> Value {
+        self.builder.ins().atomic_cas(trusted(), address, expected, new)
+    }
+
     /// Whether the current block already ends in a jump, branch or return.
     pub fn is_terminated(&self) -> bool {
         let current = self.builder.current_block();

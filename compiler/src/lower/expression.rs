@@ -50,7 +50,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
     pub(super) fn expression(&mut self, e: &Expr) -> Operand {
         match &e.kind {
             ExprKind::Number(n) => Operand::Long(self.half.emitter().constant(*n)),
-            ExprKind::Text(text) => Operand::Text(Text::Literal(text.clone())),
+            ExprKind::Text(text) => Operand::Text(self.half.literal(text)),
             // Not looked at: the mask of the search says so.
             ExprKind::Wildcard => Operand::Long(self.half.emitter().constant(0)),
             ExprKind::Read(place) => self.read(place),
@@ -400,7 +400,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
 
     /// The keys of a place that is an element, computed once for reading and writing it, and before what
     /// is assigned to it.
-    fn keys_of(&mut self, place: &Place, value: Option<&Expr>) -> Vec<Operand> {
+    pub(super) fn keys_of(&mut self, place: &Place, value: Option<&Expr>) -> Vec<Operand> {
         match &place.kind {
             PlaceKind::Element(_, keys) => keys
                 .iter()

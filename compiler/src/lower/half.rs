@@ -197,6 +197,10 @@ pub trait Half<'f> {
     /// Sends a record.
     fn emit(&mut self, event: EventId, captures: &[Operand], parked: Option<Room>);
 
+    /// A string of the script.
+    fn literal(&mut self, text: &str) -> Text {
+        Text::Literal(text.to_string())
+    }
     /// Compares two strings: 0 or 1.
     fn compare_texts(&mut self, operator: Comparison, left: &Text, right: &Text) -> Value;
     /// Joins two strings.

@@ -4,6 +4,7 @@
 //! one block that reports an error by the index of its site. A helper's result is tested for null in
 //! the branch right behind the call; kernel memory is touched at constant offsets only.
 
+pub mod adder;
 mod arrays;
 mod callback;
 mod half;
@@ -16,7 +17,9 @@ mod routine;
 mod stack;
 mod stats;
 mod syscall;
+mod task;
 mod text;
+mod timing;
 
 pub use callback::LoopFunction;
 pub(crate) use callback::take_out_loops;
@@ -71,6 +74,12 @@ pub(crate) const RING_BUFFER: u32 = 0;
 /// More captured numbers than this wait in scratch memory for their record.
 const FEW_CAPTURES: usize = 24;
 
+/// How many elements the scratch map has for each CPU.
+pub fn scratch_elements(script: &Script, layout: &Layout) -> u32 {
+    let in_process = script.probes.values().any(|p| p.point.attach.in_process());
+    layout.scratch_slots() * if in_process { SCRATCH_CLAIMS } else { 1 }
+}
+
 /// How many threads on one CPU can be in the same handler of a process at a time.
 pub const SCRATCH_CLAIMS: u32 = 4;
 
@@ -100,6 +109,8 @@ pub struct KernelCode<'a, 'f> {
     scratch: Option<Value>,
     /// The scratch memory that has to be given back, and where the handler is left without.
     claimed: Option<(Value, Block)>,
+    /// When the handler began, where handlers are measured.
+    measured: Option<timing::Measured>,
     /// Where errors lead that nothing catches, by the counter that counts them; made when first needed. The
     /// parameter is the site.
     failures: BTreeMap<u32, Block>,
@@ -173,6 +184,7 @@ pub(super) fn function(
         call_span: probe.span,
         scratch: None,
         claimed: None,
+        measured: None,
         failures: BTreeMap::new(),
         handlers: vec![],
         caught_sites: vec![],
@@ -219,12 +231,14 @@ impl KernelCode<'_, '_> {
         self.emitter.builder.ins().brif(stopped, self.exit, &[], run, &[]);
         self.emitter.switch_to(run);
         self.test_process();
+        let start = self.start_of_hit();
         let layout = self.layout;
         let functions = || layout.kernel_functions.values().flatten();
         let loops = uses_loops(&body.statements) || functions().any(|b| uses_loops(&b.statements));
         if loops || needs_scratch(body, types) || functions().any(|b| needs_scratch(b, types)) {
             self.find_scratch();
         }
+        self.measure_hit(start);
         if loops && self.features.loops == LoopBound::Callback {
             self.emitter.keep_off_stack();
         }
@@ -269,7 +283,7 @@ impl KernelCode<'_, '_> {
         }
         let key = self.emitter.permanent_slot(8);
         let key = self.emitter.slot_address(key, 0);
-        let index = self.emitter.constant(i64::from(self.layout.scratch_slot(self.probe)));
+        let index = self.scratch_index(self.layout.scratch_slot(self.probe));
         self.emitter.store(index, key, 0);
         let map = self.emitter.map(self.layout.scratch_map);
         let scratch = self.emitter.helper(Helper::MapLookupElem, &[map, key]);
@@ -277,6 +291,20 @@ impl KernelCode<'_, '_> {
         self.emitter.builder.ins().brif(scratch, found, &[], self.exit, &[]);
         self.emitter.switch_to(found);
         self.scratch = Some(scratch);
+    }
+
+    /// The index of an element of the scratch map that is this CPU's: where an element is too large for a per-CPU
+    /// array, the map has the elements of all CPUs.
+    fn scratch_index(&mut self, slot: u32) -> Value {
+        let slot = self.emitter.constant(i64::from(slot));
+        if !self.features.has_large_scratch() {
+            return slot;
+        }
+        let cpu = self.emitter.helper(Helper::GetSmpProcessorId, &[]);
+        let cpu = self.low_half(cpu);
+        let elements = i64::from(scratch_elements(self.script, self.layout));
+        let before = self.emitter.builder.ins().imul_imm_s(cpu, elements);
+        self.emitter.builder.ins().iadd(before, slot)
     }
 
     /// Takes an element of the scratch map for as long as the handler runs. A handler that runs in a process may be
@@ -289,7 +317,7 @@ impl KernelCode<'_, '_> {
         let key = self.emitter.permanent_slot(8);
         for level in 0..SCRATCH_CLAIMS {
             let slot = self.layout.scratch_slot(self.probe) + level * self.layout.scratch_slots();
-            let index = self.emitter.constant(i64::from(slot));
+            let index = self.scratch_index(slot);
             let address = self.emitter.slot_address(key, 0);
             self.emitter.store(index, address, 0);
             let map = self.emitter.map(self.layout.scratch_map);

@@ -17,10 +17,11 @@ mod user;
 
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
+pub use kernel::adder::arrays as arrays_with_adders;
 pub(crate) use kernel::take_out_loops;
 pub use kernel::{
-    KernelCode, LoopFunction, RoutineUse, SCRATCH_CLAIMS, can_format, has_kernel_loops, hit_texts,
-    variables,
+    KernelCode, LoopFunction, RoutineUse, can_format, has_kernel_loops, hit_texts,
+    scratch_elements, variables,
 };
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};
 pub use user::UserCode;
@@ -33,8 +34,8 @@ use cranelift_frontend::Variable;
 
 use crate::facts::Architecture;
 use crate::hir::{Body, EventId, FunctionId, LocalId, ProbeId, Script, used_locals};
-use crate::layout::Layout;
-use crate::types::{Type, Types};
+use crate::layout::{ArrayId, Layout};
+use crate::types::{MAX_STRING, Type, Types, longest};
 
 /// The CLIF of a script.
 #[derive(Default)]
@@ -45,6 +46,8 @@ pub struct Lowered {
     pub routines: Vec<Function>,
     /// The rounds of their loops where a helper calls them; their indices go on behind the routines.
     pub loops: Vec<LoopFunction>,
+    /// The programs by which user blocks add to elements of arrays.
+    pub adders: Vec<(ArrayId, Function)>,
     /// The user blocks.
     pub user: Vec<UserFunction>,
     /// What the code refers to by index.
@@ -62,6 +65,26 @@ pub struct KernelFeatures {
     pub loops: LoopBound,
     /// MAXACTION: the most statements in one hit of a probe.
     pub actions: i64,
+    /// MAXSTRINGLEN: the most bytes of a string, terminator included.
+    pub string_bytes: u32,
+}
+
+impl KernelFeatures {
+    /// Bytes of memory that the longest strings take.
+    pub fn longest(&self) -> u32 {
+        longest(self.string_bytes)
+    }
+
+    /// Whether the memory of a handler may be more than an element of a per-CPU array has.
+    pub fn has_large_scratch(&self) -> bool {
+        self.string_bytes > MAX_STRING
+    }
+
+    /// Bytes of memory for a string under construction: a piece is added only below the longest string's length,
+    /// and behind that there is room for the longest piece.
+    pub fn buffer_bytes(&self) -> u32 {
+        2 * self.longest().max(MAX_STRING)
+    }
 }
 
 /// How the kernel's verifier knows that a loop ends.
@@ -80,6 +103,8 @@ pub enum LoopBound {
 pub struct TaskOffsets {
     /// On the way to the inode of the program it runs: `mm`, `exe_file`, `f_inode`, `i_ino`.
     pub program: [u32; 4],
+    /// `comm`, where the kernel fills it up with zeros.
+    pub name: Option<u32>,
     /// `real_parent`.
     pub parent: u32,
     /// `tgid`.
@@ -148,7 +173,10 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout, features: KernelFe
         user_functions.push(UserFunction { role: Role::Function(id), function });
     }
     let routines = kernel::routines(layout, features, &mut tables);
-    Lowered { kernel: kernel_functions, routines, loops: vec![], user: user_functions, tables }
+    let adders = arrays_with_adders(layout);
+    let adders = adders.map(|(id, map)| (id, kernel::adder::function(layout, id, map))).collect();
+    let (kernel, user) = (kernel_functions, user_functions);
+    Lowered { kernel, routines, loops: vec![], adders, user, tables }
 }
 
 /// The lowering of code for one half.

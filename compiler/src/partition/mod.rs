@@ -8,7 +8,9 @@
 //!
 //! A global used by kernel code lives in a map or in `.bss`; any other lives in ntap's memory.
 
+mod arming;
 mod defer;
+mod order;
 mod place;
 mod print;
 mod race;
@@ -21,63 +23,140 @@ use std::collections::BTreeSet;
 use cranelift_codegen::entity::PrimaryMap;
 
 use self::defer::Userspace;
-use crate::diagnostic::Diagnostics;
-use crate::hir::{Body, BodyId, ExprKind, FunctionId, ProbeId, Script, Stmt, each_expression};
+use crate::diagnostic::{Diagnostics, codes};
+use crate::hir::{
+    Body, BodyId, ExprKind, FunctionId, Global, GlobalId, ProbeId, Script, Stmt, each_expression,
+};
 use crate::layout::Layout;
 use crate::regex::Automaton;
 use crate::syscalls;
 use crate::types::Types;
 
-/// Splits a script; reports what kernel code cannot do. Arrays that state no capacity get the one given.
+/// Splits a script; reports what kernel code cannot do. Arrays that state no capacity get the one given. Of the
+/// handlers in `deferred` the kernel does no more than to decide whether they run: they are too much for it.
 pub fn partition(
     script: &mut Script,
     types: &mut Types,
     capacity: u32,
+    deferred: &BTreeSet<ProbeId>,
     diagnostics: &mut Diagnostics,
 ) -> Layout {
-    let probes = script.probes.len() as u32;
-    let mut layout = Layout { probes, routes: syscalls::routes(script), ..Layout::default() };
-    let kernel = kernel_code(script);
-    layout.automata = automata(script, &kernel);
-    let userspace = userspace(script, types, &mut layout, diagnostics, &kernel);
-    for (probe, function) in kernel {
-        if function.is_some_and(|id| userspace.functions.contains(&id)) {
-            continue;
-        }
-        let mut bodies = match function {
-            // User blocks may call the function as well: kernel code has a copy of its own.
-            Some(id) => {
-                let overloads = script.functions[id].overloads.clone();
-                overloads.into_iter().map(|o| o.body).collect()
-            }
-            None => vec![script.probes[probe].body.clone()],
+    // Kernel maps drop the element that was not used for longest: not the oldest.
+    let mut globals = script.globals.iter().filter(|(_, g)| g.wrap).map(|(id, _)| id).collect();
+    let mut best = Split::new(script, types, &globals, deferred);
+    // What cannot be had in userspace stays as it is.
+    let mut stays = BTreeSet::new();
+    while !best.diagnostics.has_errors() {
+        let mut conflicts = order::conflicts(&best.script, &best.layout).into_iter();
+        let Some(id) = conflicts.find(|id| !globals.contains(id) && !stays.contains(id)) else {
+            break;
         };
-        for body in &mut bodies {
-            let statements = std::mem::take(&mut body.statements);
-            let mut pass = defer::Deferring {
-                userspace: &userspace,
-                script,
-                types,
-                layout: &mut layout,
-                diagnostics,
-                probe,
-                body: body.id,
-                locals: body.locals.clone(),
-                // A function returns to code that cannot be continued in userspace.
-                uncut: usize::from(function.is_some()),
-            };
-            body.statements = pass.handler(statements);
-        }
-        match function {
-            Some(id) => {
-                layout.kernel_functions.insert(id, bodies);
-            }
-            None => script.probes[probe].body = bodies.swap_remove(0),
+        globals.insert(id);
+        let next = Split::new(script, types, &globals, deferred);
+        if next.diagnostics.has_errors() {
+            globals.remove(&id);
+            stays.insert(id);
+        } else {
+            best = next;
         }
     }
+    diagnostics.append(best.diagnostics);
+    *script = best.script;
+    *types = best.types;
+    let mut layout = best.layout;
+    warn_of_order(&stays, script, diagnostics);
+    arming::plan(script, types, &mut layout);
     race::warn(script, &layout, diagnostics);
     place::place(script, types, capacity, &mut layout);
     layout
+}
+
+/// Says which globals kernel code may see before userspace has changed them.
+fn warn_of_order(globals: &BTreeSet<GlobalId>, script: &Script, diagnostics: &mut Diagnostics) {
+    for &id in globals {
+        let Global { name, span, .. } = &script.globals[id];
+        diagnostics
+            .warning(
+                codes::LATE_CHANGE,
+                *span,
+                format!(
+                    "`{name}` is changed in userspace, and used by kernel handlers before that"
+                ),
+            )
+            .label("changed behind what only userspace can do")
+            .help(format!("change `{name}` at the beginning of the handler"));
+    }
+}
+
+/// A script that is split.
+struct Split {
+    script: Script,
+    types: Types,
+    layout: Layout,
+    diagnostics: Diagnostics,
+}
+
+impl Split {
+    /// Splits a script of which these globals are in userspace only.
+    fn new(
+        script: &Script,
+        types: &Types,
+        globals: &BTreeSet<GlobalId>,
+        deferred: &BTreeSet<ProbeId>,
+    ) -> Split {
+        let (script, types) = (script.clone(), types.clone());
+        let (layout, diagnostics) = (Layout::default(), Diagnostics::default());
+        let mut split = Split { script, types, layout, diagnostics };
+        split.divide(globals.clone(), deferred);
+        split
+    }
+
+    fn divide(&mut self, globals: BTreeSet<GlobalId>, deferred: &BTreeSet<ProbeId>) {
+        let Split { script, types, layout, diagnostics } = self;
+        layout.probes = script.probes.len() as u32;
+        layout.routes = syscalls::routes(script);
+        let kernel = kernel_code(script);
+        layout.automata = automata(script, &kernel);
+        let userspace = userspace(script, types, layout, diagnostics, &kernel, globals);
+        for (probe, function) in kernel {
+            if function.is_some_and(|id| userspace.functions.contains(&id)) {
+                continue;
+            }
+            let mut bodies = match function {
+                // User blocks may call the function as well: kernel code has a copy of its own.
+                Some(id) => {
+                    let overloads = script.functions[id].overloads.clone();
+                    overloads.into_iter().map(|o| o.body).collect()
+                }
+                None => vec![script.probes[probe].body.clone()],
+            };
+            for body in &mut bodies {
+                let statements = std::mem::take(&mut body.statements);
+                let mut pass = defer::Deferring {
+                    userspace: &userspace,
+                    script,
+                    types,
+                    layout,
+                    diagnostics,
+                    probe,
+                    body: body.id,
+                    locals: body.locals.clone(),
+                    // A function returns to code that cannot be continued in userspace.
+                    uncut: usize::from(function.is_some()),
+                };
+                body.statements = match function {
+                    None if deferred.contains(&probe) => pass.deferred_handler(statements),
+                    _ => pass.handler(statements),
+                };
+            }
+            match function {
+                Some(id) => {
+                    layout.kernel_functions.insert(id, bodies);
+                }
+                None => script.probes[probe].body = bodies.swap_remove(0),
+            }
+        }
+    }
 }
 
 /// What kernel handlers use that is in userspace only.
@@ -87,9 +166,8 @@ fn userspace(
     layout: &mut Layout,
     diagnostics: &mut Diagnostics,
     kernel: &[(ProbeId, Option<FunctionId>)],
+    globals: BTreeSet<GlobalId>,
 ) -> Userspace {
-    // Kernel maps drop the element that was not used for longest: not the oldest.
-    let globals = script.globals.iter().filter(|(_, g)| g.wrap).map(|(id, _)| id).collect();
     let mut userspace = Userspace { functions: BTreeSet::new(), globals };
     // What calls such a function is one.
     loop {

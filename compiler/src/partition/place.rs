@@ -27,6 +27,8 @@ struct Uses {
     user_setters: BTreeSet<ProbeId>,
     /// Whether a function that user blocks may call does so.
     function_sets: bool,
+    /// Whether user blocks, or functions they may call, add to it.
+    user_adds: bool,
     /// Whether a loop runs over it in order of insertion.
     ordered: bool,
     /// Whether anything depends on its value.
@@ -113,14 +115,21 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
             }
             if uses.kernel { Storage::Shared(at) } else { Storage::Cell(at) }
         } else {
+            // In a process a handler may be interrupted by itself: another thread comes to the CPU.
+            let in_process = |id: &&ProbeId| script.probes[**id].point.attach.in_process();
+            let writers =
+                uses.kernel_writers.len() + uses.kernel_writers.iter().filter(in_process).count();
             let mut array = array(global, ty, uses, capacity);
+            if let ArrayValue::Stats(stats) = &mut array.value
+                && writers > 1
+            {
+                stats.split_variance();
+            }
             if uses.kernel {
-                // In a process a handler may be interrupted by itself: another thread comes to the CPU.
-                let in_process = |id: &&ProbeId| script.probes[**id].point.attach.in_process();
-                let writers = uses.kernel_writers.len()
-                    + uses.kernel_writers.iter().filter(in_process).count();
                 let mut map = kernel_map(&array, next_map, writers as u32);
                 map.added_only = added_only(ty, uses);
+                map.counted = uses.counts();
+                map.adder = needs_adder(ty, uses);
                 next_map += 1;
                 if taken.values().any(|globals| globals.contains(&id)) {
                     let cell = layout.shared.len() as u32;
@@ -138,6 +147,7 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
         }
         layout.storage.push(storage);
     }
+    layout.exchange = add_exchange(layout);
     layout.routes_map = next_map;
     layout.scratch_map = next_map + layout.routes.groups.len() as u32;
     for (probe, globals) in taken {
@@ -155,6 +165,25 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
 /// Whether all that kernel code does with the elements of an array is to add to them.
 fn added_only(ty: &GlobalType, uses: &Uses) -> bool {
     uses.counts() && !uses.kernel_reads && !matches!(ty.value, Type::Text(_))
+}
+
+/// Whether user blocks have to add to elements of an array in the kernel: handlers do, and read them, or set others.
+fn needs_adder(ty: &GlobalType, uses: &Uses) -> bool {
+    let user_sets = uses.function_sets || !uses.user_setters.is_empty();
+    let is_array_of_numbers = ty.value == Type::Long && !ty.keys.is_empty();
+    is_array_of_numbers
+        && !uses.kernel_writers.is_empty()
+        && !added_only(ty, uses)
+        && (uses.user_adds || uses.counts() && user_sets)
+}
+
+/// Adds the cells of the exchange with programs that add to elements, where there are any.
+fn add_exchange(layout: &mut Layout) -> Option<u32> {
+    let maps = layout.arrays.values().filter_map(|array| array.map);
+    let longest = maps.filter(|map| map.adder).map(|map| map.key_bytes).max()?;
+    let at = layout.shared.len() as u32;
+    layout.shared.extend((0..1 + longest.div_ceil(8)).map(|_| 0));
+    Some(at)
 }
 
 /// The globals of which the user blocks that run beside kernel handlers take what was counted, each time they
@@ -230,7 +259,8 @@ fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array 
             Some(Constant::Text(text)) => Some(text.clone()),
             Some(Constant::Number(_)) | None => None,
         },
-        ordered: uses.ordered && !scalar,
+        // Equal values are shown in order of insertion.
+        ordered: (uses.ordered || uses.displayed() && !global.library) && !scalar,
         map: None,
     }
 }
@@ -251,6 +281,8 @@ fn kernel_map(array: &Array, index: u32, writers: u32) -> KernelMap {
         writers,
         bank: None,
         added_only: false,
+        counted: false,
+        adder: false,
     }
 }
 
@@ -280,7 +312,7 @@ fn note(uses: &mut AllUses, id: GlobalId, user: User, access: Access) {
             uses.user_setters.insert(probe);
         }
         User::Function if access == Access::Set => uses.function_sets = true,
-        User::Block(_) | User::Function => {}
+        User::Block(_) | User::Function => uses.user_adds |= access == Access::Add,
     }
 }
 

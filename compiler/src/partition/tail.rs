@@ -339,7 +339,7 @@ impl Tail<'_, '_> {
 }
 
 /// The globals that the statements, and the functions they call, change.
-fn changed_globals(statements: &[Stmt], script: &Script) -> BTreeSet<GlobalId> {
+pub(super) fn changed_globals(statements: &[Stmt], script: &Script) -> BTreeSet<GlobalId> {
     let mut changed = BTreeSet::new();
     let mut called = vec![];
     let mut seen = BTreeSet::new();

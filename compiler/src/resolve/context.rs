@@ -20,8 +20,30 @@ pub(super) struct Reached {
 impl Reached {
     /// Memory at an address.
     pub(super) fn memory(address: Expr, ty: Ty, span: Span) -> Reached {
-        let what = What::Memory { address, offset: 0, trusted: false, bits: None, bytes: None };
+        let space = Space::Kernel;
+        let what = What::Memory { address, offset: 0, space, bits: None, bytes: None };
         Reached { what, ty, span }
+    }
+
+    /// What a pointer of this value points into.
+    fn behind(&self) -> Space {
+        match self.what {
+            What::Value { into, .. } => into,
+            What::Memory { space: Space::Process, .. } => Space::Process,
+            What::Memory { .. } => Space::Kernel,
+        }
+    }
+
+    /// The memory at an address that was read from here.
+    pub(super) fn target(&self, address: Expr, ty: Ty, span: Span) -> Reached {
+        let space = self.behind();
+        let what = What::Memory { address, offset: 0, space, bits: None, bytes: None };
+        Reached { what, ty, span }
+    }
+
+    /// Whether a pointer of this value points into the memory of the process.
+    pub(super) fn points_into_process(&self) -> bool {
+        self.behind() == Space::Process
     }
 
     /// A part of memory, so many bits behind its start.
@@ -55,10 +77,27 @@ impl Ty {
 
 #[derive(Clone)]
 enum What {
-    /// A number or pointer, already computed; `trusted` when the verifier lets it be read through.
-    Value { expr: Expr, trusted: bool },
+    /// A number or pointer, already computed, and what it points into.
+    Value { expr: Expr, into: Space },
     /// Memory at `address + offset`.
-    Memory { address: Expr, offset: i32, trusted: bool, bits: Option<(u8, u8)>, bytes: Option<u8> },
+    Memory { address: Expr, offset: i32, space: Space, bits: Option<(u8, u8)>, bytes: Option<u8> },
+}
+
+/// Where memory is, and so how it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Space {
+    /// Kernel memory that the verifier lets handlers read without a check.
+    Trusted,
+    /// Kernel memory.
+    Kernel,
+    /// Memory of the process.
+    Process,
+}
+
+impl Space {
+    fn of_variable(trusted: bool) -> Space {
+        if trusted { Space::Trusted } else { Space::Kernel }
+    }
 }
 
 impl Resolver<'_> {
@@ -97,12 +136,13 @@ impl Resolver<'_> {
         let point = scope.point?;
         let is_result = |at: &usize| point.context[*at].name == "return";
         let all = 0..point.context.len();
+        let is_local = |at: &usize| point.first_local.is_some_and(|first| *at >= first);
         match name {
             "$$vars" => Some(all.collect()),
-            "$$parms" => Some(all.filter(|at| !is_result(at)).collect()),
+            "$$parms" => Some(all.filter(|at| !is_result(at) && !is_local(at)).collect()),
             "$$return" => Some(all.filter(is_result).collect()),
-            // Variables inside of a function are not in the kernel's types.
-            "$$locals" => Some(vec![]),
+            // Variables inside of a function are known by debug information only.
+            "$$locals" => Some(all.filter(is_local).collect()),
             _ => None,
         }
     }
@@ -141,7 +181,7 @@ impl Resolver<'_> {
         for &at in variables {
             let variable = &point.context[at];
             let expr = self.expr(span, ExprKind::Context(at));
-            let what = What::Value { expr, trusted: variable.trusted };
+            let what = What::Value { expr, into: Space::of_variable(variable.trusted) };
             let ty = Ty::Kernel(TypeId(variable.ty));
             texts.push(self.pretty(Reached { what, ty, span }, deep, span)?);
         }
@@ -221,7 +261,7 @@ impl Resolver<'_> {
                 let expr = self.expression(scope, expression)?;
                 match self.needed_pointee(scope, &expr) {
                     Ok(pointee) => {
-                        let what = What::Value { expr, trusted: false };
+                        let what = What::Value { expr, into: Space::Kernel };
                         Some(Reached { what, ty: Ty::PointerTo(pointee), span })
                     }
                     Err(differs) => {
@@ -285,7 +325,7 @@ impl Resolver<'_> {
         };
         let variable = &point.context[at];
         let expr = self.expr(span, ExprKind::Context(at));
-        let what = What::Value { expr, trusted: variable.trusted };
+        let what = What::Value { expr, into: Space::of_variable(variable.trusted) };
         Some(Reached { what, ty: Ty::Kernel(TypeId(variable.ty)), span })
     }
 
@@ -305,13 +345,13 @@ impl Resolver<'_> {
             suggest_members(diagnostic, &name.text, &members);
             return None;
         };
-        let What::Memory { address, offset, trusted, .. } = what else { return None };
+        let What::Memory { address, offset, space, .. } = what else { return None };
         let Some(size) = btf.size(field.ty).map(|s| s.min(8) as u32) else {
             return Some(Reached {
                 what: What::Memory {
                     address,
                     offset: offset + (field.bit_offset / 8) as i32,
-                    trusted,
+                    space,
                     bits: None,
                     bytes: None,
                 },
@@ -331,7 +371,7 @@ impl Resolver<'_> {
         let what = What::Memory {
             address,
             offset: offset + byte as i32,
-            trusted,
+            space,
             bits,
             bytes: bits.map(|_| size as u8),
         };
@@ -353,9 +393,9 @@ impl Resolver<'_> {
         let target = pointee.map(|target| btf.strip(target));
         match target {
             Some(target) if matches!(btf.kind(target), Some(Kind::Struct | Kind::Union)) => {
-                let trusted = matches!(base.what, What::Value { trusted: true, .. });
+                let space = base.behind();
                 let address = self.value_of(base)?;
-                let what = What::Memory { address, offset: 0, trusted, bits: None, bytes: None };
+                let what = What::Memory { address, offset: 0, space, bits: None, bytes: None };
                 Some((target, what))
             }
             _ => {
@@ -365,7 +405,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// `@cast(value, "type")`: a value as a pointer to a structure of the kernel's.
+    /// `@cast(value, "type", "modules")`: a value as a pointer to a structure. The modules say whose memory
+    /// it points into: that of the process where all of them are headers (`<linux/in.h>`) or files.
     fn cast(
         &mut self,
         scope: &mut Scope<'_>,
@@ -375,15 +416,12 @@ impl Resolver<'_> {
         span: Span,
     ) -> Option<Reached> {
         let expr = self.expression(scope, value)?;
-        if let Some(Literal { value: LiteralValue::String(module), span }) = module
-            && !module.split(':').any(is_kernel)
-        {
-            self.diagnostics
-                .error(codes::UNSUPPORTED, *span, format!("no types of `{module}`"))
-                .label("only the kernel's own types are known")
-                .note("types of headers and programs would take a C compiler or debug information");
-            return None;
-        }
+        let modules = match module {
+            Some(Literal { value: LiteralValue::String(modules), .. }) => modules.as_str(),
+            _ => "kernel",
+        };
+        let into =
+            if modules.split(':').all(is_of_programs) { Space::Process } else { Space::Kernel };
         let LiteralValue::String(name) = &type_name.value else { return None };
         let facts = self.facts;
         let btf = match facts.all_types() {
@@ -404,12 +442,19 @@ impl Resolver<'_> {
         if found.is_none() {
             let plain = name.trim_start_matches("struct ").trim();
             let names: Vec<&str> = btf.names(Kind::Struct).collect();
-            self.diagnostics
+            let diagnostic = self
+                .diagnostics
                 .error(codes::UNKNOWN_TYPE, type_name.span, format!("unknown type `{name}`"))
                 .label("not a type of this kernel")
                 .suggest(plain, names);
+            if !modules.split(':').any(is_kernel) {
+                diagnostic.note(
+                    "types of headers, programs and modules that the kernel itself does not have would \
+                     take a C compiler or debug information",
+                );
+            }
         }
-        let what = What::Value { expr, trusted: false };
+        let what = What::Value { expr, into };
         Some(Reached { what, ty: Ty::PointerTo(found?), span })
     }
 
@@ -459,9 +504,13 @@ impl Resolver<'_> {
         let (element, length, what) = match (array, pointee) {
             (Some(array), _) => (array.element, Some(array.len), base.what),
             (None, Some(target)) => {
+                // What an index reaches need not be what the kernel vouches for.
+                let space = match base.behind() {
+                    Space::Process => Space::Process,
+                    Space::Trusted | Space::Kernel => Space::Kernel,
+                };
                 let address = self.value_of(base)?;
-                let what =
-                    What::Memory { address, offset: 0, trusted: false, bits: None, bytes: None };
+                let what = What::Memory { address, offset: 0, space, bits: None, bytes: None };
                 (target, None, what)
             }
             (None, None) => {
@@ -472,7 +521,7 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        let What::Memory { address, offset, trusted, .. } = what else { return None };
+        let What::Memory { address, offset, space, .. } = what else { return None };
         let size = i64::from(btf.size(element).unwrap_or(1) as u32);
         if let Some(n) = constant::number(index) {
             if length.is_some_and(|l| l > 0 && !(0..i64::from(l)).contains(&n)) {
@@ -483,14 +532,15 @@ impl Resolver<'_> {
                 return None;
             }
             let offset = i32::try_from(i64::from(offset) + n.checked_mul(size)?).ok()?;
-            let what = What::Memory { address, offset, trusted, bits: None, bytes: None };
+            let what = What::Memory { address, offset, space, bits: None, bytes: None };
             return Some(Reached { what, ty: Ty::Kernel(element), span });
         }
         let index = self.expression(scope, index)?;
         let scale = self.expr(span, ExprKind::Number(size));
         let scaled = self.arithmetic(span, Arithmetic::Multiply, index, scale);
         let address = self.arithmetic(span, Arithmetic::Add, address, scaled);
-        let what = What::Memory { address, offset, trusted: false, bits: None, bytes: None };
+        let space = if space == Space::Trusted { Space::Kernel } else { space };
+        let what = What::Memory { address, offset, space, bits: None, bytes: None };
         Some(Reached { what, ty: Ty::Kernel(element), span })
     }
 
@@ -516,10 +566,10 @@ impl Resolver<'_> {
 
     fn untyped_value_of(&mut self, reached: Reached) -> Option<Expr> {
         let Reached { what, ty, span } = reached;
-        let (address, offset, trusted, bits, bytes) = match what {
+        let (address, offset, space, bits, bytes) = match what {
             What::Value { expr, .. } => return Some(expr),
-            What::Memory { address, offset, trusted, bits, bytes } => {
-                (address, offset, trusted, bits, bytes)
+            What::Memory { address, offset, space, bits, bytes } => {
+                (address, offset, space, bits, bytes)
             }
         };
         let facts = self.facts;
@@ -564,9 +614,10 @@ impl Resolver<'_> {
         if let Some(bytes) = bytes {
             value.bytes = bytes;
         }
-        if self.facts.is_program_type(ty.0) {
+        if space == Space::Process || self.facts.is_program_type(ty.0) {
             return self.load_of_process(address, offset, value, bits, span);
         }
+        let trusted = space == Space::Trusted;
         let load = Load { address, offset, value, bits, trusted, or_zero: false };
         Some(self.expr(span, ExprKind::Load(Box::new(load))))
     }
@@ -633,6 +684,11 @@ impl Resolver<'_> {
 }
 
 /// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.
+/// Whether a module of `@cast` is a header of programs, `<header.h>`, or a file.
+fn is_of_programs(module: &str) -> bool {
+    module.starts_with('<') || module.contains('/') && !module.contains('<')
+}
+
 fn is_kernel(module: &str) -> bool {
     module == "kernel" || module.starts_with("kernel<")
 }
@@ -646,7 +702,7 @@ fn suggest_members(diagnostic: &mut Diagnostic, name: &str, members: &[&str]) {
 }
 
 /// The type of a name as `@cast` takes it: `struct sk_buff`, `sk_buff`, `u32`, with or without a star.
-fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
+pub(super) fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
     let (kinds, plain) = kinds_of(name);
     kinds.iter().find_map(|&kind| btf.find(plain, kind))
 }

@@ -50,6 +50,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
             name: point.name.clone(),
             attach: Attach::Instruction(at_entry),
             context: instruction.entry.clone(),
+            first_local: None,
             identity: point.identity.clone(),
             optional: point.optional,
         });
@@ -63,6 +64,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
             entry: vec![],
         }),
         context: functions.entry.clone(),
+        first_local: None,
         identity: point.identity.clone(),
         optional: point.optional,
     })
@@ -217,7 +219,7 @@ impl Resolver<'_> {
         let deeper = ExprKind::Increment { target: Box::new(element), prefix: true, by: 1 };
         let deeper = self.expr(span, deeper);
         entry.statements.insert(0, Stmt { kind: StmtKind::Expr(deeper), span });
-        Probe { written: point.name.clone(), point, span, body: entry }
+        Probe { written: point.name.clone(), point, span, arming: vec![], body: entry }
     }
 
     /// An array of numbers to values that no script can name.

@@ -5,6 +5,7 @@ use super::{
     print::PRINTERS,
 };
 use crate::builtins;
+use crate::diagnostic::bpftrace::{self, WordPlace};
 use crate::diagnostic::codes;
 use crate::hir::{
     Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape, Unary,
@@ -373,14 +374,16 @@ impl Resolver<'_> {
                 .chain(PRINTERS.iter().map(|p| p.name))
                 .chain(self.function_names(function.span))
                 .chain(self.library.function_names());
-            self.diagnostics
-                .error(
-                    codes::UNKNOWN_FUNCTION,
-                    function.span,
-                    format!("unresolved function `{}`", function.text),
-                )
-                .label("neither in this script nor in the library")
-                .suggest(&function.text, names);
+            let error = self.diagnostics.error(
+                codes::UNKNOWN_FUNCTION,
+                function.span,
+                format!("unresolved function `{}`", function.text),
+            );
+            error.label("neither in this script nor in the library");
+            match bpftrace::here(&function.text, WordPlace::Function) {
+                Some(help) => error.help(help),
+                None => error.suggest(&function.text, names),
+            };
             return None;
         };
         if arguments.len() != builtin.parameters.len() {

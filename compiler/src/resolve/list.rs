@@ -4,7 +4,7 @@
 //! asked for is there a handler, which uses all that the aliases on the way define.
 
 use super::alias::Expanded;
-use super::{ContextUse, Resolver};
+use super::{ContextUse, Handler, Resolver};
 use crate::diagnostic::Diagnostics;
 use crate::facts::Facts;
 use crate::families;
@@ -119,7 +119,7 @@ impl<'a> Resolver<'a> {
         let handler = Statement { kind: StatementKind::Block(uses), span };
         let reported = self.diagnostics.len();
         self.uses = ContextUse::default();
-        let (body, at_entry) = self.handler(point, expanded, &[], &handler, span);
+        let Handler { body, arming, at_entry } = self.handler(point, expanded, &[], &handler, span);
         if self.diagnostics.len() > reported {
             self.diagnostics.truncate(reported);
             return None;
@@ -128,7 +128,7 @@ impl<'a> Resolver<'a> {
             self.script.probes.push(hidden);
         }
         let written = expanded.written.clone().unwrap_or_default();
-        Some(self.script.probes.push(Probe { point: point.clone(), written, span, body }))
+        Some(self.script.probes.push(Probe { point: point.clone(), written, span, arming, body }))
     }
 }
 

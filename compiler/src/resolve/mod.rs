@@ -8,6 +8,7 @@
 mod aggregate;
 mod alias;
 mod braces;
+mod c_expression;
 mod constant;
 mod context;
 mod entry;
@@ -19,6 +20,7 @@ mod global;
 mod inline;
 mod iteration;
 mod list;
+mod loop_variable;
 mod memory_print;
 mod operators;
 mod pointer;
@@ -125,17 +127,6 @@ fn whole_number(text: &str) -> Option<i64> {
     i64::try_from(if negative { -value } else { value }).ok()
 }
 
-/// Wraps every handler in a `try` that leaves it quietly.
-pub fn suppress_errors(script: &mut Script) {
-    for probe in script.probes.values_mut() {
-        let span = probe.span;
-        let body = std::mem::take(&mut probe.body.statements);
-        let handler = vec![Stmt { kind: StmtKind::Next, span }];
-        let kind = StmtKind::Try { body, variable: None, handler };
-        probe.body.statements = vec![Stmt { kind, span }];
-    }
-}
-
 /// The state of the pass.
 struct Resolver<'a> {
     facts: &'a dyn Facts,
@@ -157,6 +148,15 @@ struct Resolver<'a> {
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
 /// on against the order of the script.
 const MOST_ROUNDS: usize = 32;
+
+/// A resolved handler.
+struct Handler {
+    body: Body,
+    /// What has to hold for it to be attached at all.
+    arming: Vec<Expr>,
+    /// The hidden one that keeps values for it at the entry of the function at whose return it runs.
+    at_entry: Option<Probe>,
+}
 
 /// What names mean inside one body.
 struct Scope<'p> {
@@ -315,10 +315,10 @@ impl<'a> Resolver<'a> {
                 let conditions = [&point.condition, &expanded.point.condition];
                 self.uses = ContextUse::default();
                 let written = expanded.written.clone().unwrap_or_else(|| families::spell(point));
-                let (body, at_entry) =
+                let Handler { body, arming, at_entry } =
                     self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
-                let probe = Probe { point: resolved, written, span: point.span, body };
+                let probe = Probe { point: resolved, written, span: point.span, arming, body };
                 let mut probes = vec![self.script.probes.push(probe)];
                 probes.extend(hidden);
                 shared.note(probes, std::mem::take(&mut self.uses));
@@ -343,14 +343,15 @@ impl<'a> Resolver<'a> {
         conditions: &[&Option<Box<ast::Expression>>],
         handler: &ast::Statement,
         span: Span,
-    ) -> (Body, Option<Probe>) {
+    ) -> Handler {
         let mut scope = Scope::new(Some(point), self.script.new_body(), span);
         let mut statements = vec![];
+        let mut arming = vec![];
         let mut armed: Vec<&ast::Expression> = vec![];
         for condition in conditions.iter().filter_map(|c| c.as_deref()) {
             if !armed.contains(&condition) {
                 armed.push(condition);
-                self.arming_condition(&mut scope, condition, &mut statements);
+                arming.extend(self.arming_condition(&mut scope, condition, &mut statements));
             }
         }
         let before = expanded.prologues.iter().copied();
@@ -373,18 +374,18 @@ impl<'a> Resolver<'a> {
         scope.body.statements = statements;
         let Scope { mut body, entry, .. } = scope;
         let at_entry = entry.map(|state| self.finish_entry(state, span, &mut body));
-        (body, at_entry)
+        Handler { body, arming, at_entry }
     }
 
-    /// `if (condition)` behind a probe point: while it is false the handler does nothing.
+    /// `if (condition)` behind a probe point: while it is false the handler does nothing. Gives the condition.
     fn arming_condition(
         &mut self,
         scope: &mut Scope<'_>,
         condition: &ast::Expression,
         out: &mut Vec<Stmt>,
-    ) {
+    ) -> Option<Expr> {
         let span = condition.span;
-        let Some(condition) = self.expression(scope, condition) else { return };
+        let condition = self.expression(scope, condition)?;
         let read = Stmt { kind: StmtKind::Expr(condition.clone()), span };
         let mut changed = false;
         iteration::changed(std::slice::from_ref(&read), &mut |_| changed = true);
@@ -398,10 +399,10 @@ impl<'a> Resolver<'a> {
                 .help("declare it `global`, or test it inside the handler");
         }
         let next = Stmt { kind: StmtKind::Next, span };
-        out.push(Stmt {
-            kind: StmtKind::If { condition, then: vec![], otherwise: vec![next] },
-            span,
-        });
+        let kind =
+            StmtKind::If { condition: condition.clone(), then: vec![], otherwise: vec![next] };
+        out.push(Stmt { kind, span });
+        Some(condition)
     }
 
     /// Reports a script of which nothing would ever run.

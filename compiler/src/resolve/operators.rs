@@ -1,6 +1,7 @@
 //! Operators on what the kernel has by name or number: `@var`, `@enum` and `@enumname`, `@kderef` and
 //! `@uderef`, `@kregister` and `@uregister`.
 
+use super::c_expression::{self, Constants};
 use super::context::{Reached, Ty};
 use super::{Resolver, Scope, constant};
 use crate::btf::{Btf, Kind, TypeId};
@@ -184,30 +185,27 @@ impl Resolver<'_> {
         self.expr(span, ExprKind::Call { builtin, arguments })
     }
 
-    /// `@enum("NAME")` and `@const("NAME")`: a constant of one of the kernel's enums.
+    /// `@enum("NAME")` and `@const("EXPRESSION")`: constants of the kernel's enums, and those that C code has
+    /// as macros.
     pub(super) fn enumerator(&mut self, literal: &Literal, span: Span) -> Option<Expr> {
-        let LiteralValue::String(name) = &literal.value else { return None };
-        let btf = match self.facts.btf() {
-            Ok(btf) => btf,
-            Err(missing) => {
-                self.diagnostics.error(
-                    codes::NO_BTF,
-                    literal.span,
-                    format!("no kernel types: {missing}"),
-                );
-                return None;
-            }
+        let LiteralValue::String(text) = &literal.value else { return None };
+        let btf = self.facts.btf();
+        let constants = Constants { btf: btf.as_ref().ok().copied(), library: self.library };
+        let unknown = match c_expression::evaluate(text, &constants) {
+            Ok(value) => return Some(self.expr(span, ExprKind::Number(value))),
+            Err(unknown) => unknown.trim(),
         };
-        match btf.enumerator(name) {
-            Some((_, value)) => Some(self.expr(span, ExprKind::Number(value))),
-            None => {
-                self.diagnostics
-                    .error(codes::UNKNOWN_TYPE, literal.span, format!("unknown constant `{name}`"))
-                    .label("no enum of this kernel has it")
-                    .note("constants that C code defines as macros are not in the kernel's types");
-                None
-            }
-        }
+        let unknown = if unknown.is_empty() { text } else { unknown };
+        let diagnostic = self
+            .diagnostics
+            .error(codes::UNKNOWN_TYPE, literal.span, format!("unknown constant `{unknown}`"))
+            .label("in no enum of this kernel, and not well known");
+        match btf {
+            Ok(_) => diagnostic
+                .note("constants that C code defines as macros are not in the kernel's types"),
+            Err(missing) => diagnostic.note(format!("no kernel types: {missing}")),
+        };
+        None
     }
 
     /// `@enumname(value)`: the name of a value whose type is one of the kernel's enums;

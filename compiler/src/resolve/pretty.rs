@@ -45,15 +45,15 @@ impl Resolver<'_> {
             return self.sprint(shown);
         };
         if is_character(btf, pointee) {
-            let of_process = facts.is_program_type(pointee.0);
+            let of_process = reached.points_into_process() || facts.is_program_type(pointee.0);
             let address = self.value_of(reached)?;
             self.show_text(&mut shown, address, of_process)?;
             return self.sprint(shown);
         }
         // A pointer at the top is followed, unless it is null.
-        let mut address = self.value_of(reached)?;
+        let mut address = self.value_of(reached.clone())?;
         never_fail(&mut address);
-        let target = Reached::memory(address.clone(), Ty::Kernel(pointee), span);
+        let target = reached.target(address.clone(), Ty::Kernel(pointee), span);
         self.show(btf, &mut shown, target, true)?;
         let text = self.sprint(shown)?;
         let zero = self.expr(span, ExprKind::Number(0));
@@ -96,7 +96,8 @@ impl Resolver<'_> {
             Some(Kind::Array) => {
                 let array = btf.array(ty)?;
                 if is_character(btf, array.element) {
-                    let of_process = self.facts.is_program_type(array.element.0);
+                    let of_process =
+                        value.points_into_process() || self.facts.is_program_type(array.element.0);
                     let address = self.value_of(value)?;
                     return self.show_text(shown, address, of_process);
                 }
@@ -108,9 +109,9 @@ impl Resolver<'_> {
             }
             Some(Kind::Pointer) => {
                 let is_text = btf.pointee(ty).is_some_and(|pointee| is_character(btf, pointee));
+                let of_process = value.points_into_process() || self.facts.is_program_type(ty.0);
                 let value = self.value_of(value)?;
                 if is_text {
-                    let of_process = self.facts.is_program_type(ty.0);
                     return self.show_text(shown, value, of_process);
                 }
                 self.convert(shown, "%p", value)?;

@@ -12,6 +12,7 @@ use super::{
     preprocess::{Expanded, TokenKind},
     words,
 };
+use crate::diagnostic::bpftrace::{self, WordPlace};
 use crate::diagnostic::{Diagnostics, codes};
 
 /// What a rule is to the user.
@@ -91,6 +92,10 @@ pub(super) fn report(
         error.help("`else` belongs directly behind the statement of an `if`");
     } else if piece.kind == TokenKind::Word && words::is_keyword(text) && wants_any {
         error.help(format!("`{text}` is a reserved word; choose another name"));
+    } else if let Some(help) = bpftrace::here(text, WordPlace::Declaration)
+        && meanings.contains(&Meaning::Declaration)
+    {
+        error.help(help);
     } else if meanings.contains(&Meaning::Declaration) {
         error.help("statements stand in the braces of a probe or function");
     } else if matches!(before, "=~" | "!~") {
@@ -265,8 +270,9 @@ fn meaning(rule: Rule) -> Meaning {
         | Rule::foreach_value
         | Rule::sort_mark
         | Rule::operand
-        | Rule::prefix
-        | Rule::postfix
+        | Rule::reference
+        | Rule::access
+        | Rule::lone_dollar
         | Rule::infix
         | Rule::primary
         | Rule::index

@@ -24,6 +24,7 @@ mod preprocess;
 mod print;
 mod words;
 
+pub(crate) use build::number;
 pub use print::print;
 pub(crate) use print::print_expression;
 

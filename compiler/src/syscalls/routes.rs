@@ -90,7 +90,7 @@ pub fn add_dispatchers(script: &mut Script) {
         let attach = Attach::Syscall(of);
         let point = Point::new("system calls".to_string(), attach);
         let written = written.clone();
-        let probe = Probe { point, written, span: *span, body };
+        let probe = Probe { point, written, span: *span, arming: vec![], body };
         script.probes.push(probe);
     }
 }

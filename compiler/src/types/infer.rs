@@ -4,6 +4,7 @@ use cranelift_codegen::entity::{PrimaryMap, SecondaryMap, entity_impl};
 
 use super::{GlobalType, Type, Types};
 use crate::builtins::Kind;
+use crate::diagnostic::bpftrace::{self, WordPlace};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::hir::*;
 use crate::source::Span;
@@ -652,14 +653,13 @@ impl Inference<'_> {
         for (id, local) in body.locals.iter() {
             if !self.assigned[id] {
                 let others = body.locals.values().map(|l| l.name.as_str());
-                self.diagnostics
-                    .warning(
-                        codes::NEVER_ASSIGNED,
-                        local.span,
-                        format!("never-assigned local variable `{}`", local.name),
-                    )
-                    .label("always 0 or the empty string")
-                    .suggest(&local.name, names.iter().copied().chain(others));
+                let message = format!("never-assigned local variable `{}`", local.name);
+                let warning = self.diagnostics.warning(codes::NEVER_ASSIGNED, local.span, message);
+                warning.label("always 0 or the empty string");
+                match bpftrace::here(&local.name, WordPlace::Variable) {
+                    Some(help) => warning.help(help),
+                    None => warning.suggest(&local.name, names.iter().copied().chain(others)),
+                };
             }
         }
     }

@@ -7,9 +7,11 @@
 //! keys, records and on the kernel's stack.
 
 mod infer;
+mod outline;
 mod print;
 mod width;
 
+pub use outline::outline;
 pub use print::{global_type, locals, print, print_function};
 
 use std::collections::BTreeSet;
@@ -18,6 +20,7 @@ use cranelift_codegen::entity::{PrimaryMap, SecondaryMap};
 
 use crate::diagnostic::Diagnostics;
 use crate::hir::{Aggregate, BodyId, ExprId, FunctionId, GlobalId, LocalId, Script};
+use crate::histogram::Histogram;
 
 /// Default of MAXSTRINGLEN: the most bytes of a string, terminator included.
 pub const MAX_STRING: u32 = 512;
@@ -85,23 +88,50 @@ pub struct Types {
     pub locals: SecondaryMap<BodyId, SecondaryMap<LocalId, Type>>,
     /// Of the results of functions.
     pub results: PrimaryMap<FunctionId, Type>,
+    /// MAXSTRINGLEN: the most bytes of a string, terminator included.
+    pub string_bytes: u32,
 }
 
 impl Types {
-    /// Keeps the sum of each aggregate that has a histogram.
-    pub fn keep_histogram_sums(&mut self) {
-        for global in self.globals.values_mut() {
-            let kinds = [Aggregate::HistLog, Aggregate::HistLinear];
-            if kinds.iter().any(|kind| global.aggregates.contains(kind)) {
-                global.aggregates.insert(Aggregate::Sum);
+    /// Keeps more of aggregates than the script asks for.
+    pub fn keep(&mut self, kept: KeptOfAggregates, script: &mut Script) {
+        let globals = self.globals.iter_mut().filter(|(_, ty)| ty.value == Type::Stats);
+        for (id, ty) in globals {
+            let global = &mut script.globals[id];
+            match kept {
+                KeptOfAggregates::HistogramSums if global.histogram.is_some() => {
+                    ty.aggregates.insert(Aggregate::Sum);
+                }
+                KeptOfAggregates::AsAsked | KeptOfAggregates::HistogramSums => {}
+                KeptOfAggregates::ForLater => {
+                    ty.aggregates.extend([Aggregate::Sum, Aggregate::Min, Aggregate::Max]);
+                    if ty.keys.is_empty() {
+                        global.histogram.get_or_insert((Histogram::Log, global.span));
+                    }
+                }
             }
         }
     }
 }
 
-/// Finds the types of a script, and reports what has none or two.
-pub fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
+/// What is kept of aggregates, besides what the script asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeptOfAggregates {
+    /// Nothing.
+    #[default]
+    AsAsked,
+    /// The sums of those that have a histogram: for output that shows them.
+    HistogramSums,
+    /// What later scripts are likely to ask for: all but histograms of arrays, whose elements would take ten times the
+    /// memory, variances and percentiles.
+    ForLater,
+}
+
+/// Finds the types of a script whose strings have at most so many bytes, terminator included; reports what has
+/// no type, or two.
+pub fn infer(script: &Script, string_bytes: u32, diagnostics: &mut Diagnostics) -> Types {
     let mut types = infer::infer(script, diagnostics);
+    types.string_bytes = string_bytes;
     // The tables of a script with errors do not fit together.
     if !diagnostics.has_errors() {
         width::widen(script, &mut types);
@@ -109,7 +139,7 @@ pub fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
     types
 }
 
-/// The width a string of so many bytes (terminator included) is given.
-pub fn rounded(bytes: u32) -> u32 {
-    bytes.clamp(1, MAX_STRING).next_multiple_of(8)
+/// The width of the longest strings there are, where they have at most so many bytes.
+pub fn longest(string_bytes: u32) -> u32 {
+    string_bytes.next_multiple_of(8)
 }

@@ -1,23 +1,25 @@
 //! How wide strings can get: a fixpoint over everything that flows into a variable.
 
-use super::{MAX_STRING, Type, Types, rounded};
+use super::{MAX_STRING, Type, Types, longest};
 use crate::builtins::Kind;
 use crate::bytes;
 use crate::hir::*;
 
 /// Sets the width of every string type. Widths only grow and are bounded, so this ends.
 pub(super) fn widen(script: &Script, types: &mut Types) {
+    let longest = longest(types.string_bytes);
     let mut pass = Widening {
         script,
         types,
         body: BodyId::from_u32(0),
         function: None,
-        caught_message: caught_message(script),
+        caught_message: caught_message(script).min(longest),
+        longest,
         changed: true,
     };
     for (id, global) in script.globals.iter() {
         if let Some(Constant::Text(text)) = &global.initial {
-            let width = rounded(bytes::length(text) + 1);
+            let width = pass.rounded(bytes::length(text) + 1);
             grow(&mut pass.types.globals[id].value, width, &mut pass.changed);
         }
     }
@@ -47,12 +49,12 @@ fn caught_message(script: &Script) -> u32 {
     for body in script.probes.values().map(|p| &p.body).chain(functions) {
         each_statement(&body.statements, &mut |s| {
             if let StmtKind::Fail(text) = &s.kind {
-                width = width.max(rounded(text.len() as u32 + 1));
+                width = width.max((text.len() as u32 + 1).next_multiple_of(8));
             }
         });
         each_expression(&body.statements, &mut |e| {
             if matches!(&e.kind, ExprKind::Call { builtin, .. } if builtin.raises()) {
-                width = MAX_STRING;
+                width = u32::MAX;
             }
         });
     }
@@ -66,6 +68,8 @@ struct Widening<'a> {
     function: Option<FunctionId>,
     /// Bytes for the message of a caught error.
     caught_message: u32,
+    /// The most bytes of a string.
+    longest: u32,
     changed: bool,
 }
 
@@ -79,6 +83,11 @@ fn grow(ty: &mut Type, width: u32, changed: &mut bool) {
 }
 
 impl Widening<'_> {
+    /// The width a string of so many bytes (terminator included) is given.
+    fn rounded(&self, bytes: u32) -> u32 {
+        bytes.clamp(1, self.longest).next_multiple_of(8)
+    }
+
     fn statements(&mut self, statements: &[Stmt]) {
         for statement in statements {
             match &statement.kind {
@@ -198,7 +207,7 @@ impl Widening<'_> {
             | ExprKind::Wildcard
             | ExprKind::Context(_)
             | ExprKind::Captured { .. } => 8,
-            ExprKind::Text(text) => rounded(bytes::length(text) + 1),
+            ExprKind::Text(text) => self.rounded(bytes::length(text) + 1),
             ExprKind::Read(place) => self.place(place),
             ExprKind::Load(load) => self.expression(&load.address),
             ExprKind::Call { builtin, arguments } => {
@@ -206,7 +215,8 @@ impl Widening<'_> {
                     self.expression(argument);
                 }
                 match builtin.result {
-                    Kind::Text(width) => rounded(width),
+                    Kind::Text(MAX_STRING) => self.longest,
+                    Kind::Text(width) => self.rounded(width),
                     Kind::Long | Kind::Nothing => 8,
                 }
             }
@@ -224,7 +234,7 @@ impl Widening<'_> {
             }
             ExprKind::Sprint(print) => {
                 self.print(print);
-                MAX_STRING
+                self.longest
             }
             ExprKind::Unary { operand, .. } => self.expression(operand),
             ExprKind::Arithmetic { left, right, .. }
@@ -236,7 +246,7 @@ impl Widening<'_> {
             }
             ExprKind::Concatenate { left, right } => {
                 let both = self.expression(left) + self.expression(right);
-                rounded(both.saturating_sub(1))
+                self.rounded(both.saturating_sub(1))
             }
             ExprKind::Conditional { condition, then, otherwise } => {
                 self.expression(condition);
@@ -251,7 +261,7 @@ impl Widening<'_> {
                 let value = self.expression(value);
                 let old = self.place(target);
                 let width = match operator {
-                    AssignOperator::Concatenate => rounded((old + value).saturating_sub(1)),
+                    AssignOperator::Concatenate => self.rounded((old + value).saturating_sub(1)),
                     AssignOperator::Set | AssignOperator::Arithmetic(_) => value,
                 };
                 self.flow(target, width);
@@ -264,7 +274,7 @@ impl Widening<'_> {
             }
             ExprKind::Histogram(of) => {
                 self.place(of);
-                MAX_STRING
+                self.longest
             }
             ExprKind::Bucket { of, index } => {
                 self.place(of);

@@ -4,6 +4,7 @@
 //! file per family of events; which of several ways is taken has been decided before.
 
 mod function;
+mod hook;
 mod instruction;
 mod perf;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::sys::SysError;
-pub use crate::sys::{CountedEvent, Rate};
+pub use crate::sys::{CountedEvent, Rate, Watched};
 
 /// Where a program is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,17 @@ pub enum AttachPoint {
         /// Whether the program is of the kind that is attached by a link of its own.
         multi: bool,
     },
+    /// A hook that packets pass, in the network namespace of this process (`ProgramKind::Netfilter`).
+    Hook {
+        /// How scripts call it.
+        name: String,
+        /// `NFPROTO_IPV4` or `NFPROTO_IPV6`.
+        family: u32,
+        /// `enum nf_inet_hooks`.
+        hook: u32,
+        /// Lower ones come first.
+        priority: i32,
+    },
     /// Something that is counted (`ProgramKind::PerfEvent`).
     Counted {
         /// How scripts call it.
@@ -92,9 +104,9 @@ impl fmt::Display for AttachPoint {
                     _ => write!(f, "{end}{} kernel functions", functions.len()),
                 }
             }
-            AttachPoint::Counted { name, .. } | AttachPoint::Instruction { name, .. } => {
-                f.write_str(name)
-            }
+            AttachPoint::Counted { name, .. }
+            | AttachPoint::Hook { name, .. }
+            | AttachPoint::Instruction { name, .. } => f.write_str(name),
         }
     }
 }
@@ -136,7 +148,7 @@ impl Link {
 #[derive(Debug)]
 pub struct AttachError {
     /// Where to.
-    pub point: AttachPoint,
+    pub point: Box<AttachPoint>,
     /// What failed.
     pub error: SysError,
 }
@@ -144,7 +156,7 @@ pub struct AttachError {
 impl fmt::Display for AttachError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "attach {}: ", self.point)?;
-        match (&self.point, self.error.errno()) {
+        match (&*self.point, self.error.errno()) {
             (AttachPoint::Tracepoint { .. }, _)
                 if self.error.cause.kind() == std::io::ErrorKind::NotFound =>
             {
@@ -172,6 +184,17 @@ impl fmt::Display for AttachError {
             (AttachPoint::Counted { .. }, libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP) => {
                 f.write_str("this machine does not count such events")
             }
+            (AttachPoint::Hook { .. }, libc::EINVAL | libc::EAFNOSUPPORT) => {
+                f.write_str("this kernel has no such hook (CONFIG_NETFILTER_BPF_LINK)")
+            }
+            (
+                AttachPoint::Counted { event: CountedEvent { watched: Some(_), .. }, .. },
+                libc::ENOSPC,
+            ) => f.write_str("all debug registers of the processor are in use"),
+            (
+                AttachPoint::Counted { event: CountedEvent { watched: Some(_), .. }, .. },
+                libc::EINVAL,
+            ) => f.write_str("this memory cannot be watched"),
             (AttachPoint::Counted { .. }, libc::EINVAL) => f.write_str("there is no such event"),
             (_, libc::EBUSY) => f.write_str("the event is in use by another tracer"),
             (_, libc::EMFILE) => f.write_str("too many open files (ulimit -n)"),
@@ -200,13 +223,16 @@ pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, Atta
         AttachPoint::Instruction { path, offset, semaphore, returns, multi, .. } => {
             instruction::attach(program, path, *offset, *semaphore, *returns, *multi)
         }
+        AttachPoint::Hook { family, hook, priority, .. } => {
+            hook::attach(program, *family, *hook, *priority)
+        }
         AttachPoint::Counted { event, rate, process, .. } => {
             perf::attach_counted(program, *event, *rate, *process)
         }
     };
     match result {
         Ok(descriptors) => Ok(Link::new(descriptors)),
-        Err(error) => Err(AttachError { point: point.clone(), error }),
+        Err(error) => Err(AttachError { point: Box::new(point.clone()), error }),
     }
 }
 
@@ -226,7 +252,7 @@ fn attach_functions(
     let mut link = Link::new(attached.descriptors);
     if let Some((at, error)) = attached.failed.into_iter().next() {
         if failures == functions.len() {
-            return Err(AttachError { point: point.clone(), error });
+            return Err(AttachError { point: Box::new(point.clone()), error });
         }
         link.incomplete = Some(format!(
             "{failures} of {} functions cannot be probed (one is {}: {error})",

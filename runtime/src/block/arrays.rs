@@ -198,6 +198,14 @@ impl Arrays {
                 self.add_here(id, key, delta);
                 return Ok(());
             }
+            // What handlers have added since the block began is not overwritten.
+            Some(kernel) if kernel.counted() => {
+                let delta = value.long().wrapping_sub(old);
+                if self.add_there(id, &key, delta)?.is_some() {
+                    self.arrays[id].note(key, value);
+                    return Ok(());
+                }
+            }
             Some(_) | None => {}
         }
         let state = &mut self.arrays[id];
@@ -216,6 +224,10 @@ impl Arrays {
     /// Adds to an element that holds a number; gives the number before.
     pub fn add(&mut self, id: ArrayId, key: Key, delta: i64) -> Result<i64, StoreError> {
         self.room(id, &key)?;
+        if let Some(old) = self.add_there(id, &key, delta)? {
+            self.arrays[id].note(key, Value::Word(Word::Long(old.wrapping_add(delta))));
+            return Ok(old);
+        }
         let state = &mut self.arrays[id];
         let old = match &state.kernel {
             // Kernel code sets it, too: what it has put there since the block began is not overwritten.
@@ -230,6 +242,12 @@ impl Arrays {
             self.set(id, key, Value::Word(Word::Long(old.wrapping_add(delta))))?;
         }
         Ok(old)
+    }
+
+    /// Adds to a number in the kernel, where that is done in one step; gives the number before.
+    fn add_there(&mut self, id: ArrayId, key: &Key, delta: i64) -> Result<Option<i64>, StoreError> {
+        let added = self.arrays[id].kernel.as_ref().and_then(|kernel| kernel.add(key, delta));
+        added.transpose().map_err(store_error)
     }
 
     /// Adds to the part of a number that is here.
@@ -254,6 +272,17 @@ impl Arrays {
             stats_of(&mut state.own, key.clone(), stamp, |stats| stats.record(value, &layout));
         }
         stats_of(&mut state.elements, key, stamp, |stats| stats.record(value, &layout));
+        Ok(())
+    }
+
+    /// Adds the values of an aggregate of an earlier session.
+    pub fn merge(&mut self, id: ArrayId, key: Key, other: &Stats) -> Result<(), SysError> {
+        let stamp = self.stamp(id, &key);
+        let state = &mut self.arrays[id];
+        if state.kernel.is_some() && !state.held {
+            stats_of(&mut state.own, key.clone(), stamp, |stats| stats.merge(other));
+        }
+        stats_of(&mut state.elements, key, stamp, |stats| stats.merge(other));
         Ok(())
     }
 
@@ -374,6 +403,13 @@ impl ArrayState {
         self.put_in_order();
         self.current = true;
         Ok(())
+    }
+
+    /// Puts what was stored in the kernel into the copy of the running block. A new element is the last.
+    fn note(&mut self, key: Key, value: Value) {
+        let last = || self.elements.values().map(|element| element.stamp + 1).max();
+        let stamp = self.elements.get(&key).map(|element| element.stamp).or_else(last);
+        self.elements.insert(key, Element { stamp: stamp.unwrap_or(0), value });
     }
 
     /// Gives elements the places that a loop has sorted them to.

@@ -94,10 +94,7 @@ impl BlockContext {
     fn display_array(&mut self, name: &str, array: ArrayId, pointer: bool) -> Result<(), SysError> {
         let mut output = std::mem::take(&mut self.state.output);
         let shown = self.each_displayed(array, |key, value| {
-            output.extend_from_slice(name.as_bytes());
-            write_key(key, &mut output);
-            write_value(value, pointer, &mut output);
-            output.push(b'\n');
+            write_element(name, key, value, pointer, &mut output);
         });
         self.state.output = output;
         shown
@@ -118,6 +115,20 @@ impl BlockContext {
         }
         Ok(())
     }
+}
+
+/// A line for an element of an array, or for a global without keys.
+pub(super) fn write_element(
+    name: &str,
+    key: &Key,
+    value: &Value,
+    pointer: bool,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(name.as_bytes());
+    write_key(key, out);
+    write_value(value, pointer, out);
+    out.push(b'\n');
 }
 
 /// `["bash",3]`; nothing for a global without keys.

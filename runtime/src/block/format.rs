@@ -122,7 +122,8 @@ fn convert(spec: &Spec, argument: Argument<'_>, out: &mut Vec<u8>) {
             digits.insert(0, b'0');
         }
     }
-    if spec.flag == Some(Flag::Zero) && spec.precision.is_none() {
+    // Unlike in C, zeros fill the width beside a precision, too.
+    if spec.flag == Some(Flag::Zero) {
         while digits.len() + sign.len() < spec.width {
             digits.insert(0, b'0');
         }
@@ -212,6 +213,7 @@ mod tests {
             ("%p", L(0), "0x0"),
             ("%.4d", L(42), "0042"),
             ("%8.4d", L(42), "    0042"),
+            ("%08.4d", L(-42), "-0000042"),
             ("%c", L(65), "A"),
             ("%#c", L(10), "\\n"),
             ("%#c", L(0), "\\000"),

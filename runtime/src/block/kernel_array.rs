@@ -1,6 +1,6 @@
 //! An array in a kernel map: its bytes as keys and values.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -30,6 +30,9 @@ pub struct KernelArray {
     bank: Option<(MapData, usize)>,
     /// The map that was taken from kernel code for the running block: 0 or 1.
     taken: Option<u64>,
+    /// The program that adds to an element, and where in `.bss` is what it is told and tells
+    /// ([`Layout::exchange`](ntap_compiler::layout::Layout::exchange)).
+    adder: Option<(OwnedFd, usize)>,
 }
 
 impl KernelArray {
@@ -52,7 +55,13 @@ impl KernelArray {
             globals,
             bank,
             taken: None,
+            adder: None,
         }
+    }
+
+    /// Has numbers added to by a program, with the place in `.bss` of the exchange with it.
+    pub fn add_by(&mut self, program: OwnedFd, exchange: usize) {
+        self.adder = Some((program, exchange));
     }
 
     /// The map to work on: the one taken for the running block, else the one kernel code uses.
@@ -85,6 +94,11 @@ impl KernelArray {
     /// Whether kernel code does nothing but add to the elements.
     pub fn added_only(&self) -> bool {
         self.layout.added_only
+    }
+
+    /// Whether kernel code sets and deletes no element.
+    pub fn counted(&self) -> bool {
+        self.layout.counted
     }
 
     /// Works on the map that kernel code uses again.
@@ -208,6 +222,25 @@ impl KernelArray {
         // SAFETY: as above.
         unsafe { sys::update_element(self.descriptor(), &key, &value, ANY)? };
         Ok(stamp)
+    }
+
+    /// Adds to a number in one step, so that nothing is lost of what handlers add at the same time; the element is
+    /// made when missing. Gives the number before, and nothing where there is no program for it or where the kernel
+    /// does not run programs for us (before 5.10).
+    ///
+    /// # Errors
+    ///
+    /// E2BIG when the array is full.
+    pub fn add(&self, key: &Key, delta: i64) -> Option<Result<i64, SysError>> {
+        let (program, exchange) = self.adder.as_ref().filter(|_| self.taken.is_none())?;
+        self.globals.set_bytes(exchange + 8, &self.encode_key(key));
+        match sys::test_run(program.as_fd(), &[delta as u64]).ok()?.returned {
+            0 => Some(Ok(self.globals.u64_at(*exchange).load(Ordering::Relaxed) as i64)),
+            _ => {
+                let full = std::io::Error::from_raw_os_error(libc::E2BIG);
+                Some(Err(SysError::new("write map element", "", full)))
+            }
+        }
     }
 
     /// Deletes an element.

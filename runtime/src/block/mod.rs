@@ -22,6 +22,7 @@ mod stack;
 mod stats;
 mod text;
 mod values;
+mod warnings;
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -40,6 +41,7 @@ pub use recording::{MessageKind, Part, Printed, PrintedHistogram, Recording};
 pub use save::SavedGlobal;
 pub use stats::Stats;
 pub use values::{Key, Value, Word};
+pub use warnings::{Warnings, WarningsShown};
 
 use crate::kernel::LiveKernel;
 use crate::symbols::UserSymbols;
@@ -63,6 +65,8 @@ pub struct BlockContext {
 pub struct State {
     /// Output of the script that has not been written yet.
     pub output: Vec<u8>,
+    /// Which warnings are shown.
+    pub warnings: Warnings,
     /// What the running block prints, in parts; only for output formats that show values.
     pub recording: Option<Recording>,
     /// Whether `exit()` was called.
@@ -147,6 +151,7 @@ impl BlockContext {
             seen: seen.as_mut_ptr(),
             state: State {
                 output: vec![],
+                warnings: Warnings::default(),
                 recording: None,
                 exiting: false,
                 target: 0,
@@ -222,7 +227,7 @@ impl BlockContext {
     }
 
     /// The value of a numeric global.
-    fn cell(&self, storage: Storage) -> i64 {
+    pub fn cell(&self, storage: Storage) -> i64 {
         match storage {
             // SAFETY: the layout has as many cells as were allocated.
             Storage::Cell(at) => unsafe { *self.cells.add(at as usize) },
@@ -253,6 +258,7 @@ impl State {
             Some(recording) => {
                 recording.parts.push(Part::Message { at: self.output.len(), kind, text });
             }
+            None if kind == MessageKind::Warning && !self.warnings.shows(&text) => {}
             None => crate::session::write_message(&mut self.output, &kind.line(&text)),
         }
     }

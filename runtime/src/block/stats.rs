@@ -3,7 +3,9 @@
 use ntap_compiler::hir::Aggregate;
 use ntap_compiler::hir::Quantile;
 use ntap_compiler::histogram::Histogram;
-use ntap_compiler::layout::{HistogramLayout, StatsLayout};
+use ntap_compiler::layout::{
+    HistogramLayout, StatsLayout, VarianceLayout, encode_greatest, encode_least, stream,
+};
 
 /// An aggregate: what a script can ask of the values recorded in it. Parts of one can be merged. What the
 /// script does not ask for is not kept.
@@ -112,9 +114,23 @@ impl Stats {
         if count == 0 {
             return Stats::default();
         }
-        let spread = layout.variance.map_or(Spread::default(), |v| {
-            Spread::of_stream(count, part(Some(v.mean)), part(Some(v.squares)))
-        });
+        let spread = match layout.variance {
+            None => Spread::default(),
+            Some(VarianceLayout { mean, squares, streams: None, .. }) => {
+                Spread::of_stream(count, part(Some(mean)), part(Some(squares)))
+            }
+            Some(VarianceLayout { streams: Some(first), .. }) => {
+                let streams = (0..VarianceLayout::STREAMS).map(|at| {
+                    let part = |offset| part(Some(first + at * stream::SIZE + offset));
+                    let parts = [stream::COUNT, stream::MEAN, stream::SQUARES].map(part);
+                    Spread::of_stream(parts[0], parts[1], parts[2])
+                });
+                streams.fold(Spread::default(), |mut all, stream| {
+                    all.merge(&stream);
+                    all
+                })
+            }
+        };
         let counts = |histogram: Option<HistogramLayout>| {
             histogram.map_or(vec![], |h| {
                 (0..h.shape.buckets()).map(|at| part(Some(h.buckets + 8 * at))).collect()
@@ -123,8 +139,8 @@ impl Stats {
         Stats {
             count,
             sum: part(layout.sum),
-            min: part(layout.min),
-            max: part(layout.max),
+            min: layout.min.map_or(0, |at| encode_least(part(Some(at)))),
+            max: layout.max.map_or(0, |at| encode_greatest(part(Some(at)))),
             spread,
             buckets: counts(layout.histogram),
             quantiles: counts(layout.quantiles),

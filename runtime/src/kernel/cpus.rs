@@ -3,7 +3,7 @@
 use std::fs;
 
 /// The number of possible CPUs. The kernel packs per-CPU values: numbers missing in the list take no room.
-pub(super) fn possible() -> usize {
+pub(crate) fn possible() -> usize {
     let list = fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
     parse_cpu_list(&list).map_or(1, |cpus| cpus.len()).max(1)
 }

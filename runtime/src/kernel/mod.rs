@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -21,11 +22,14 @@ use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
-use ntap_compiler::program_file::{FunctionVariables, NoProgram, ProgramFile, ProgramName};
+use ntap_compiler::program_file::{
+    FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName,
+};
 
 use crate::program_file::{self, Programs};
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
+pub(crate) use cpus::possible as possible_cpus;
 pub(crate) use isa::has_uprobe_multi;
 pub use kallsyms::{Kallsyms, Symbol};
 
@@ -56,6 +60,7 @@ pub struct LiveKernel {
     cpu_version: OnceLock<CpuVersion>,
     kallsyms: OnceLock<Kallsyms>,
     traceable: OnceLock<Traceable>,
+    exported: OnceLock<HashSet<String>>,
     possible_cpus: OnceLock<usize>,
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
@@ -176,7 +181,7 @@ impl Facts for LiveKernel {
     fn function_variables(
         &self,
         path: &str,
-        places: &[(u64, bool)],
+        places: &[Place<'_>],
     ) -> Option<Vec<Option<FunctionVariables>>> {
         let none = Btf::none();
         let base = self.all_types().unwrap_or(&none);
@@ -190,8 +195,16 @@ impl Facts for LiveKernel {
         Some(found)
     }
 
-    fn lines(&self, path: &str, file: &str, line: u64) -> Vec<u64> {
-        program_file::lines(Path::new(path), file, line)
+    fn lines(&self, path: &str, file: &str, lines: RangeInclusive<u64>) -> Vec<(u64, u64)> {
+        program_file::lines(Path::new(path), file, &lines)
+    }
+
+    fn inlined(&self, path: &str, pattern: &str) -> Vec<(String, u64)> {
+        program_file::inlined(Path::new(path), pattern)
+    }
+
+    fn labels(&self, path: &str, function: &str) -> Vec<Label> {
+        program_file::labels(Path::new(path), function)
     }
 
     fn module_btf(&self, module: &str) -> Option<Btf> {
@@ -223,6 +236,16 @@ impl Facts for LiveKernel {
             }
         }
         Ok(())
+    }
+
+    fn is_exported(&self, name: &str) -> Option<bool> {
+        const PREFIX: &str = "__ksymtab_";
+        let exported = self.exported.get_or_init(|| {
+            let all = self.kallsyms().iter().filter_map(|symbol| symbol.name.strip_prefix(PREFIX));
+            all.map(str::to_string).collect()
+        });
+        // A handful of them is there even where the kernel leaves out what is not code.
+        (exported.len() > 100).then(|| exported.contains(name))
     }
 
     fn is_traceable(&self, address: u64) -> Option<bool> {
@@ -259,6 +282,14 @@ impl Facts for LiveKernel {
 
     fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
         self.programs.program(name)
+    }
+
+    fn programs_matching(&self, pattern: &str) -> Vec<Rc<ProgramFile>> {
+        self.programs.matching(pattern)
+    }
+
+    fn code_of_process(&self, pid: u32, address: u64) -> Option<(Rc<ProgramFile>, u64)> {
+        self.programs.code_of_process(pid, address)
     }
 
     fn libraries(

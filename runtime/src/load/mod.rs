@@ -57,6 +57,8 @@ pub enum ProgramKind {
     RawTracepoint,
     /// A tracepoint with the record described in tracefs.
     Tracepoint,
+    /// A hook of netfilter (6.4).
+    Netfilter,
     /// A perf event: timers, counters.
     PerfEvent,
     /// A kernel function by breakpoint; also its return, and functions of programs (uprobes).

@@ -28,12 +28,14 @@ impl ProgramKind {
         const PERF_EVENT: u32 = 7;
         const RAW_TRACEPOINT: u32 = 17;
         const TRACING: u32 = 26;
+        const NETFILTER: u32 = 32;
         let (program_type, attach_type, btf_id) = match self {
             ProgramKind::TpBtf { btf_id } => (TRACING, 23, btf_id),
             ProgramKind::FunctionEntry { btf_id } => (TRACING, 24, btf_id),
             ProgramKind::FunctionExit { btf_id } => (TRACING, 25, btf_id),
             ProgramKind::RawTracepoint => (RAW_TRACEPOINT, 0, 0),
             ProgramKind::Tracepoint => (TRACEPOINT, 0, 0),
+            ProgramKind::Netfilter => (NETFILTER, 45, 0),
             ProgramKind::PerfEvent => (PERF_EVENT, 0, 0),
             ProgramKind::Kprobe => (KPROBE, 0, 0),
             ProgramKind::KprobeMulti => (KPROBE, 42, 0),

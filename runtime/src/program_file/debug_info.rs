@@ -8,43 +8,35 @@
 //! At its entry a function has its parameters where the calling convention puts them: code that is not optimized
 //! stores them where its debug information says only some instructions later.
 
+mod copies;
+mod lines;
 mod place;
 mod types;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::Path;
 
 use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian, Unit};
 use ntap_compiler::btf::Btf;
-use ntap_compiler::program_file::{FunctionVariables, ProgramVariable};
+use ntap_compiler::hir::MarkArgument;
+use ntap_compiler::program_file::{FunctionVariables, Place, ProgramVariable, Within};
 use object::read::elf::ElfSection64;
 use object::{Endianness, Object, ObjectSection};
 
 use super::{Elf, build_id, map, parse};
+pub(super) use copies::{inlined, labels};
+pub(super) use lines::lines;
 use types::Types;
 
 /// Bytes of the debug information.
 pub(super) type Slice<'d> = EndianSlice<'d, LittleEndian>;
 type Entry<'a, 'd> = DebuggingInformationEntry<'a, 'a, Slice<'d>>;
 
-/// More of them than this are not read.
-const MOST_LINES: usize = 64;
-
-/// A question about a place in a program.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
-    /// The address.
-    pub(super) address: u64,
-    /// Whether the place is inside of a function, where variables are what its debug information says.
-    pub(super) inside: bool,
-}
-
 /// What is known of each of the places, and the types it names, which go on where those of `base` end. `None`
 /// where the program has no debug information.
 pub(super) fn variables(
     path: &Path,
-    asked: &[Asked],
+    asked: &[Place<'_>],
     base: &Btf,
 ) -> Option<(Vec<Option<FunctionVariables>>, Vec<u8>)> {
     with_dwarf(path, |dwarf, elf| {
@@ -61,55 +53,6 @@ pub(super) fn variables(
         });
         (found, types.finish())
     })
-}
-
-/// The addresses of the code of a line of the source files whose path ends in `file`; of each run of instructions
-/// of the line the first.
-pub(super) fn lines(path: &Path, file: &str, line: u64) -> Vec<u64> {
-    let found = with_dwarf(path, |dwarf, _| {
-        let mut found: Vec<u64> = vec![];
-        each_unit(dwarf, |unit, _| {
-            let _ = unit_lines(dwarf, unit, file, line, &mut found);
-        });
-        found
-    });
-    let mut found = found.unwrap_or_default();
-    found.sort_unstable();
-    found.dedup();
-    found.truncate(MOST_LINES);
-    found
-}
-
-fn unit_lines(
-    dwarf: &Dwarf<Slice<'_>>,
-    unit: &Unit<Slice<'_>>,
-    file: &str,
-    line: u64,
-    found: &mut Vec<u64>,
-) -> gimli::Result<()> {
-    let Some(program) = unit.line_program.clone() else { return Ok(()) };
-    let mut rows = program.rows();
-    let mut known: HashMap<u64, bool> = HashMap::new();
-    let mut before = None;
-    while let Some((header, row)) = rows.next_row()? {
-        if row.end_sequence() {
-            before = None;
-            continue;
-        }
-        let index = row.file_index();
-        let is_file = *known.entry(index).or_insert_with(|| {
-            let name = header.file(index).and_then(|entry| {
-                dwarf.attr_string(unit, entry.path_name()).ok().map(|n| n.to_string_lossy())
-            });
-            name.is_some_and(|name| is_path(&name, file))
-        });
-        let at = row.line().map(std::num::NonZero::get);
-        if is_file && row.is_stmt() && at == Some(line) && before != at {
-            found.push(row.address());
-        }
-        before = at.filter(|_| is_file);
-    }
-    Ok(())
 }
 
 /// Whether a path of the debug information is the file a script names: the same, or one of them the end of the
@@ -206,20 +149,21 @@ impl<'d> Reader<'_, 'd> {
     /// Fills in what is asked about the functions of the unit.
     fn functions(
         &mut self,
-        asked: &[Asked],
+        asked: &[Place<'_>],
         here: &[usize],
         found: &mut [Option<FunctionVariables>],
     ) -> gimli::Result<()> {
         let unit = self.unit;
         let mut entries = unit.entries();
         let mut depth = 0;
-        let mut function: Option<Function> = None;
+        // The function, what was inlined into it, and so on: a place is in the innermost.
+        let mut functions: Vec<Function> = vec![];
         // Blocks that none of the places is in.
         let mut skipped: Option<isize> = None;
         while let Some((step, entry)) = entries.next_dfs()? {
             depth += step;
-            if function.as_ref().is_some_and(|f| depth <= f.depth) {
-                function = None;
+            while functions.last().is_some_and(|f| depth <= f.depth) {
+                functions.pop();
             }
             if skipped.is_some_and(|block| depth > block) {
                 continue;
@@ -227,21 +171,34 @@ impl<'d> Reader<'_, 'd> {
             skipped = None;
             match entry.tag() {
                 gimli::DW_TAG_subprogram => {
-                    function = self.function(entry, depth, asked, here, found)?;
+                    functions.push(self.function(entry, depth, asked, here, found)?);
                 }
-                gimli::DW_TAG_lexical_block | gimli::DW_TAG_inlined_subroutine => {
-                    let Some(f) = &function else { continue };
+                gimli::DW_TAG_inlined_subroutine => {
+                    let Some(outer) = functions.last_mut().filter(|f| !f.places.is_empty()) else {
+                        continue;
+                    };
+                    let inner = self.inlined(entry, depth, asked, outer, found)?;
+                    if inner.places.is_empty() {
+                        skipped = Some(depth);
+                    } else {
+                        functions.push(inner);
+                    }
+                }
+                gimli::DW_TAG_lexical_block => {
+                    let Some(f) = functions.last() else { continue };
                     let ranges = self.ranges(entry)?;
                     let is_inside = |&at: &usize| {
-                        asked[at].inside && ranges.iter().any(|r| r.contains(&asked[at].address))
+                        let Place { address, within } = asked[at];
+                        within != Within::Entry && ranges.iter().any(|r| r.contains(&address))
                     };
-                    let inlined = entry.tag() == gimli::DW_TAG_inlined_subroutine;
-                    if inlined || !f.places.iter().any(is_inside) {
+                    if !f.places.iter().any(is_inside) {
                         skipped = Some(depth);
                     }
                 }
                 tag @ (gimli::DW_TAG_formal_parameter | gimli::DW_TAG_variable) => {
-                    let Some(f) = &mut function else { continue };
+                    let Some(f) = functions.last_mut().filter(|f| !f.places.is_empty()) else {
+                        continue;
+                    };
                     let is_parameter = tag == gimli::DW_TAG_formal_parameter;
                     // Parameters of functions that are pointed to are none of this one.
                     if is_parameter && depth != f.depth + 1 {
@@ -259,40 +216,35 @@ impl<'d> Reader<'_, 'd> {
         &mut self,
         entry: &Entry<'_, 'd>,
         depth: isize,
-        asked: &[Asked],
+        asked: &[Place<'_>],
         here: &[usize],
         found: &mut [Option<FunctionVariables>],
-    ) -> gimli::Result<Option<Function>> {
+    ) -> gimli::Result<Function> {
         let ranges = self.ranges(entry)?;
         let is_in = |&&at: &&usize| {
-            let asked = asked[at];
-            match asked.inside {
-                true => ranges.iter().any(|range| range.contains(&asked.address)),
-                false => ranges.iter().any(|range| range.start == asked.address),
+            let Place { address, within } = asked[at];
+            match within {
+                Within::Entry => ranges.iter().any(|range| range.start == address),
+                Within::Any | Within::Function(_) => {
+                    ranges.iter().any(|range| range.contains(&address))
+                }
             }
         };
         let places: Vec<usize> = here.iter().filter(is_in).copied().collect();
         if places.is_empty() {
-            return Ok(None);
+            return Ok(Function { depth, places, convention: None, frame: place::Frame::Unknown });
         }
         let result = match self.attribute(entry, gimli::DW_AT_type)? {
             Some(target) => Some(self.types.of(self.dwarf, self.unit, target)),
             None => None,
         };
-        let declared = self.attribute(entry, gimli::DW_AT_decl_file)?;
-        let file = declared
-            .and_then(|file| self.file_name(file))
-            .or_else(|| self.unit.name.map(|name| name.to_string_lossy().into_owned()));
-        let name = self.name(entry)?;
         let value = result.and_then(|ty| self.types.scalar(ty));
+        let known = FunctionVariables {
+            result: result.zip(value).map(|(ty, value)| (ty.0, value)),
+            ..self.declared(entry)?
+        };
         for &at in &places {
-            found[at] = Some(FunctionVariables {
-                function: name.clone().unwrap_or_default(),
-                file: file.clone().unwrap_or_default(),
-                result: result.zip(value).map(|(ty, value)| (ty.0, value)),
-                parameters: vec![],
-                locals: vec![],
-            });
+            found[at] = Some(known.clone());
         }
         let by_memory = result.is_some_and(|ty| self.types.is_returned_in_memory(ty));
         let frame = match entry.attr_value(gimli::DW_AT_frame_base)? {
@@ -302,7 +254,57 @@ impl<'d> Reader<'_, 'd> {
             _ => place::Frame::Unknown,
         };
         let convention = Some(place::Convention::new(by_memory));
-        Ok(Some(Function { depth, places, convention, frame }))
+        Ok(Function { depth, places, convention, frame })
+    }
+
+    /// A function that was inlined into another: it takes over the places that are in it.
+    fn inlined(
+        &mut self,
+        entry: &Entry<'_, 'd>,
+        depth: isize,
+        asked: &[Place<'_>],
+        outer: &mut Function,
+        found: &mut [Option<FunctionVariables>],
+    ) -> gimli::Result<Function> {
+        let ranges = self.ranges(entry)?;
+        let mut places = vec![];
+        outer.places.retain(|&at| {
+            let Place { address, within } = asked[at];
+            let is_found = match within {
+                Within::Entry => true,
+                Within::Any => false,
+                Within::Function(name) => {
+                    found[at].as_ref().is_some_and(|known| known.function == name)
+                }
+            };
+            let moves = !is_found && ranges.iter().any(|range| range.contains(&address));
+            if moves {
+                places.push(at);
+            }
+            !moves
+        });
+        if !places.is_empty() {
+            let known = self.declared(entry)?;
+            places.iter().for_each(|&at| found[at] = Some(known.clone()));
+        }
+        Ok(Function { depth, places, convention: None, frame: outer.frame })
+    }
+
+    /// What a function is called, and where it is declared.
+    fn declared(&self, entry: &Entry<'_, 'd>) -> gimli::Result<FunctionVariables> {
+        let file = self
+            .attribute(entry, gimli::DW_AT_decl_file)?
+            .and_then(|file| self.file_name(file))
+            .or_else(|| self.unit.name.map(|name| name.to_string_lossy().into_owned()));
+        let line = self.attribute(entry, gimli::DW_AT_decl_line)?;
+        Ok(FunctionVariables {
+            function: self.name(entry)?.unwrap_or_default(),
+            file: file.unwrap_or_default(),
+            line: line.and_then(|line| line.udata_value()).unwrap_or(0),
+            result: None,
+            parameters: vec![],
+            locals: vec![],
+        })
     }
 
     fn variable(
@@ -310,7 +312,7 @@ impl<'d> Reader<'_, 'd> {
         entry: &Entry<'_, 'd>,
         is_parameter: bool,
         function: &mut Function,
-        asked: &[Asked],
+        asked: &[Place<'_>],
         found: &mut [Option<FunctionVariables>],
     ) -> gimli::Result<()> {
         let Some(target) = self.attribute(entry, gimli::DW_AT_type)? else { return Ok(()) };
@@ -323,9 +325,18 @@ impl<'d> Reader<'_, 'd> {
         let Some(name) = self.name(entry)? else { return Ok(()) };
         let Some(value) = self.types.scalar(ty) else { return Ok(()) };
         let location = entry.attr_value(gimli::DW_AT_location)?;
+        let constant = match (location, entry.attr_value(gimli::DW_AT_const_value)?) {
+            (None, Some(value)) => value.sdata_value().or(value.udata_value().map(|v| v as i64)),
+            _ => None,
+        };
         for &at in &function.places {
-            let Asked { address, inside } = asked[at];
-            let place = match self.place(location, address, inside, &function.frame)? {
+            let address = asked[at].address;
+            let inside = asked[at].within != Within::Entry;
+            let found_place = match constant {
+                Some(value) => place::Found::At(MarkArgument::Constant(value)),
+                None => self.place(location, address, inside, &function.frame)?,
+            };
+            let place = match found_place {
                 place::Found::At(place) => Some(place),
                 place::Found::InMemoryLater | place::Found::Unsaid if !inside => by_convention,
                 _ => None,
@@ -388,28 +399,43 @@ impl<'d> Reader<'_, 'd> {
         Ok(Some(text.to_string_lossy().into_owned()))
     }
 
+    /// The path of a source file, with its folder.
     fn file_name(&self, attribute: AttributeValue<Slice<'d>>) -> Option<String> {
         let AttributeValue::FileIndex(index) = attribute else { return None };
         let header = self.unit.line_program.as_ref()?.header();
-        let name = self.dwarf.attr_string(self.unit, header.file(index)?.path_name()).ok()?;
-        Some(name.to_string_lossy().into_owned())
+        let file = header.file(index)?;
+        let text = |value| Some(self.dwarf.attr_string(self.unit, value).ok()?.to_string_lossy());
+        let name = text(file.path_name())?;
+        let folder = file.directory(header).and_then(text).unwrap_or_default();
+        let unit = self.unit.comp_dir.map(|folder| folder.to_string_lossy()).unwrap_or_default();
+        // What is absolute takes the place of what it is joined to.
+        let path = Path::new(&*unit).join(&*folder).join(&*name);
+        Some(path.display().to_string())
     }
 
-    /// An attribute of an entry, or of the one it is a further part of: a declaration, or what was inlined.
     fn attribute(
         &self,
         entry: &Entry<'_, 'd>,
         name: gimli::DwAt,
     ) -> gimli::Result<Option<AttributeValue<Slice<'d>>>> {
-        if let Some(value) = entry.attr_value(name)? {
-            return Ok(Some(value));
-        }
-        for link in [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification] {
-            if let Some(AttributeValue::UnitRef(offset)) = entry.attr_value(link)? {
-                let origin = self.unit.entry(offset)?;
-                return self.attribute(&origin, name);
-            }
-        }
-        Ok(None)
+        attribute(self.unit, entry, name)
     }
+}
+
+/// An attribute of an entry, or of the one it is a further part of: a declaration, or what was inlined.
+fn attribute<'d>(
+    unit: &Unit<Slice<'d>>,
+    entry: &Entry<'_, 'd>,
+    name: gimli::DwAt,
+) -> gimli::Result<Option<AttributeValue<Slice<'d>>>> {
+    if let Some(value) = entry.attr_value(name)? {
+        return Ok(Some(value));
+    }
+    for link in [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification] {
+        if let Some(AttributeValue::UnitRef(offset)) = entry.attr_value(link)? {
+            let origin = unit.entry(offset)?;
+            return attribute(unit, &origin, name);
+        }
+    }
+    Ok(None)
 }

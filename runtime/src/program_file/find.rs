@@ -1,8 +1,10 @@
 //! Which file a program's name stands for.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use ntap_compiler::glob;
 use ntap_compiler::program_file::NoProgram;
 
 use super::libraries;
@@ -24,6 +26,64 @@ pub(super) fn program(name: &str) -> Result<PathBuf, NoProgram> {
         reason: format!("there is no program `{name}` in the search path"),
         help: Some("name the file with its folder".to_string()),
     })
+}
+
+/// More files than this are not looked at for a pattern.
+const MOST_FILES: usize = 4096;
+
+/// The executable files that match a pattern: with a slash by their paths, else in the search path. Sorted.
+pub(super) fn matching(pattern: &str) -> Vec<PathBuf> {
+    let mut found = vec![];
+    if pattern.contains('/') {
+        let absolute = match pattern.starts_with('/') {
+            true => PathBuf::from("/"),
+            false => PathBuf::from("."),
+        };
+        let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
+        walk(&absolute, &parts, &mut found);
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        for folder in std::env::split_paths(&path) {
+            walk(&folder, &[pattern], &mut found);
+        }
+    }
+    let mut files: Vec<PathBuf> =
+        found.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// Adds the executable files below a folder whose names match the parts one after the other.
+fn walk(folder: &Path, parts: &[&str], found: &mut Vec<PathBuf>) {
+    let Some((part, rest)) = parts.split_first() else { return };
+    let mut names: Vec<PathBuf> = match glob::is_pattern(part) {
+        false => vec![folder.join(part)],
+        true => {
+            let Ok(entries) = fs::read_dir(folder) else { return };
+            let is_named = |name: &std::ffi::OsStr| {
+                name.to_str().is_some_and(|name| {
+                    glob::matches(part, name) && (!name.starts_with('.') || part.starts_with('.'))
+                })
+            };
+            let names = entries.flatten().filter(|entry| is_named(&entry.file_name()));
+            names.map(|entry| entry.path()).collect()
+        }
+    };
+    names.sort();
+    for path in names {
+        if found.len() >= MOST_FILES {
+            return;
+        }
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        if rest.is_empty() {
+            if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+                found.push(path);
+            }
+        } else if metadata.is_dir() {
+            walk(&path, rest, found);
+        }
+    }
 }
 
 /// The program a process runs.

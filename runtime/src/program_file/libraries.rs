@@ -69,6 +69,22 @@ pub(super) fn mapped(pid: u32) -> Result<Vec<PathBuf>, NoProgram> {
     Ok(found)
 }
 
+/// The file a process has mapped as code at an address, and the place in it.
+pub(super) fn mapped_at(pid: u32, address: u64) -> Option<(PathBuf, u64)> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let number = |text: &str| u64::from_str_radix(text, 16).ok();
+    maps.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let (from, to) = words.next()?.split_once('-')?;
+        let (from, to) = (number(from)?, number(to)?);
+        let is_code = words.next()?.contains('x');
+        let offset = number(words.next()?)?;
+        let path = PathBuf::from(words.nth(2)?);
+        let is_there = is_code && path.is_absolute() && (from..to).contains(&address);
+        is_there.then(|| (path, offset + (address - from)))
+    })
+}
+
 /// Those of the libraries that a name stands for: a path, a file name, its beginning up to `.so`, a pattern.
 pub(super) fn named(
     program: &Path,

@@ -8,6 +8,7 @@ mod debug_info;
 mod find;
 mod libraries;
 mod marks;
+mod plt;
 mod symbols;
 #[cfg(test)]
 mod tests;
@@ -15,13 +16,16 @@ mod tests;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ntap_compiler::btf::Btf;
-use ntap_compiler::program_file::{FunctionVariables, NoProgram, ProgramFile, ProgramName};
+use ntap_compiler::program_file::{
+    FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, Segment,
+};
 use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64};
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, Object};
@@ -72,6 +76,25 @@ impl Programs {
         libraries::named(&path, name, &found)?.iter().map(|path| self.read(path)).collect()
     }
 
+    /// The programs whose files match a pattern.
+    pub fn matching(&self, pattern: &str) -> Vec<Rc<ProgramFile>> {
+        let mut found: Vec<Rc<ProgramFile>> = vec![];
+        for path in find::matching(pattern) {
+            if let Ok(program) = self.read(&path)
+                && !found.iter().any(|other| other.path == program.path)
+            {
+                found.push(program);
+            }
+        }
+        found
+    }
+
+    /// The file that a process has mapped as code at an address, and the place in it.
+    pub fn code_of_process(&self, pid: u32, address: u64) -> Option<(Rc<ProgramFile>, u64)> {
+        let (path, offset) = libraries::mapped_at(pid, address)?;
+        Some((self.read(&path).ok()?, offset))
+    }
+
     fn path(&self, name: ProgramName<'_>) -> Result<PathBuf, NoProgram> {
         match name {
             ProgramName::File(name) => find::program(name),
@@ -101,21 +124,29 @@ impl Programs {
     }
 }
 
-/// What a program's debug information says of places in it (an address, and whether it is behind the entry of its
-/// function), with the types it names: they go on where those of `base` end.
+/// What a program's debug information says of places in it, with the types it names: they go on where those of
+/// `base` end.
 pub(crate) fn function_variables(
     path: &Path,
-    places: &[(u64, bool)],
+    places: &[Place<'_>],
     base: &Btf,
 ) -> Option<(Vec<Option<FunctionVariables>>, Vec<u8>)> {
-    let asked: Vec<debug_info::Asked> =
-        places.iter().map(|&(address, inside)| debug_info::Asked { address, inside }).collect();
-    debug_info::variables(path, &asked, base)
+    debug_info::variables(path, places, base)
 }
 
-/// The addresses of the code of a line.
-pub(crate) fn lines(path: &Path, file: &str, line: u64) -> Vec<u64> {
-    debug_info::lines(path, file, line)
+/// The addresses of the code of lines, each with its line.
+pub(crate) fn lines(path: &Path, file: &str, lines: &RangeInclusive<u64>) -> Vec<(u64, u64)> {
+    debug_info::lines(path, file, lines)
+}
+
+/// Where functions were inlined.
+pub(crate) fn inlined(path: &Path, pattern: &str) -> Vec<(String, u64)> {
+    debug_info::inlined(path, pattern)
+}
+
+/// The labels in functions.
+pub(crate) fn labels(path: &Path, function: &str) -> Vec<Label> {
+    debug_info::labels(path, function)
 }
 
 /// Reads a program file.
@@ -129,10 +160,27 @@ pub(crate) fn read(path: &Path) -> Result<ProgramFile, NoProgram> {
         path: path.display().to_string(),
         inode,
         functions: symbols.functions,
+        plt: plt::read(&elf),
+        code: code(&elf),
         variables: symbols.variables,
         stripped: symbols.stripped,
         marks,
     })
+}
+
+/// What of a file is loaded as code.
+fn code(elf: &Elf<'_>) -> Vec<Segment> {
+    let endian = elf.endian();
+    let is_code = |segment: &&object::elf::ProgramHeader64<Endianness>| {
+        segment.p_type(endian) == object::elf::PT_LOAD
+            && segment.p_flags(endian) & object::elf::PF_X != 0
+    };
+    let code = elf.elf_program_headers().iter().filter(is_code).map(|segment| Segment {
+        address: segment.p_vaddr(endian),
+        offset: segment.p_offset(endian),
+        size: segment.p_filesz(endian),
+    });
+    code.collect()
 }
 
 /// The bytes of a file.

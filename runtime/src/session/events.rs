@@ -179,7 +179,7 @@ impl Events {
         Ok(())
     }
 
-    /// Starts a timer of the script.
+    /// Adds a timer of the script, which runs once it is started.
     pub(super) fn add_timer(
         &mut self,
         probe: ProbeId,
@@ -187,14 +187,41 @@ impl Events {
         randomize_ns: u64,
     ) -> Result<()> {
         let timer = new_timer()?;
-        if randomize_ns == 0 {
-            set_timer(&timer, period_ns, period_ns)?;
-        } else {
-            let first = self.randomized(period_ns, randomize_ns);
-            set_timer(&timer, first, 0)?;
-        }
         let descriptor = timer.as_raw_fd();
         self.add(descriptor, Source::Timer { probe, descriptor: timer, period_ns, randomize_ns })
+    }
+
+    /// Starts the timer of a probe: it fires a period from now.
+    pub(super) fn start_timer(&mut self, of: ProbeId) -> Result<()> {
+        let Some((at, period_ns, randomize_ns)) = self.timer(of) else { return Ok(()) };
+        let (first, period) = match randomize_ns {
+            0 => (period_ns, period_ns),
+            _ => (self.randomized(period_ns, randomize_ns), 0),
+        };
+        self.set_timer_of(at, first, period)
+    }
+
+    /// Stops the timer of a probe.
+    pub(super) fn stop_timer(&mut self, of: ProbeId) -> Result<()> {
+        let Some((at, ..)) = self.timer(of) else { return Ok(()) };
+        self.set_timer_of(at, 0, 0)
+    }
+
+    /// The place of the timer of a probe among the sources, with its period and how much that varies.
+    fn timer(&self, of: ProbeId) -> Option<(usize, u64, u64)> {
+        self.sources.iter().enumerate().find_map(|(at, source)| match source {
+            Source::Timer { probe, period_ns, randomize_ns, .. } if *probe == of => {
+                Some((at, *period_ns, *randomize_ns))
+            }
+            _ => None,
+        })
+    }
+
+    fn set_timer_of(&self, at: usize, first_ns: u64, period_ns: u64) -> Result<()> {
+        match &self.sources[at] {
+            Source::Timer { descriptor, .. } => set_timer(descriptor, first_ns, period_ns),
+            _ => Ok(()),
+        }
     }
 
     /// Gives [`Event::Watch`] once, after a time; may be called again for the next one.
@@ -317,9 +344,7 @@ impl Events {
         };
         if let Some((period_ns, randomize_ns)) = again {
             let next = self.randomized(period_ns, randomize_ns);
-            if let Source::Timer { descriptor, .. } = &self.sources[at] {
-                set_timer(descriptor, next, 0)?;
-            }
+            self.set_timer_of(at, next, 0)?;
         }
         Ok(Some(event))
     }

@@ -1,6 +1,7 @@
 //! The kernel half of a session: programs, maps, records.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -8,15 +9,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
 use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, SampleRate, Script};
-use ntap_compiler::layout::{Array, KernelMap, Layout, control, record};
+use ntap_compiler::layout::{Array, ArrayId, KernelMap, Layout, control, record, times};
 use ntap_compiler::object::{self, ObjectInput};
-use ntap_compiler::pipeline::{RING_BUFFER, program_name};
+use ntap_compiler::pipeline::{
+    LARGE_SCRATCH, RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name,
+};
 use ntap_compiler::syscalls::Routes;
 
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use crate::attach::{self, AttachError, AttachPoint, CountedEvent, Function, Link, Rate};
+use crate::attach::{self, AttachError, AttachPoint, CountedEvent, Function, Link, Rate, Watched};
 use crate::block::KernelArray;
 use crate::kernel;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
@@ -30,6 +33,8 @@ pub(super) struct KernelHalf {
     most_records: u32,
     /// What is attached, by the probe whose program it is.
     links: BTreeMap<ProbeId, Link>,
+    /// The probes whose arming conditions are false: they are not attached.
+    disarmed: BTreeSet<ProbeId>,
     /// What links counted that are no more: how often the kernel did not get to a probe's program.
     missed: BTreeMap<ProbeId, u64>,
     /// How often probes were hit while their handler was running, before they were live.
@@ -97,9 +102,11 @@ impl KernelHalf {
         script: &Script,
         layout: &Layout,
         target: u32,
+        cpus: usize,
         options: &SessionOptions,
     ) -> Result<KernelHalf, SessionError> {
-        let bytes = object::write(object).map_err(|e| SessionError::Object(e.to_string()))?;
+        let bytes =
+            object::write(&readable(object)).map_err(|e| SessionError::Object(e.to_string()))?;
         let of_process = |attach: &Attach| matches!(attach, Attach::Instruction(_));
         // Asked only where it matters: asking loads a program.
         let uprobe_multi = script.probes.values().any(|p| of_process(&p.point.attach))
@@ -112,10 +119,16 @@ impl KernelHalf {
                 Some(ProgramPlan { name: program_name(id), kind })
             })
             .collect();
+        let adders = arrays_with_adders(layout);
+        let kind = ProgramKind::RawTracepoint;
+        let adders = adders.map(|(id, _)| ProgramPlan { name: adder_name(id), kind });
+        let programs: Vec<ProgramPlan> = programs.into_iter().chain(adders).collect();
         if programs.len() > MANY_PROGRAMS {
             sys::lift_open_files_limit();
         }
-        let mut loaded = load::load(&bytes, &LoadPlan { programs, map_sizes: vec![] })?;
+        let scratch = object.maps.iter().filter(|m| m.name == LARGE_SCRATCH);
+        let map_sizes = scratch.map(|m| (m.name.clone(), m.max_entries * cpus as u32)).collect();
+        let mut loaded = load::load(&bytes, &LoadPlan { programs, map_sizes })?;
         let globals = loaded
             .take_globals()
             .ok_or_else(|| SessionError::Object("the object has no variables".to_string()))?;
@@ -128,6 +141,7 @@ impl KernelHalf {
             globals: Rc::new(globals),
             ring,
             links: BTreeMap::new(),
+            disarmed: BTreeSet::new(),
             missed: BTreeMap::new(),
             before_live: BTreeMap::new(),
             target,
@@ -175,11 +189,12 @@ impl KernelHalf {
     /// The map of an array.
     pub(super) fn take_array(
         &mut self,
-        array: &Array,
+        id: ArrayId,
         map: KernelMap,
         layout: &Layout,
         cpus: usize,
     ) -> Result<KernelArray, SessionError> {
+        let array = &layout.arrays[id];
         let first = self.take_map(array, map.index)?;
         let bank = match map.bank {
             Some(bank) => {
@@ -188,7 +203,15 @@ impl KernelHalf {
             }
             None => None,
         };
-        Ok(KernelArray::new(first, array, map, cpus, self.globals.clone(), bank))
+        let mut kernel_array =
+            KernelArray::new(first, array, map, cpus, self.globals.clone(), bank);
+        if let (Some(program), Some(cell)) =
+            (self.loaded.program(&adder_name(id)), layout.exchange.filter(|_| map.adder))
+        {
+            let program = program.as_fd().try_clone_to_owned().map_err(SessionError::Output)?;
+            kernel_array.add_by(program, layout.shared_offset(cell) as usize);
+        }
+        Ok(kernel_array)
     }
 
     fn take_map(&mut self, array: &Array, index: u32) -> Result<MapData, SessionError> {
@@ -259,8 +282,21 @@ impl KernelHalf {
         places.into_iter().try_for_each(|(path, places)| places.judge(path, verbose))
     }
 
-    /// Attaches the program of one probe.
+    /// Says which probes are disarmed: [`KernelHalf::attach`] leaves them out.
+    pub(super) fn disarm(&mut self, probes: BTreeSet<ProbeId>) {
+        self.disarmed = probes;
+    }
+
+    /// The probes that are disarmed now.
+    pub(super) fn disarmed(&self) -> &BTreeSet<ProbeId> {
+        &self.disarmed
+    }
+
+    /// Attaches the program of one probe, unless that is disarmed.
     pub(super) fn attach_probe(&mut self, id: ProbeId, point: &Point) -> Result<(), SessionError> {
+        if self.disarmed.contains(&id) {
+            return Ok(());
+        }
         let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
             return Ok(());
         };
@@ -405,6 +441,16 @@ impl KernelHalf {
         Some((info.run_count, info.run_time_ns))
     }
 
+    /// What a probe's handler noted of its runs on each CPU (`layout::times`), when handlers are measured.
+    pub(super) fn times(&self, probe: ProbeId) -> Option<Vec<u8>> {
+        let map = self.loaded.map_descriptor(TIMES)?;
+        let mut element = vec![0; times::SIZE as usize * kernel::possible_cpus()];
+        // SAFETY: the keys of arrays have 4 bytes, and there is room for the value of each possible CPU.
+        let found =
+            unsafe { sys::lookup_element(map, &probe.as_u32().to_ne_bytes(), &mut element) };
+        found.is_ok_and(|found| found).then_some(element)
+    }
+
     /// How often a probe was hit while its handler was running on the same CPU (kernel 5.12).
     pub(super) fn recursion_misses(&self, probe: ProbeId) -> u64 {
         let program = self.loaded.program(&program_name(probe));
@@ -419,6 +465,19 @@ impl KernelHalf {
     }
 }
 
+/// The object with names of sections that aya-obj knows. What a program is for is told to the kernel by its
+/// [`ProgramKind`].
+fn readable(object: &ObjectInput) -> Cow<'_, ObjectInput> {
+    const UNKNOWN: &str = "netfilter";
+    let mut readable = Cow::Borrowed(object);
+    for at in 0..object.programs.len() {
+        if object.programs[at].section == UNKNOWN {
+            readable.to_mut().programs[at].section = "socket".to_string();
+        }
+    }
+    readable
+}
+
 fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
     match attach {
         Attach::Tracepoint { btf_typedef: Some(btf_id), .. } => {
@@ -429,6 +488,7 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
             Some(btf_id) => ProgramKind::TpBtf { btf_id },
             None => ProgramKind::RawTracepoint,
         }),
+        Attach::Hook(_) => Some(ProgramKind::Netfilter),
         Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
         Attach::Function(points) if is_together(points) => Some(ProgramKind::KprobeMulti),
         Attach::Function(_) => Some(ProgramKind::Kprobe),
@@ -485,9 +545,23 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
                 None => AttachPoint::RawTracepoint { name },
             })
         }
-        Attach::Counted { event, rate, of_target } => Some(AttachPoint::Counted {
+        Attach::Hook(hook) => Some(AttachPoint::Hook {
             name: point.name.clone(),
-            event: CountedEvent { kind: event.kind, config: event.config },
+            family: hook.family,
+            hook: hook.hook,
+            priority: hook.priority,
+        }),
+        Attach::Counted { event, rate, of_target, .. } => Some(AttachPoint::Counted {
+            name: point.name.clone(),
+            event: CountedEvent {
+                kind: event.kind,
+                config: event.config,
+                watched: event.watched.map(|watched| Watched {
+                    address: watched.address,
+                    bytes: watched.bytes,
+                    reads: watched.reads,
+                }),
+            },
             rate: match *rate {
                 SampleRate::Period(period) => Rate::Period(period),
                 SampleRate::Hertz(hertz) => Rate::Hertz(hertz),

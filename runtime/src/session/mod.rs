@@ -4,6 +4,7 @@
 //! detach, handle what is still queued, and run `end` (or `error`). One thread does all of it: user
 //! blocks never run at the same time, and the records older than a block are handled before it.
 
+mod arming;
 mod background;
 mod error_count;
 mod errors;
@@ -19,7 +20,7 @@ mod overload;
 mod telling;
 mod timing;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -44,11 +45,12 @@ pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
 
-pub use crate::block::SavedGlobal;
-use crate::block::{BlockContext, RaisedError, Recording};
+use crate::block::{BlockContext, RaisedError, Recording, Warnings};
+pub use crate::block::{SavedGlobal, WarningsShown};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
 use crate::outlets::Input;
+use crate::passes::{PassClock, counted};
 use crate::sys;
 use crate::target_process::{self, TargetProcess};
 use error_count::ErrorCount;
@@ -87,6 +89,8 @@ pub struct SessionOptions {
     pub limits: Limits,
     /// Say on standard error what is done.
     pub verbose: bool,
+    /// Which warnings of the script are shown.
+    pub warnings: WarningsShown,
     /// `-o`: write the script's output to a file.
     pub output: Option<OutputFileOptions>,
     /// `-f`: the form of the output.
@@ -125,19 +129,20 @@ pub fn run(
     kernel: Rc<LiveKernel>,
     options: &SessionOptions,
 ) -> Result<Outcome, SessionError> {
-    run_and_save(compiled, sources, kernel, options, None)
+    run_with(compiled, sources, kernel, options, None)
 }
 
-/// Takes the name of a global and what it held.
-pub type Save<'a> = &'a mut dyn FnMut(&str, SavedGlobal);
+/// What globals held, by name.
+pub type SavedGlobals = BTreeMap<String, SavedGlobal>;
 
-/// Runs a compiled script, and at the end calls `save` with the name and the values of each global.
-pub fn run_and_save(
+/// Runs a compiled script whose globals live on: their aggregates begin with what is saved, and at the end it is saved
+/// what each global held.
+pub fn run_with(
     compiled: Compiled,
     sources: &SourceMap,
     kernel: Rc<LiveKernel>,
     options: &SessionOptions,
-    save: Option<Save<'_>>,
+    saved: Option<&mut SavedGlobals>,
 ) -> Result<Outcome, SessionError> {
     let Compiled { analyzed, lowered, object } = compiled;
     // The command has no part of what the script reads.
@@ -155,10 +160,18 @@ pub fn run_and_save(
     let mut limits = options.limits;
     limits.nesting.get_or_insert_with(|| max_nesting(&script));
     let layout = Rc::new(layout);
+    let mut passes = options.verbose.then(PassClock::start);
     let kernel_half = match &object {
-        Some(object) => Some(KernelHalf::load(object, &script, &layout, target_pid, options)?),
+        Some(object) => {
+            let cpus = kernel.possible_cpus();
+            Some(KernelHalf::load(object, &script, &layout, target_pid, cpus, options)?)
+        }
         None => None,
     };
+    if let Some(passes) = &mut passes {
+        let programs = object.as_ref().map_or(0, |object| object.programs.len());
+        passes.finish(4, &format!("loaded {} into the kernel", counted(programs, "program")));
+    }
     if options.load_only {
         return Ok(Outcome::default());
     }
@@ -175,6 +188,7 @@ pub fn run_and_save(
     context.state.target = i64::from(target_pid);
     let name = options.name.clone().unwrap_or_else(|| std::process::id().to_string());
     context.state.session_name = name;
+    context.state.warnings = Warnings::new(options.warnings);
     if options.format.wants_values() {
         context.state.recording = Some(Recording::default());
     }
@@ -194,13 +208,14 @@ pub fn run_and_save(
         sources,
         output: Output::new(file),
         outlets: Outlets::default(),
+        disarmed: BTreeSet::new(),
         ending: false,
         ended_by_event: false,
         outcome: Outcome::default(),
         unsettled: false,
-        timing: None,
+        timing: options.timing.then(Timing::default),
         overload: None,
-        places: script.probes.iter().map(|(id, p)| (id, p.span)).collect(),
+        places: written_probes(&script).map(|(id, probe)| (id, probe.span)).collect(),
         format: options.format,
         folded: folds.then(FoldedStacks::default),
         flame_graph,
@@ -212,12 +227,26 @@ pub fn run_and_save(
         shows_globals: !options.hide_globals,
     };
     session.connect_arrays(&kernel)?;
+    let unused = match &saved {
+        Some(saved) => session.restore(&script, saved)?,
+        None => vec![],
+    };
+    if passes.is_some() {
+        eprintln!("Pass 5: starting run.");
+    }
     session.run_to_end(&mut target, watched, input, &kernel, options)?;
-    if let Some(save) = save {
+    if let Some(passes) = &mut passes {
+        passes.finish_run(session.outcome.failed);
+    }
+    if let Some(all) = saved {
         for (id, global) in script.globals.iter() {
             let storage = session.layout.storage[id];
             let saved = session.context.saved(storage).map_err(SessionError::System)?;
-            save(&global.name, saved);
+            // What could not be used for this session may be for a later one.
+            let keeps = saved.has_no_values() && all.contains_key(&global.name);
+            if !(keeps && unused.contains(&global.name)) {
+                all.insert(global.name.clone(), saved);
+            }
         }
         session.context.finish();
     }
@@ -242,6 +271,11 @@ fn spawn(command: &str, options: &SessionOptions) -> Result<TargetProcess, Sessi
     }
     let spawned = sys::with_output_as_errors(|| TargetProcess::spawn(command));
     Ok(spawned.map_err(SessionError::Output)??)
+}
+
+/// The probes of the script, without those that only lead to others.
+fn written_probes(script: &Script) -> impl Iterator<Item = (ProbeId, &Probe)> {
+    script.probes.iter().filter(|(_, probe)| !probe.point.attach.is_dispatcher())
 }
 
 /// What blocks can ask about a probe point.
@@ -280,6 +314,8 @@ struct Session<'a> {
     output: Output,
     /// What blocks exchange with other programs.
     outlets: Outlets,
+    /// The probes whose arming conditions are false.
+    disarmed: BTreeSet<ProbeId>,
     /// Whether the session is to end.
     ending: bool,
     /// Whether the tail of a handler ended it.
@@ -318,12 +354,37 @@ impl Session<'_> {
                 let array = &self.layout.arrays[id];
                 if let Some(map) = array.map {
                     let kernel_array =
-                        half.take_array(array, map, &self.layout, kernel.possible_cpus())?;
+                        half.take_array(id, map, &self.layout, kernel.possible_cpus())?;
                     self.context.state.arrays.connect(id, kernel_array)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Gives aggregates what is saved of them. What was recorded without something that the script asks for, such as
+    /// a histogram, is left out, and it is said; gives the names of these.
+    fn restore(
+        &mut self,
+        script: &Script,
+        saved: &SavedGlobals,
+    ) -> Result<Vec<String>, SessionError> {
+        let mut unused = vec![];
+        for (id, global) in script.globals.iter() {
+            let (Storage::Array(array), Some(saved)) =
+                (self.layout.storage[id], saved.get(&global.name))
+            else {
+                continue;
+            };
+            if !self.context.restore(array, saved).map_err(SessionError::System)? {
+                let name = &global.name;
+                self.warn(&format!(
+                    "{name} is empty here: its values were recorded without what is asked for now"
+                ));
+                unused.push(name.clone());
+            }
+        }
+        Ok(unused)
     }
 
     fn run_to_end(
@@ -336,9 +397,6 @@ impl Session<'_> {
     ) -> Result<(), SessionError> {
         // From here on signals are events, so that an interrupt in a block waits for its end.
         let mut events = Events::new()?;
-        if options.timing {
-            self.timing = Some(Timing::start(self.kernel_half.as_ref()));
-        }
         self.open_outlets(&mut events, options)?;
         self.tell_start();
         self.run_probes(|attach| match attach {
@@ -347,6 +405,7 @@ impl Session<'_> {
         });
         if !self.ending {
             let attaching = Instant::now();
+            self.disarm_at_start();
             if let Some(half) = &mut self.kernel_half {
                 half.attach(&self.points, &self.layout, self.verbose)?;
                 events.watch_records(half.ring_descriptor())?;
@@ -371,14 +430,11 @@ impl Session<'_> {
                 target.wake();
             }
             if let Some(half) = &mut self.kernel_half {
-                if let Some(timing) = &mut self.timing {
-                    timing.go_live(half, self.places.iter().map(|(id, _)| *id));
-                }
                 half.go_live();
             }
             if self.verbose {
                 let took = attaching.elapsed().as_secs_f64() * 1000.0;
-                eprintln!("ntap: {} probes are live, attached in {took:.1} ms", self.points.len());
+                eprintln!("ntap: {} probes are live, attached in {took:.1} ms", self.places.len());
                 self.outlets.describe();
             }
             if let Some(target) = target {
@@ -409,6 +465,9 @@ impl Session<'_> {
         timers.sort();
         for (id, period_ns, randomize_ns) in timers {
             events.add_timer(id, period_ns, randomize_ns)?;
+            if !self.disarmed.contains(&id) {
+                events.start_timer(id)?;
+            }
         }
         if let Some(limit) = options.time_limit {
             events.limit_time(limit)?;
@@ -423,6 +482,7 @@ impl Session<'_> {
             if self.ending {
                 break;
             }
+            self.rearm(events)?;
             for event in events.next(self.kernel_half.as_ref(), more)? {
                 match event {
                     Event::Records => {}
@@ -444,6 +504,7 @@ impl Session<'_> {
                 if self.ending {
                     break;
                 }
+                self.rearm(events)?;
             }
         }
         Ok(())
@@ -451,7 +512,9 @@ impl Session<'_> {
 
     /// Ends the session when more hits were skipped than MAXSKIPPED allows.
     fn watch_skipped(&mut self) {
-        let Some(most) = self.limits.skipped else { return };
+        let Some(most) = self.limits.skipped.filter(|_| !self.layout.suppresses_errors) else {
+            return;
+        };
         let half = self.kernel_half.as_ref();
         let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
         if losses::skipped(&losses) > most && !self.errors.too_many() {
@@ -715,6 +778,9 @@ impl Session<'_> {
     fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
         if let Some(probe) = probe {
             self.block_errors.note(probe, error.site.kind.counter());
+        }
+        if self.layout.suppresses_errors {
+            return;
         }
         self.errors.add();
         self.tell_error(error, probe);

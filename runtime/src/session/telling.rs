@@ -230,7 +230,8 @@ impl Session<'_> {
         self.outcome.failed = self.errors.too_many();
         self.outcome.skipped = losses::skipped(&losses);
         // Errors have been told one by one, unless there were too many.
-        for loss in losses.iter().filter(|loss| !loss.cause.is_error() || unreported > 0) {
+        let tells_errors = unreported > 0 || self.layout.suppresses_errors;
+        for loss in losses.iter().filter(|loss| tells_errors || !loss.cause.is_error()) {
             self.lost += loss.count;
             if self.is_json() {
                 let probe = self.named(Some(loss.probe)).unwrap_or_default();

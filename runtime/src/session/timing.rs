@@ -1,17 +1,16 @@
 //! `-t`: how often each probe was hit, and how long its handler took.
 //!
-//! Handlers in the kernel are measured by the kernel, which keeps a sum (5.8); blocks in userspace are measured
-//! here, one by one. What ran before all probes were live is not counted.
+//! Handlers in the kernel measure themselves (`lower/kernel/timing`); blocks in userspace are measured here, one by
+//! one. Of a handler whose rest runs in userspace the time is that in the kernel.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use ntap_compiler::hir::ProbeId;
+use ntap_compiler::layout::times;
 
 use super::kernel_half::KernelHalf;
-use crate::sys;
 
 /// The runs of one probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,61 +19,63 @@ pub(super) struct ProbeTime {
     pub(super) hits: u64,
     /// How long all of them took.
     pub(super) total_ns: u64,
-    /// The shortest and the longest; only of blocks in userspace.
+    /// The shortest and the longest, when there were any.
     pub(super) bounds_ns: Option<(u64, u64)>,
 }
 
+impl ProbeTime {
+    /// What a handler noted on one CPU.
+    fn of_element(element: &[u8]) -> ProbeTime {
+        let word = |offset: u32| {
+            let bytes = element[offset as usize..].first_chunk().copied().unwrap_or_default();
+            u64::from_ne_bytes(bytes)
+        };
+        let hits = word(times::HITS);
+        let bounds = (!word(times::LEAST_NS_INVERTED), word(times::MOST_NS));
+        let bounds_ns = (hits > 0).then_some(bounds);
+        ProbeTime { hits, total_ns: word(times::TOTAL_NS), bounds_ns }
+    }
+
+    fn add(&mut self, other: ProbeTime) {
+        self.hits += other.hits;
+        self.total_ns += other.total_ns;
+        self.bounds_ns = match (self.bounds_ns, other.bounds_ns) {
+            (Some((least, most)), Some((other_least, other_most))) => {
+                Some((least.min(other_least), most.max(other_most)))
+            }
+            (one, other) => one.or(other),
+        };
+    }
+}
+
 /// Measures the probes of a session.
+#[derive(Default)]
 pub(super) struct Timing {
     runs: BTreeMap<ProbeId, ProbeTime>,
-    /// What the kernel had counted before the probes were live.
-    before: BTreeMap<ProbeId, ProbeTime>,
-    /// Has the kernel measure as long as it is open.
-    _statistics: Option<OwnedFd>,
 }
 
 impl Timing {
-    /// Begins to measure. Says so when the kernel cannot.
-    pub(super) fn start(kernel: Option<&KernelHalf>) -> Timing {
-        let statistics = kernel.and_then(|_| match sys::enable_run_time_statistics() {
-            Ok(descriptor) => Some(descriptor),
-            Err(error) => {
-                eprintln!("WARNING: the time of kernel probes is not known: {error}");
-                None
-            }
-        });
-        Timing { runs: BTreeMap::new(), before: BTreeMap::new(), _statistics: statistics }
-    }
-
-    /// From now on the runs of kernel programs are hits.
-    pub(super) fn go_live(&mut self, kernel: &KernelHalf, probes: impl Iterator<Item = ProbeId>) {
-        self.before = kernel_runs(kernel, probes);
-    }
-
     /// Notes a run of a block in userspace.
     pub(super) fn note(&mut self, probe: ProbeId, took: Duration) {
         let ns = took.as_nanos() as u64;
-        let runs = self.runs.entry(probe).or_default();
-        runs.hits += 1;
-        runs.total_ns += ns;
-        let (shortest, longest) = runs.bounds_ns.unwrap_or((ns, ns));
-        runs.bounds_ns = Some((shortest.min(ns), longest.max(ns)));
+        let run = ProbeTime { hits: 1, total_ns: ns, bounds_ns: Some((ns, ns)) };
+        self.runs.entry(probe).or_default().add(run);
     }
 
     /// What these probes took.
     pub(super) fn finish(
         mut self,
         kernel: Option<&KernelHalf>,
-        probes: impl Iterator<Item = ProbeId> + Clone,
+        probes: impl Iterator<Item = ProbeId>,
     ) -> Vec<(ProbeId, ProbeTime)> {
-        let measured = kernel.map(|half| kernel_runs(half, probes.clone())).unwrap_or_default();
-        for (id, runs) in measured {
-            let before = self.before.get(&id).copied().unwrap_or_default();
-            let hits = runs.hits.saturating_sub(before.hits);
-            let total_ns = runs.total_ns.saturating_sub(before.total_ns);
-            self.runs.insert(id, ProbeTime { hits, total_ns, bounds_ns: None });
-        }
-        probes.map(|id| (id, self.runs.get(&id).copied().unwrap_or_default())).collect()
+        let times = probes.map(|id| {
+            let mut time = self.runs.remove(&id).unwrap_or_default();
+            let element = kernel.and_then(|half| half.times(id)).unwrap_or_default();
+            let cpus = element.chunks_exact(times::SIZE as usize);
+            cpus.for_each(|cpu| time.add(ProbeTime::of_element(cpu)));
+            (id, time)
+        });
+        times.collect()
     }
 }
 
@@ -96,14 +97,21 @@ pub(super) fn report(probes: &[(String, String, ProbeTime)]) -> String {
     text
 }
 
-/// What the kernel has measured so far.
-fn kernel_runs(
-    half: &KernelHalf,
-    probes: impl Iterator<Item = ProbeId>,
-) -> BTreeMap<ProbeId, ProbeTime> {
-    let runs = probes.filter_map(|id| {
-        let (hits, total_ns) = half.run_time(id)?;
-        Some((id, ProbeTime { hits, total_ns, bounds_ns: None }))
-    });
-    runs.collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_cpus_add_up() {
+        let element = |words: [u64; 4]| words.map(u64::to_ne_bytes).concat();
+        let one = ProbeTime::of_element(&element([2, 30, 20, !10]));
+        assert_eq!(one, ProbeTime { hits: 2, total_ns: 30, bounds_ns: Some((10, 20)) });
+        let none = ProbeTime::of_element(&element([0; 4]));
+        assert_eq!(none, ProbeTime::default());
+        let mut all = none;
+        all.add(one);
+        all.add(ProbeTime::of_element(&element([1, 5, 5, !5])));
+        all.add(none);
+        assert_eq!(all, ProbeTime { hits: 3, total_ns: 35, bounds_ns: Some((5, 20)) });
+    }
 }

@@ -130,6 +130,37 @@ pub fn link_instruction(
     })
 }
 
+/// Attaches a netfilter program to a hook of the network namespace of this process (6.4).
+pub fn link_netfilter(
+    program: BorrowedFd<'_>,
+    family: u32,
+    hook: u32,
+    priority: i32,
+) -> Result<OwnedFd> {
+    const ATTACH_NETFILTER: u32 = 45;
+    #[repr(C)]
+    struct NetfilterAttributes {
+        program: u32,
+        target: u32,
+        attach_type: u32,
+        flags: u32,
+        family: u32,
+        hook: u32,
+        priority: i32,
+        netfilter_flags: u32,
+    }
+    create(NetfilterAttributes {
+        program: program.as_raw_fd() as u32,
+        target: 0,
+        attach_type: ATTACH_NETFILTER,
+        flags: 0,
+        family,
+        hook,
+        priority,
+        netfilter_flags: 0,
+    })
+}
+
 fn create<T>(mut attributes: T) -> Result<OwnedFd> {
     // SAFETY: neither of the structures this is called with holds an address.
     unsafe { bpf_descriptor(Command::LinkCreate, &mut attributes) }

@@ -25,14 +25,18 @@ pub(crate) use error::error_text;
 pub use error::{Capability, Result, SysError, missing_capabilities};
 pub use function_probe::{can_link_functions, link_functions};
 pub use info::{ProgramInfo, enable_run_time_statistics, link_misses, program_info};
-pub use link::{link_instruction, link_perf_event, link_tracing, open_raw_tracepoint};
+pub use link::{
+    link_instruction, link_netfilter, link_perf_event, link_tracing, open_raw_tracepoint,
+};
 pub use map::{
     MapSpec, create_map, delete_element, freeze_map, lookup_element, next_key, update_element,
     value_stride,
 };
 pub use memory::Mapping;
 pub(crate) use memory::{lift_locked_memory_limit, lift_open_files_limit};
-pub use perf_event::{CountedEvent, CountsOf, PerfEvent, Rate, open_perf_event, set_program};
+pub use perf_event::{
+    CountedEvent, CountsOf, PerfEvent, Rate, Watched, open_perf_event, set_program,
+};
 pub use perf_records::{ProcessRecord, ProcessRecords};
 pub use process::{
     PollResult, kernel_release, membarrier_global, open_pidfd, poll_readable, run_shell,

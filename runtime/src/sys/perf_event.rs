@@ -57,11 +57,25 @@ pub struct CountedEvent {
     pub kind: u32,
     /// Which event of that kind.
     pub config: u64,
+    /// For breakpoints (`PERF_TYPE_BREAKPOINT`): what is watched.
+    pub watched: Option<Watched>,
+}
+
+/// Memory that the processor watches (2.6.33).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Where it begins, a multiple of the length.
+    pub address: u64,
+    /// Bytes: 1, 2, 4 or 8.
+    pub bytes: u64,
+    /// Whether reading it counts, too.
+    pub reads: bool,
 }
 
 impl CountedEvent {
     /// Time on a CPU's high resolution timer, idle or not.
-    pub const CPU_CLOCK: CountedEvent = CountedEvent { kind: TYPE_SOFTWARE, config: 0 };
+    pub const CPU_CLOCK: CountedEvent =
+        CountedEvent { kind: TYPE_SOFTWARE, config: 0, watched: None };
 }
 
 /// How often a counting event runs its program.
@@ -164,6 +178,12 @@ pub fn open_perf_event(event: PerfEvent<'_>) -> Result<OwnedFd> {
         PerfEvent::Counted { event, rate, of } => {
             attributes.event_type = event.kind;
             attributes.config = event.config;
+            if let Some(watched) = event.watched {
+                // HW_BREAKPOINT_R and HW_BREAKPOINT_W; `config1` is the address, `config2` the length.
+                attributes.breakpoint_type = if watched.reads { 1 | 2 } else { 2 };
+                attributes.config1 = watched.address;
+                attributes.config2 = watched.bytes;
+            }
             (attributes.period_or_frequency, attributes.flags) = match rate {
                 Rate::Period(period) => (period, 0),
                 Rate::Hertz(hertz) => (hertz, FLAG_FREQUENCY),

@@ -73,6 +73,19 @@ pub(super) fn report_file(file: &str, span: Span, diagnostics: &mut Diagnostics)
         .help("a path begins at the top of the kernel's sources: `*@net/socket.c`");
 }
 
+/// Reports that the kernel does not say which functions it exports.
+pub(super) fn report_exports(span: Span, diagnostics: &mut Diagnostics) {
+    diagnostics
+        .error(
+            codes::UNKNOWN_FUNCTION_POINT,
+            span,
+            "which functions this kernel exports is not known",
+        )
+        .label("needs the symbols `__ksymtab_*`")
+        .note("/proc/kallsyms has them only in kernels with CONFIG_KALLSYMS_ALL")
+        .help("leave out `.exported`");
+}
+
 /// Points that would take debug information.
 pub(super) fn refuse(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let release = request.facts.kernel_release();
@@ -82,7 +95,7 @@ pub(super) fn refuse(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Ve
             request.point.span,
             format!("`{}` needs the kernel's debug information", request.spelling()),
         )
-        .label("inlined copies, lines and labels are known to nothing else")
+        .label("inlined copies, calls, lines and labels are known to nothing else")
         .note(format!(
             "on Debian it is in the package linux-image-{release}-dbg; ntap does not read it yet"
         ))

@@ -8,7 +8,10 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I64};
 
 use super::{KernelCode, variables};
 use crate::backend::names;
-use crate::layout::{ArrayId, ArrayValue, KernelMap, StatsLayout, control, counters};
+use crate::layout::{
+    ArrayId, ArrayValue, KernelMap, StatsLayout, VarianceLayout, control, counters,
+    encode_greatest, encode_least,
+};
 use crate::lower::{Half, Helper, Operand, Text};
 use crate::source::Span;
 
@@ -275,7 +278,7 @@ impl KernelCode<'_, '_> {
         };
         let (map, element) = self.element(array, keys, span);
         let atomic = map.writers > 1;
-        self.record_extremes(element, stats, value);
+        self.record_extremes(element, stats, value, atomic);
         if let Some(variance) = stats.variance {
             self.record_spread(element, stats.count, variance, value);
         }
@@ -307,31 +310,36 @@ impl KernelCode<'_, '_> {
         self.emitter.store(new, element, offset);
     }
 
-    /// Minimum and maximum: the first value, or the better one.
-    fn record_extremes(&mut self, element: Value, stats: StatsLayout, value: Value) {
-        let parts = [(stats.min, IntCC::SignedLessThan), (stats.max, IntCC::SignedGreaterThan)];
-        if parts.iter().all(|(offset, _)| offset.is_none()) {
-            return;
-        }
-        let (first, compare, done) =
-            (self.emitter.block(), self.emitter.block(), self.emitter.block());
-        let count = self.emitter.load(element, stats.count);
-        self.emitter.builder.ins().brif(count, compare, &[], first, &[]);
-        self.emitter.switch_to(first);
-        for offset in parts.iter().filter_map(|(offset, _)| *offset) {
-            self.emitter.store(value, element, offset);
-        }
-        self.emitter.jump(done);
-        self.emitter.switch_to(compare);
-        for (offset, code) in parts {
+    /// Minimum and maximum, which are kept so that the greater of two unsigned numbers is the better one.
+    fn record_extremes(&mut self, element: Value, stats: StatsLayout, value: Value, atomic: bool) {
+        let parts = [(stats.min, encode_least(0)), (stats.max, encode_greatest(0))];
+        for (offset, flipped) in parts {
             let Some(offset) = offset else { continue };
+            let new = self.emitter.builder.ins().bxor_imm_s(value, flipped);
+            self.store_greater(element, offset, new, atomic);
+        }
+    }
+
+    /// Puts a number in the place of one that is less, as unsigned numbers. When another handler, that interrupts this
+    /// one, does so too between the look and the change, it is looked again: as often as one can interrupt another.
+    fn store_greater(&mut self, element: Value, offset: u32, new: Value, atomic: bool) {
+        let done = self.emitter.block();
+        let attempts = if atomic { VarianceLayout::STREAMS } else { 1 };
+        for _ in 0..attempts {
             let (store, next) = (self.emitter.block(), self.emitter.block());
             let old = self.emitter.load(element, offset);
-            let better = self.emitter.builder.ins().icmp(code, value, old);
-            self.emitter.builder.ins().brif(better, store, &[], next, &[]);
+            let greater = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThan, new, old);
+            self.emitter.builder.ins().brif(greater, store, &[], done, &[]);
             self.emitter.switch_to(store);
-            self.emitter.store(value, element, offset);
-            self.emitter.jump(next);
+            if atomic {
+                let address = self.emitter.builder.ins().iadd_imm_s(element, i64::from(offset));
+                let found = self.emitter.compare_exchange(address, old, new);
+                let is_done = self.emitter.builder.ins().icmp(IntCC::Equal, found, old);
+                self.emitter.builder.ins().brif(is_done, done, &[], next, &[]);
+            } else {
+                self.emitter.store(new, element, offset);
+                self.emitter.jump(next);
+            }
             self.emitter.switch_to(next);
         }
         self.emitter.jump(done);

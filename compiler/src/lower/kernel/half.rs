@@ -7,6 +7,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type as
 use super::{FEW_CAPTURES, Handler, KernelCode, LoopRounds, variables};
 use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
+use crate::bytes;
 use crate::hir::{
     Aggregate, Comparison, ContextSource, EventId, FunctionId, Load, Print, Scalar, Sort,
 };
@@ -16,7 +17,7 @@ use crate::lower::{
     Text, emitter::trusted,
 };
 use crate::source::Span;
-use crate::types::{MAX_STRING, Type};
+use crate::types::Type;
 
 impl KernelCode<'_, '_> {
     /// Loads a context variable; its upper bytes are undefined in the context, defined here.
@@ -25,6 +26,12 @@ impl KernelCode<'_, '_> {
         let scalar = variable.value;
         let word = match variable.source {
             ContextSource::Word(word) => word,
+            ContextSource::Member { word, offset } => {
+                let flags = MemFlagsData::new();
+                let place = 8 * word as i32;
+                let structure = self.emitter.builder.ins().load(I64, flags, self.context, place);
+                return self.load_scalar(structure, offset as i32, scalar);
+            }
             ContextSource::Argument(argument) => return self.mark_argument(argument, scalar),
             ContextSource::Register(offset) => {
                 let value = self.saved_register(offset);
@@ -99,12 +106,13 @@ impl KernelCode<'_, '_> {
     fn message_of(&mut self, site: Value, at: Value, sites: &[u32]) -> Operand {
         let kinds: Vec<ErrorKind> =
             sites.iter().map(|&site| self.tables.errors[site as usize].kind.clone()).collect();
+        let longest = self.longest();
         let width = |kind: &ErrorKind| match kind {
-            ErrorKind::Script => MAX_STRING,
+            ErrorKind::Script => longest,
             kind if kind.has_address() => kind.to_string().len() as u32 + ADDRESS_BYTES,
             kind => kind.to_string().len() as u32 + 1,
         };
-        let width = kinds.iter().map(width).max().unwrap_or(1).clamp(8, MAX_STRING);
+        let width = kinds.iter().map(width).max().unwrap_or(1).clamp(8, longest);
         let width = width.next_multiple_of(8);
         let (to, text) = self.text_room(width);
         let done = self.emitter.block();
@@ -116,7 +124,7 @@ impl KernelCode<'_, '_> {
             self.emitter.switch_to(this);
             let message = match (kind, self.message) {
                 (ErrorKind::Script, Some(room)) => {
-                    Text::Memory { address: self.room_address(room, 0), width: MAX_STRING }
+                    Text::Memory { address: self.room_address(room, 0), width: longest }
                 }
                 (kind, _) if kind.has_address() => self.fault_text(&kind, at).text().clone(),
                 (kind, _) => Text::Literal(kind.to_string()),
@@ -146,11 +154,11 @@ impl KernelCode<'_, '_> {
     pub fn raise(&mut self, text: &Text) {
         let room = match self.message {
             Some(room) => room,
-            None => self.emitter.permanent_scratch(MAX_STRING),
+            None => self.emitter.permanent_scratch(self.longest()),
         };
         self.message = Some(room);
         let address = self.room_address(room, 0);
-        self.copy_text(text, address, 0, MAX_STRING);
+        self.copy_text(text, address, 0, self.longest());
         let near = "identifier 'error'".to_string();
         self.fail(ErrorSite { kind: ErrorKind::Script, span: self.call_span, near });
     }
@@ -189,10 +197,11 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.emitter.jump(self.exit);
         self.write_failure_blocks();
         self.emitter.switch_to(self.exit);
+        self.note_hit();
         self.give_back_scratch();
         self.go_on();
-        let zero = self.emitter.constant(0);
-        self.emitter.builder.ins().return_(&[zero]);
+        let verdict = self.emitter.constant(self.point.attach.verdict());
+        self.emitter.builder.ins().return_(&[verdict]);
     }
 
     fn leave(&mut self) {
@@ -545,6 +554,10 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
 
     fn concatenate(&mut self, left: &Text, right: &Text) -> Operand {
         self.join(&[left.clone(), right.clone()])
+    }
+
+    fn literal(&mut self, text: &str) -> Text {
+        Text::Literal(bytes::cut(text, self.features.string_bytes - 1))
     }
 
     fn hold(&mut self, text: &Text) -> Operand {

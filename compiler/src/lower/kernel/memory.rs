@@ -44,7 +44,10 @@ impl KernelCode<'_, '_> {
                 let bytes = width.min(*from);
                 self.copy_bytes(*address, to, offset, bytes);
                 self.fill_zeros(to, offset + bytes, width - bytes);
-                if *from > width {
+                let is_odd = !self.features.string_bytes.is_multiple_of(8);
+                if width >= self.longest() && (*from > width || is_odd) {
+                    self.cut_text(to, offset);
+                } else if *from > width {
                     let zero = self.emitter.builder.ins().iconst(I8, 0);
                     self.emitter.store(zero, to, offset + width - 1);
                 }

@@ -21,6 +21,7 @@ impl KernelCode<'_, '_> {
                 self.test_moment(lifetime);
                 lifetime.only_in
             }
+            Attach::Counted { only_in, .. } => *only_in,
             _ => return,
         };
         let (found, expected) = match only_in {

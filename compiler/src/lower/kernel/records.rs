@@ -8,7 +8,6 @@ use crate::backend::names;
 use crate::hir::EventId;
 use crate::layout::{control, counters, record};
 use crate::lower::{Helper, Operand, Room, Text, emitter::trusted};
-use crate::types::MAX_STRING;
 
 /// `BPF_RB_NO_WAKEUP`.
 const NO_WAKEUP: i64 = 1;
@@ -162,6 +161,10 @@ impl KernelCode<'_, '_> {
             self.emitter.builder.ins().jump(report, &error);
         }
         self.emitter.switch_to(report);
+        if self.layout.suppresses_errors {
+            self.emitter.jump(self.exit);
+            return;
+        }
         let [site, address] = self.emitter.builder.block_params(report)[..] else { return };
         self.report_error(site, address);
     }
@@ -181,15 +184,15 @@ impl KernelCode<'_, '_> {
         self.emitter.jump(go_on);
         self.emitter.switch_to(go_on);
         let full = self.emitter.block();
-        let text = if self.message.is_some() { MAX_STRING } else { 0 };
+        let text = if self.message.is_some() { self.longest() } else { 0 };
         let reserved = self.reserve(record::HEADER + 16 + text, full);
         self.header(reserved, record::ERROR);
         self.emitter.store(site, reserved, record::HEADER);
         self.emitter.store(address, reserved, record::HEADER + 8);
         if let Some(room) = self.message {
             let address = self.room_address(room, 0);
-            let text = Text::Memory { address, width: MAX_STRING };
-            self.copy_text(&text, reserved, record::HEADER + 16, MAX_STRING);
+            let text = Text::Memory { address, width: self.longest() };
+            self.copy_text(&text, reserved, record::HEADER + 16, self.longest());
         }
         self.submit(reserved);
         self.emitter.jump(self.exit);

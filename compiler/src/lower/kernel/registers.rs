@@ -158,6 +158,11 @@ impl KernelCode<'_, '_> {
                 // What the register holds may be wider than the argument.
                 return self.extend(value, scalar);
             }
+            MarkArgument::Sum { register, offset } => {
+                let value = self.register(register, false);
+                let value = self.emitter.builder.ins().iadd_imm_s(value, offset);
+                return self.extend(value, scalar);
+            }
             MarkArgument::Memory { base, index, scale, offset } => (base, index, scale, offset),
         };
         let mut address = self.emitter.constant(offset);

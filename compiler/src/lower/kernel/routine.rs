@@ -20,7 +20,7 @@ pub(super) use compare::{BYTE_AT, COMPARE};
 pub(super) use regex::MATCHES;
 pub(super) use search::{POSITION, REPLACE, TO_LONG};
 pub(super) use stack::STACK_TEXT;
-pub(super) use text::{APPEND, APPEND_NUMBER, BUFFER_BYTES, PART};
+pub(super) use text::{APPEND, APPEND_NUMBER, PART};
 
 use super::variables;
 use crate::backend::names;

@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 use super::KernelCode;
 use super::routine::{Argument, STACK_TEXT};
 use crate::layout::counters;
-use crate::lower::{Helper, Operand};
+use crate::lower::{Helper, Operand, Text};
 use crate::types::MAX_STRING;
 
 /// The most addresses of a stack: MAXBACKTRACE.
@@ -18,19 +18,22 @@ impl KernelCode<'_, '_> {
     /// The first `count` addresses of the stack as text.
     pub fn stack_text(&mut self, of_user: bool, count: Option<Value>) -> Operand {
         let frames = self.stack(of_user);
-        let (to, text) = self.text_room(MAX_STRING);
-        self.fill_zeros(to, 0, MAX_STRING);
+        // Digits are written 16 at a time: a little more than the longest string may have.
+        let bytes = self.longest().max(MAX_STRING);
+        let (to, _) = self.text_room(bytes);
+        self.fill_zeros(to, 0, bytes);
         let count = match count {
             Some(count) => count,
             None => self.emitter.constant(i64::from(MOST_FRAMES)),
         };
         let arguments = [
-            Argument::Memory(to, MAX_STRING),
+            Argument::Memory(to, bytes),
             Argument::Memory(frames, 8 * MOST_FRAMES),
             Argument::Number(count),
         ];
         self.call_routine(STACK_TEXT, &arguments, 0);
-        text
+        self.cut_text(to, 0);
+        Operand::Text(Text::Memory { address: to, width: self.longest() })
     }
 
     /// The n-th address of the stack; 0 behind its end.

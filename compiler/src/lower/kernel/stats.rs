@@ -5,12 +5,10 @@ use cranelift_codegen::ir::{InstBuilder, Value, types::I64};
 
 use super::KernelCode;
 use crate::histogram::{Histogram, LOG_LINEAR_BITS, LOG_LINEAR_ZERO, ZERO_BUCKET};
-use crate::layout::{HistogramLayout, VarianceLayout};
+use crate::layout::{HistogramLayout, VarianceLayout, counters, stream};
 
 impl KernelCode<'_, '_> {
-    /// A step of Welford's algorithm on this CPU's part, before its count is raised. The parts start as
-    /// zeros, which is right for the first value as well. When one handler interrupts another in here,
-    /// one of the two values is not in the variance.
+    /// A value for the variance, before the count of this CPU's part is raised.
     pub(super) fn record_spread(
         &mut self,
         element: Value,
@@ -18,13 +16,25 @@ impl KernelCode<'_, '_> {
         layout: VarianceLayout,
         value: Value,
     ) {
-        let old_count = self.emitter.load(element, count);
-        let mean = self.emitter.load(element, layout.mean);
-        let squares = self.emitter.load(element, layout.squares);
         let value = match layout.shift {
             0 => value,
             shift => self.emitter.builder.ins().ishl_imm_u(value, i64::from(shift)),
         };
+        match layout.streams {
+            None => {
+                self.step_of_spread(element, [count, layout.mean, layout.squares], value);
+            }
+            Some(streams) => self.record_in_stream(element, streams, value),
+        }
+    }
+
+    /// A step of Welford's algorithm on a count, which it does not raise but gives, a mean, and a sum of squares. They
+    /// start as zeros, which is right for the first value as well.
+    fn step_of_spread(&mut self, element: Value, offsets: [u32; 3], value: Value) -> Value {
+        let [count, mean_at, squares_at] = offsets;
+        let old_count = self.emitter.load(element, count);
+        let mean = self.emitter.load(element, mean_at);
+        let squares = self.emitter.load(element, squares_at);
         let count = self.emitter.builder.ins().iadd_imm_s(old_count, 1);
         let delta = self.emitter.builder.ins().isub(value, mean);
         let share = self.emitter.builder.ins().sdiv(delta, count);
@@ -32,8 +42,35 @@ impl KernelCode<'_, '_> {
         let from_new_mean = self.emitter.builder.ins().isub(value, mean);
         let square = self.emitter.builder.ins().imul(delta, from_new_mean);
         let squares = self.emitter.builder.ins().iadd(squares, square);
-        self.emitter.store(mean, element, layout.mean);
-        self.emitter.store(squares, element, layout.squares);
+        self.emitter.store(mean, element, mean_at);
+        self.emitter.store(squares, element, squares_at);
+        count
+    }
+
+    /// A value for a stream that no handler is at that was interrupted by this one. When all are in use the value is
+    /// not in the variance, and is counted.
+    fn record_in_stream(&mut self, element: Value, streams: u32, value: Value) {
+        let (claimed, done) = (self.emitter.block(), self.emitter.block());
+        let free = self.emitter.builder.append_block_param(claimed, I64);
+        for at in 0..VarianceLayout::STREAMS {
+            let offset = i64::from(streams + at * stream::SIZE);
+            let this = self.emitter.builder.ins().iadd_imm_s(element, offset);
+            let (zero, one) = (self.emitter.constant(0), self.emitter.constant(1));
+            let busy = self.emitter.compare_exchange(this, zero, one);
+            let next = self.emitter.block();
+            self.emitter.builder.ins().brif(busy, next, &[], claimed, &[this.into()]);
+            self.emitter.switch_to(next);
+        }
+        self.count(counters::SKIPPED);
+        self.emitter.jump(done);
+        self.emitter.switch_to(claimed);
+        let offsets = [stream::COUNT, stream::MEAN, stream::SQUARES];
+        let count = self.step_of_spread(free, offsets, value);
+        self.emitter.store(count, free, stream::COUNT);
+        let zero = self.emitter.constant(0);
+        self.emitter.store(zero, free, stream::CLAIM);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
     }
 
     /// Counts a value in its bucket.

@@ -8,7 +8,7 @@ use cranelift_codegen::ir::types::{I8, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::KernelCode;
-use super::routine::{self, Argument, BUFFER_BYTES, Routine};
+use super::routine::{self, Argument, Routine};
 use crate::bytes;
 use crate::format::{Conversion, ConversionKind, Flag, Piece};
 use crate::hir::Print;
@@ -106,9 +106,10 @@ impl KernelCode<'_, '_> {
         near: &str,
     ) -> Operand {
         let span = self.call_span;
+        let width = self.width(width);
         let (to, text) = self.text_room(width);
         self.fill_zeros(to, 0, width);
-        let size = self.emitter.constant(i64::from(width));
+        let size = self.emitter.constant(i64::from(width.min(self.features.string_bytes)));
         let status = self.emitter.helper(helper, &[to, size, address]);
         let Some(otherwise) = otherwise else {
             let kind = match helper {
@@ -190,17 +191,33 @@ impl KernelCode<'_, '_> {
 
     /// Starts a string made of pieces.
     fn begin_text(&mut self) -> Building {
-        let room = self.emitter.scratch_room(BUFFER_BYTES);
+        let room = self.emitter.scratch_room(self.features.buffer_bytes());
         let base = self.room_address(room, 0);
-        self.fill_zeros(base, 0, MAX_STRING);
+        self.fill_zeros(base, 0, self.longest());
         Building { base, length: self.emitter.constant(0) }
     }
 
     fn end_text(&mut self, building: &Building) -> Operand {
-        // What is longer than the longest string is cut.
-        let zero = self.emitter.builder.ins().iconst(I8, 0);
-        self.emitter.store(zero, building.base, MAX_STRING - 1);
-        Operand::Text(Text::Memory { address: building.base, width: MAX_STRING })
+        self.cut_text(building.base, 0);
+        Operand::Text(Text::Memory { address: building.base, width: self.longest() })
+    }
+
+    /// Bytes of memory that the longest strings take.
+    pub(super) fn longest(&self) -> u32 {
+        self.features.longest()
+    }
+
+    /// The width of the texts a builtin gives that says so: [`MAX_STRING`] stands for that of the longest.
+    fn width(&self, width: u32) -> u32 {
+        if width == MAX_STRING { self.longest() } else { width.min(self.longest()) }
+    }
+
+    /// Cuts the text in memory of the longest strings' width: more bytes no string has.
+    pub(super) fn cut_text(&mut self, base: Value, offset: u32) {
+        for at in self.features.string_bytes - 1..self.longest() {
+            let zero = self.emitter.builder.ins().iconst(I8, 0);
+            self.emitter.store(zero, base, offset + at);
+        }
     }
 
     fn append(&mut self, building: &mut Building, operand: &Operand, conversion: Conversion) {
@@ -215,7 +232,7 @@ impl KernelCode<'_, '_> {
                 let signed = i64::from(conversion.kind == ConversionKind::Signed);
                 let signed = self.emitter.constant(signed);
                 let arguments = [
-                    Argument::Memory(building.base, BUFFER_BYTES),
+                    Argument::Memory(building.base, self.features.buffer_bytes()),
                     Argument::Number(building.length),
                     self.plain_number(*value),
                     Argument::Number(base),
@@ -232,7 +249,7 @@ impl KernelCode<'_, '_> {
             return;
         }
         let arguments = [
-            Argument::Memory(building.base, BUFFER_BYTES),
+            Argument::Memory(building.base, self.features.buffer_bytes()),
             Argument::Number(building.length),
             self.text_argument(text),
         ];
@@ -314,18 +331,20 @@ impl KernelCode<'_, '_> {
 
     /// `substr`.
     pub fn text_part(&mut self, operands: &[Operand]) -> Operand {
-        let (to, result) = self.text_room(MAX_STRING);
-        self.fill_zeros(to, 0, MAX_STRING);
-        let mut arguments = vec![Argument::Memory(to, MAX_STRING)];
+        let longest = self.longest();
+        let (to, result) = self.text_room(longest);
+        self.fill_zeros(to, 0, longest);
+        let mut arguments = vec![Argument::Memory(to, longest)];
         arguments.extend(operands.iter().map(|o| self.argument(o)));
         self.call_routine(routine::PART, &arguments, 0);
+        self.cut_text(to, 0);
         result
     }
 
     /// `str_replace`.
     pub fn text_replace(&mut self, operands: &[Operand]) -> Operand {
         let building = self.begin_text();
-        let mut arguments = vec![Argument::Memory(building.base, BUFFER_BYTES)];
+        let mut arguments = vec![Argument::Memory(building.base, self.features.buffer_bytes())];
         arguments.extend(operands.iter().map(|o| self.argument(o)));
         self.call_routine(routine::REPLACE, &arguments, 0);
         self.end_text(&building)

@@ -2,13 +2,13 @@
 
 use pest::iterators::Pair;
 
-use super::{Builder, parts};
+use super::{Builder, parts, probe::alternatives};
 use crate::{
     diagnostic::codes,
     syntax::{
         ast::{
             AliasDeclaration, DeclaredType, Expression, ExpressionKind, FunctionDeclaration,
-            GlobalDeclaration, Item, Literal, LiteralValue, Name, ProbeDeclaration,
+            GlobalDeclaration, Item, Literal, LiteralValue, Name, ProbeDeclaration, ProbePoint,
         },
         parser::Rule,
     },
@@ -23,7 +23,7 @@ impl Builder<'_, '_> {
         match pair.as_rule() {
             Rule::global_declaration => self.globals(pair, items),
             Rule::function_declaration => items.extend(self.function(pair).map(Item::Function)),
-            Rule::probe_declaration => items.extend(self.probe(pair)),
+            Rule::probe_declaration => self.probe(pair, items),
             Rule::embedded => self.refuse_embedded(&pair),
             _ => {}
         }
@@ -41,7 +41,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// `global_name = { identifier ~ wrap_mark? ~ global_size? ~ wrap_mark? ~ (assign_sign ~ signed_literal)? }`
+    /// `global_name = { identifier ~ (wrap_mark ~ global_size? | global_size ~ wrap_mark?)? ~ (assign_sign ~ signed_literal)? }`
     fn global(&self, pair: Pair<'_, Rule>, private: bool) -> Option<GlobalDeclaration> {
         let span = self.span(&pair);
         let mut inner = parts(pair);
@@ -135,7 +135,7 @@ impl Builder<'_, '_> {
     }
 
     /// `probe_declaration = { probe_word ~ probe_points ~ (alias_sign ~ probe_points)? ~ body ~ (comma ~ body)? }`
-    fn probe(&self, pair: Pair<'_, Rule>) -> Option<Item> {
+    fn probe(&self, pair: Pair<'_, Rule>, items: &mut Vec<Item>) {
         let span = self.span(&pair);
         let mut points = vec![];
         let mut bodies = vec![];
@@ -149,8 +149,9 @@ impl Builder<'_, '_> {
         }
         let mut points = points.into_iter();
         let mut bodies = bodies.into_iter();
-        let (first_span, mut first) = points.next()?;
-        let body = bodies.next()?;
+        let (Some((first_span, first)), Some(body)) = (points.next(), bodies.next()) else {
+            return;
+        };
         let second_body = bodies.next();
         let Some(sign) = sign else {
             if let Some(second) = second_body {
@@ -158,26 +159,39 @@ impl Builder<'_, '_> {
                     error.label("only an alias has a second block, its epilogue");
                 });
             }
-            return Some(Item::Probe(ProbeDeclaration { points: first, body, span }));
+            items.push(Item::Probe(ProbeDeclaration { points: first, body, span }));
+            return;
         };
-        let plain = |point: &crate::syntax::ast::ProbePoint| {
-            point.condition.is_none() && !point.optional && !point.sufficient
-        };
-        if first.len() != 1 || !first.iter().all(plain) {
-            self.error(codes::SYNTAX, first_span, "an alias has one name", |error| {
+        let plain =
+            |point: &ProbePoint| point.condition.is_none() && !point.optional && !point.sufficient;
+        let [name] = first.as_slice() else {
+            return self.error(codes::SYNTAX, first_span, "an alias has one name", |error| {
                 error.label("before the `=` stands one name, such as `my.alias`");
             });
+        };
+        if !plain(name) {
+            self.error(
+                codes::SYNTAX,
+                first_span,
+                "the name of an alias is not optional",
+                |error| {
+                    error.label("before the `=` stands a name alone, such as `my.alias`");
+                },
+            );
         }
         let epilogue_only = sign.as_str() == "+=" && second_body.is_none();
         let (prologue, epilogue) =
             if epilogue_only { (None, Some(body)) } else { (Some(body), second_body) };
-        Some(Item::Alias(AliasDeclaration {
-            alias: first.swap_remove(0),
-            points: points.next()?.1,
-            prologue,
-            epilogue,
-            span,
-        }))
+        let Some((_, points)) = points.next() else { return };
+        items.extend(alternatives(name).into_iter().map(|alias| {
+            Item::Alias(AliasDeclaration {
+                alias,
+                points: points.clone(),
+                prologue: prologue.clone(),
+                epilogue: epilogue.clone(),
+                span,
+            })
+        }));
     }
 }
 

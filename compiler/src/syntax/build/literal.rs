@@ -88,6 +88,13 @@ impl Builder<'_, '_> {
                 Rule::string => value = self.string(part).value,
                 _ => {
                     let number = self.number(&part);
+                    // `-9223372036854775808` is the least one; beyond it the bits mean another number.
+                    if negative && number < 0 && number != i64::MIN {
+                        let message = format!("number `-{}` is out of range", part.as_str());
+                        self.error(codes::NUMBER_RANGE, span, message, |error| {
+                            error.label("less than -9223372036854775808");
+                        });
+                    }
                     value =
                         LiteralValue::Number(if negative { number.wrapping_neg() } else { number });
                 }

@@ -26,7 +26,7 @@ use crate::{
     source::Span,
 };
 
-pub(super) use literal::number;
+pub(crate) use literal::number;
 
 /// Builds the tree of one item. Interior mutability, as the operator-precedence parser wants several
 /// closures that all build.

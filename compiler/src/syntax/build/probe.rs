@@ -117,3 +117,30 @@ impl Builder<'_, '_> {
         ways
     }
 }
+
+/// The points that the braces in the names of a point's components stand for.
+pub(super) fn alternatives(point: &ProbePoint) -> Vec<ProbePoint> {
+    let mut rows: Vec<Vec<Component>> = vec![vec![]];
+    for component in &point.components {
+        let words = words(&component.name.text);
+        rows = rows
+            .iter()
+            .flat_map(|row| words.iter().map(move |word| (row, word)))
+            .take(MOST_POINTS)
+            .map(|(row, word)| {
+                let name = Name { text: word.clone(), span: component.name.span };
+                let one = Component { name, ..component.clone() };
+                row.iter().cloned().chain([one]).collect()
+            })
+            .collect();
+    }
+    rows.into_iter().map(|components| ProbePoint { components, ..point.clone() }).collect()
+}
+
+/// `{a,b}at` as `aat` and `bat`; a plain word as itself.
+fn words(name: &str) -> Vec<String> {
+    match name.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        Some((list, behind)) => list.split(',').map(|word| format!("{word}{behind}")).collect(),
+        None => vec![name.to_string()],
+    }
+}

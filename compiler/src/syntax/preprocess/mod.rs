@@ -22,7 +22,7 @@ use std::ops::Range;
 
 use super::{ParseOptions, words};
 use crate::{
-    diagnostic::{Diagnostics, codes},
+    diagnostic::{Diagnostics, bpftrace, codes, suggest},
     library::Library,
     source::FileId,
 };
@@ -152,19 +152,28 @@ fn report_unknown_macros(
     library: &Library,
     diagnostics: &mut Diagnostics,
 ) {
-    for token in tokens {
-        let is_macro = token.kind == TokenKind::Word
+    let is_unknown = |token: &Token<'_>| {
+        token.kind == TokenKind::Word
             && token.text.starts_with('@')
-            && words::OPERATORS.binary_search(&&*token.text).is_err();
-        if is_macro {
+            && words::OPERATORS.binary_search(&&*token.text).is_err()
+    };
+    for at in 0..tokens.len() {
+        if is_unknown(&tokens[at]) {
+            let next = tokens.get(at + 1).map_or(String::new(), |next| next.text.to_string());
+            let token = &mut tokens[at];
             let macros: Vec<String> =
                 library.macro_names().map(|name| format!("@{name}")).collect();
             let candidates =
                 words::OPERATORS.iter().copied().chain(macros.iter().map(String::as_str));
-            diagnostics
+            let help = suggest::did_you_mean(&token.text, candidates);
+            let is_map = &*token.text == "@" || matches!(next.as_str(), "[" | "=" | "++" | "+=");
+            let map = || is_map.then(|| bpftrace::map(&token.text));
+            let error = diagnostics
                 .error(codes::MACRO, token.span, format!("unknown macro `{}`", token.text))
-                .label("neither an operator nor defined in this script or the library")
-                .suggest(&token.text, candidates);
+                .label("neither an operator nor defined in this script or the library");
+            if let Some(help) = help.or_else(map) {
+                error.help(help);
+            }
             let name = token.text.trim_start_matches('@');
             let name = if name.is_empty() || words::is_keyword(name) { "unknown" } else { name };
             token.text = name.to_string().into();

@@ -22,6 +22,7 @@ pub(super) enum Found {
 }
 
 /// `DW_AT_frame_base`: what places in a frame are counted from.
+#[derive(Clone, Copy)]
 pub(super) enum Frame {
     /// The value the stack pointer had before the call.
     BeforeCall,
@@ -81,9 +82,13 @@ pub(super) fn find(
         Operation::RegisterOffset { register, offset: 0, .. } if is_value => {
             in_register(of_number(register))
         }
-        Operation::RegisterOffset { register, offset, .. } if !is_value => {
-            memory(of_number(register), offset)
+        Operation::RegisterOffset { register, offset, .. } if is_value => {
+            match of_number(register) {
+                Some(register) => Found::At(MarkArgument::Sum { register, offset }),
+                None => Found::Nowhere,
+            }
         }
+        Operation::RegisterOffset { register, offset, .. } => memory(of_number(register), offset),
         Operation::FrameOffset { offset } if !is_value => match at.frame {
             // Below it are the function's own variables, above it what was given to it on the stack.
             Frame::BeforeCall if !at.inside && at.everywhere && offset < 0 => Found::InMemoryLater,

@@ -6,7 +6,6 @@ use cranelift_codegen::ir::{InstBuilder, Value, types::I64};
 use super::text::APPEND;
 use super::{Argument, Routine, RoutineCode};
 use crate::lower::emitter::trusted;
-use crate::types::MAX_STRING;
 
 /// `(text, part)`: where a part begins, -1 when it is not there.
 pub const POSITION: &Routine = &Routine { name: "position", code: position };
@@ -84,7 +83,7 @@ fn replace(k: &mut RoutineCode<'_, '_>) {
         k.emitter.builder.ins().brif(is, hit, &[], plain, &[]);
 
         k.emitter.switch_to(plain);
-        let most = i64::from(MAX_STRING) - 1;
+        let most = i64::from(k.features.longest()) - 1;
         k.store_byte((buffer.0, most as u32), length, byte, outside);
         let longer = k.emitter.builder.ins().iadd_imm_s(length, 1);
         let zero = k.emitter.constant(0);

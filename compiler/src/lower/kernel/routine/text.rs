@@ -1,7 +1,6 @@
 //! Strings made of pieces.
 //!
-//! A string under construction is in a buffer of [`BUFFER_BYTES`]: a piece is added only below the
-//! longest string's length, and behind that there is room for the longest piece.
+//! A string under construction is in a buffer of `KernelFeatures::buffer_bytes`.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I64};
@@ -9,10 +8,6 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::{Routine, RoutineCode};
 use crate::lower::Helper;
-use crate::types::MAX_STRING;
-
-/// Bytes of a string under construction.
-pub const BUFFER_BYTES: u32 = 2 * MAX_STRING;
 
 /// Bytes at the end of a buffer in which the digits of a number are made: 20 digits, a sign, a
 /// terminator.
@@ -36,7 +31,7 @@ fn append(k: &mut RoutineCode<'_, '_>) {
 fn append_from(k: &mut RoutineCode<'_, '_>, from: Value, bytes: u32) {
     let ((buffer, _), length) = (k.memory(0), k.number(1));
     let full = k.emitter.block();
-    let most = i64::from(MAX_STRING);
+    let most = i64::from(k.features.longest());
     let to = k.emitter.checked_element(buffer, length, most, 1, full);
     let size = k.emitter.constant(i64::from(bytes));
     // Gives the bytes with their terminator; both are memory of ours: it cannot fail.
@@ -49,9 +44,9 @@ fn append_from(k: &mut RoutineCode<'_, '_>, from: Value, bytes: u32) {
 }
 
 fn append_number(k: &mut RoutineCode<'_, '_>) {
-    let (buffer, _) = k.memory(0);
+    let (buffer, buffer_bytes) = k.memory(0);
     let (value, base, signed) = (k.number(2), k.number(3), k.number(4));
-    let digits = i64::from(BUFFER_BYTES - NUMBER_BYTES);
+    let digits = i64::from(buffer_bytes - NUMBER_BYTES);
     let digits = k.emitter.builder.ins().iadd_imm_s(buffer, digits);
     let digits = (digits, NUMBER_BYTES);
     let last = i64::from(NUMBER_BYTES) - 1;

@@ -1,0 +1,126 @@
+//! Programs by which user blocks add to numbers in kernel arrays.
+//!
+//! A system call can read an element or overwrite it; what a handler on another CPU adds in between is gone. So where
+//! handlers and user blocks add to the same elements, there is a program for each such array that adds as handlers do,
+//! in one step. A user block writes the key behind the exchange word in `.bss` ([`Layout::exchange`]), runs the program
+//! with what to add, and finds in the exchange word what the number was before. The program gives 0, and 1 when the
+//! array is full.
+
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{Block, Function, InstBuilder, MemFlagsData, UserFuncName, Value};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+use super::variables;
+use crate::backend::names;
+use crate::layout::{ArrayId, KernelMap, Layout, control};
+use crate::lower::user::{frontend_config, signature};
+use crate::lower::{Emitter, Helper};
+
+/// `BPF_NOEXIST`.
+const NO_EXIST: i64 = 1;
+/// How often an element that is missing is looked for: a handler may delete what was just inserted.
+const ATTEMPTS: usize = 3;
+
+/// The arrays that user blocks add to by a program.
+pub fn arrays(layout: &Layout) -> impl Iterator<Item = (ArrayId, KernelMap)> {
+    let arrays = layout.arrays.iter().filter_map(|(id, array)| Some((id, array.map?)));
+    arrays.filter(|(_, map)| map.adder)
+}
+
+/// The program for an array.
+pub(in crate::lower) fn function(layout: &Layout, array: ArrayId, map: KernelMap) -> Function {
+    let name = UserFuncName::user(names::SUBPROGRAM, layout.probes + array.as_u32());
+    let mut function = Function::with_name_signature(name, signature(1));
+    let mut builder_context = FunctionBuilderContext::new();
+    let mut builder = FunctionBuilder::new(&mut function, &mut builder_context);
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    let context = builder.block_params(entry)[0];
+    let delta = builder.ins().load(I64, MemFlagsData::new(), context, 0);
+    let mut code = Adder { emitter: Emitter::new(builder), layout, map, delta };
+    code.write();
+    let mut builder = code.emitter.builder;
+    builder.seal_all_blocks();
+    builder.finalize(frontend_config());
+    function
+}
+
+struct Adder<'a, 'f> {
+    emitter: Emitter<'f>,
+    layout: &'a Layout,
+    map: KernelMap,
+    delta: Value,
+}
+
+impl Adder<'_, '_> {
+    fn write(&mut self) {
+        let full = self.emitter.block();
+        match self.map.bank {
+            None => self.add_to(self.map.index, full),
+            Some(bank) => {
+                let cell = i64::from(bank.cell) * 8;
+                let cell = self.emitter.symbol(names::DATA, variables::CELLS, cell);
+                let which = self.emitter.load(cell, 0);
+                let (first, second) = (self.emitter.block(), self.emitter.block());
+                self.emitter.builder.ins().brif(which, second, &[], first, &[]);
+                for (block, index) in [(first, self.map.index), (second, bank.index)] {
+                    self.emitter.switch_to(block);
+                    self.add_to(index, full);
+                }
+            }
+        }
+        self.emitter.switch_to(full);
+        self.leave(1);
+    }
+
+    /// Adds to an element of this map, which is made when missing; leaves, or goes where the array is full.
+    fn add_to(&mut self, map: u32, full: Block) {
+        let found = self.emitter.block();
+        let element = self.emitter.builder.append_block_param(found, I64);
+        for attempt in 0..ATTEMPTS {
+            let missing = self.emitter.block();
+            let (map_address, key) = (self.emitter.map(map), self.exchange(8));
+            let there = self.emitter.helper(Helper::MapLookupElem, &[map_address, key]);
+            self.emitter.builder.ins().brif(there, found, &[there.into()], missing, &[]);
+            self.emitter.switch_to(missing);
+            if attempt + 1 < ATTEMPTS {
+                self.insert(map);
+            }
+        }
+        self.emitter.jump(full);
+        self.emitter.switch_to(found);
+        let old = self.emitter.fetch_add(element, self.delta);
+        let exchange = self.exchange(0);
+        self.emitter.store(old, exchange, 0);
+        self.leave(0);
+    }
+
+    /// Inserts a 0 unless there is an element.
+    fn insert(&mut self, map: u32) {
+        let room = self.emitter.slot(self.map.value_bytes);
+        let value = self.emitter.slot_address(room, 0);
+        let zero = self.emitter.constant(0);
+        self.emitter.store(zero, value, 0);
+        if let Some(offset) = self.map.stamp {
+            let stamps = i64::from(control::STAMP);
+            let stamps = self.emitter.symbol(names::DATA, variables::CONTROL, stamps);
+            let one = self.emitter.constant(1);
+            let stamp = self.emitter.fetch_add(stamps, one);
+            self.emitter.store(stamp, value, offset);
+        }
+        let (map, key) = (self.emitter.map(map), self.exchange(8));
+        let flags = self.emitter.constant(NO_EXIST);
+        self.emitter.helper(Helper::MapUpdateElem, &[map, key, value, flags]);
+    }
+
+    fn exchange(&mut self, offset: i64) -> Value {
+        let cell = i64::from(self.layout.exchange.unwrap_or(0)) * 8;
+        self.emitter.symbol(names::DATA, variables::CELLS, cell + offset)
+    }
+
+    fn leave(&mut self, result: i64) {
+        let result = self.emitter.constant(result);
+        self.emitter.builder.ins().return_(&[result]);
+    }
+}

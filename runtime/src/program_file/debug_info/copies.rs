@@ -1,0 +1,127 @@
+//! Where functions were inlined, and where labels are.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use gimli::{AttributeValue, Dwarf, Unit};
+use ntap_compiler::glob;
+use ntap_compiler::program_file::Label;
+
+use super::{Entry, Slice, attribute, each_unit, with_dwarf};
+
+/// The places where functions were inlined whose names match: name and address, ascending by address.
+pub(in crate::program_file) fn inlined(path: &Path, pattern: &str) -> Vec<(String, u64)> {
+    let found = with_dwarf(path, |dwarf, _| {
+        let mut found = vec![];
+        each_unit(dwarf, |unit, _| {
+            let _ = inlined_in(dwarf, unit, pattern, &mut found);
+        });
+        found
+    });
+    let mut found = found.unwrap_or_default();
+    found.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+    found.dedup();
+    found
+}
+
+fn inlined_in(
+    dwarf: &Dwarf<Slice<'_>>,
+    unit: &Unit<Slice<'_>>,
+    pattern: &str,
+    found: &mut Vec<(String, u64)>,
+) -> gimli::Result<()> {
+    // What was inlined, by the place of its entry: its name if it matches.
+    let mut origins: HashMap<usize, Option<String>> = HashMap::new();
+    let mut entries = unit.entries();
+    while let Some((_, entry)) = entries.next_dfs()? {
+        if entry.tag() != gimli::DW_TAG_inlined_subroutine {
+            continue;
+        }
+        let origin = entry.attr_value(gimli::DW_AT_abstract_origin)?;
+        let Some(AttributeValue::UnitRef(origin)) = origin else { continue };
+        let name = match origins.get(&origin.0) {
+            Some(name) => name.clone(),
+            None => {
+                let name = name(dwarf, unit, entry)?.filter(|name| glob::matches(pattern, name));
+                origins.insert(origin.0, name.clone());
+                name
+            }
+        };
+        if let (Some(name), Some(address)) = (name, begin(dwarf, unit, entry)?) {
+            found.push((name, address));
+        }
+    }
+    Ok(())
+}
+
+/// The labels in functions whose names match a pattern, by their order in the debug information.
+pub(in crate::program_file) fn labels(path: &Path, function: &str) -> Vec<Label> {
+    let found = with_dwarf(path, |dwarf, _| {
+        let mut found = vec![];
+        each_unit(dwarf, |unit, _| {
+            let _ = labels_in(dwarf, unit, function, &mut found);
+        });
+        found
+    });
+    found.unwrap_or_default()
+}
+
+fn labels_in(
+    dwarf: &Dwarf<Slice<'_>>,
+    unit: &Unit<Slice<'_>>,
+    pattern: &str,
+    found: &mut Vec<Label>,
+) -> gimli::Result<()> {
+    let mut entries = unit.entries();
+    let mut depth = 0;
+    let mut functions: Vec<(isize, String)> = vec![];
+    while let Some((step, entry)) = entries.next_dfs()? {
+        depth += step;
+        while functions.last().is_some_and(|(of, _)| depth <= *of) {
+            functions.pop();
+        }
+        match entry.tag() {
+            gimli::DW_TAG_subprogram | gimli::DW_TAG_inlined_subroutine => {
+                functions.push((depth, name(dwarf, unit, entry)?.unwrap_or_default()));
+            }
+            gimli::DW_TAG_label => {
+                let Some((_, function)) = functions.last() else { continue };
+                if !glob::matches(pattern, function) {
+                    continue;
+                }
+                if let (Some(name), Some(address)) =
+                    (name(dwarf, unit, entry)?, begin(dwarf, unit, entry)?)
+                {
+                    found.push(Label { function: function.clone(), name, address });
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn name<'d>(
+    dwarf: &Dwarf<Slice<'d>>,
+    unit: &Unit<Slice<'d>>,
+    entry: &Entry<'_, 'd>,
+) -> gimli::Result<Option<String>> {
+    let Some(name) = attribute(unit, entry, gimli::DW_AT_name)? else { return Ok(None) };
+    Ok(Some(dwarf.attr_string(unit, name)?.to_string_lossy().into_owned()))
+}
+
+/// Where an entry's code is entered.
+fn begin<'d>(
+    dwarf: &Dwarf<Slice<'d>>,
+    unit: &Unit<Slice<'d>>,
+    entry: &Entry<'_, 'd>,
+) -> gimli::Result<Option<u64>> {
+    for name in [gimli::DW_AT_entry_pc, gimli::DW_AT_low_pc] {
+        if let Some(value) = entry.attr_value(name)?
+            && let Some(address) = dwarf.attr_address(unit, value)?
+        {
+            return Ok(Some(address));
+        }
+    }
+    Ok(dwarf.die_ranges(unit, entry)?.next()?.map(|range| range.begin))
+}
