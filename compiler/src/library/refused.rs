@@ -115,16 +115,6 @@ pub const POINTS: &[Refused] = &[
         instead: "`-v` tells what ntap does, and how long it takes",
     },
     Refused {
-        names: &["java"],
-        reason: "nothing is put into Java virtual machines",
-        instead: "the marks of the virtual machine: `process(\".../libjvm.so\").mark(\"NAME\")`",
-    },
-    Refused {
-        names: &["python", "python2", "python3"],
-        reason: "nothing is put into Python interpreters",
-        instead: "the marks of an interpreter built with them: `process(\"python3\").mark(\"function__entry\")`",
-    },
-    Refused {
         names: &[
             "hotspot",
             "perl",
