@@ -15,6 +15,7 @@ use crate::source::Span;
 use crate::syntax::ast::{
     self, BinaryOperator, Expression, ExpressionKind, LiteralValue, Name, UnaryOperator,
 };
+use crate::syntax::refuse_embedded;
 
 /// What a binary operator of the syntax tree is here.
 enum Operator {
@@ -149,6 +150,10 @@ impl Resolver<'_> {
                 self.diagnostics
                     .error(codes::WRONG_PLACE, span, "`*` cannot be a key here")
                     .label("a wildcard has no value");
+                return None;
+            }
+            ExpressionKind::Embedded(_) => {
+                refuse_embedded(self.diagnostics, span);
                 return None;
             }
             ExpressionKind::Constant(literal) => {
