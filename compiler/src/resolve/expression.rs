@@ -10,6 +10,7 @@ use crate::diagnostic::codes;
 use crate::hir::{
     Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape, Unary,
 };
+use crate::library::refused;
 use crate::source::Span;
 use crate::syntax::ast::{
     self, BinaryOperator, Expression, ExpressionKind, LiteralValue, Name, UnaryOperator,
@@ -362,6 +363,17 @@ impl Resolver<'_> {
             return self.invoke(scope, function, arguments, span);
         }
         let Some(builtin) = with_arity.or_else(|| builtins::find(&function.text)) else {
+            if let Some(refused) = refused::function(&function.text) {
+                self.diagnostics
+                    .error(
+                        codes::UNKNOWN_FUNCTION,
+                        function.span,
+                        format!("there is no function `{}` here", function.text),
+                    )
+                    .label(refused.reason)
+                    .help(refused.instead);
+                return None;
+            }
             let names = builtins::all()
                 .map(|b| b.name)
                 .chain(PRINTERS.iter().map(|p| p.name))
