@@ -83,6 +83,7 @@ pub(crate) fn measure(ntap: &Path) {
             text.split_whitespace().map(|word| word.parse().expect("a number")).collect();
         let [counted, rounds] = numbers[..] else { panic!("{name}: {text}") };
         let all = calls * cpus as u64;
+        assert_eq!(counted, all, "{name}");
         measure::row(&[
             (*name).to_owned(),
             all.to_string(),
