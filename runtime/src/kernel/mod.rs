@@ -200,7 +200,7 @@ impl Facts for LiveKernel {
     }
 
     fn inlined(&self, path: &str, pattern: &str) -> Vec<(String, u64)> {
-        program_file::inlined(Path::new(path), pattern)
+        self.programs().inlined(Path::new(path), pattern)
     }
 
     fn labels(&self, path: &str, function: &str) -> Vec<Label> {

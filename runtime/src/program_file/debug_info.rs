@@ -24,7 +24,7 @@ use object::read::elf::ElfSection64;
 use object::{Endianness, Object, ObjectSection};
 
 use super::{Elf, build_id, map, parse};
-pub(super) use copies::{inlined, labels};
+pub(super) use copies::{Inlined, labels};
 pub(super) use lines::lines;
 use types::Types;
 
