@@ -9,7 +9,9 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::btf::Btf;
-use crate::program_file::{FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName};
+use crate::program_file::{
+    FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
+};
 
 /// CPU architectures scripts can be compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +114,20 @@ pub trait Facts {
         places: &[Place<'_>],
     ) -> Option<Vec<Option<FunctionVariables>>> {
         let _ = (path, places);
+        None
+    }
+
+    /// A variable of a program that is of no function, as seen from the code at a place in the file: by its name,
+    /// and the end of the path of the source file it is declared in if that is given. Its place is the one that gives
+    /// its address.
+    fn program_variable(
+        &self,
+        path: &str,
+        offset: u64,
+        name: &str,
+        file: Option<&str>,
+    ) -> Option<ProgramVariable> {
+        let _ = (path, offset, name, file);
         None
     }
 

@@ -254,14 +254,18 @@ fn no_debug_info(looked: &Looked, what: &str, span: Span, diagnostics: &mut Diag
 
 /// `$variables` of debug information.
 fn variables(known: &[ProgramVariable]) -> Vec<ContextVariable> {
-    let variable = |known: &ProgramVariable| ContextVariable {
+    known.iter().map(variable).collect()
+}
+
+/// A `$variable` of debug information.
+pub(crate) fn variable(known: &ProgramVariable) -> ContextVariable {
+    ContextVariable {
         name: known.name.clone(),
         ty: known.ty,
-        source: ContextSource::Argument(known.place),
+        source: known.place.map_or(ContextSource::Nowhere, ContextSource::Argument),
         value: known.value,
         trusted: false,
-    };
-    known.iter().map(variable).collect()
+    }
 }
 
 /// The variables at a place inside of a function: parameters, then its own.

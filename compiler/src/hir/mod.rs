@@ -479,7 +479,8 @@ pub struct ContextVariable {
     pub ty: u32,
     /// How its value is found.
     pub source: ContextSource,
-    /// How wide the value is: the upper bytes of the word are undefined.
+    /// How wide the value is: the upper bytes of the word are undefined. Of a structure or an array in the memory
+    /// of a process the value is its address.
     pub value: Scalar,
     /// Whether it is a pointer to a structure that the verifier lets programs read directly.
     pub trusted: bool,
@@ -502,6 +503,9 @@ pub enum ContextSource {
     },
     /// Found by registers, in a process.
     Argument(MarkArgument),
+    /// Nowhere at this point: it was optimized away, or is of a kind that has no value here. Only its name is
+    /// known, which `$$vars` shows.
+    Nowhere,
 }
 
 /// Where a value is in a process.

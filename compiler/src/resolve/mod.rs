@@ -25,6 +25,7 @@ mod operators;
 mod pointer;
 mod pretty;
 mod print;
+mod program_variable;
 mod shared;
 mod statement;
 
@@ -47,8 +48,8 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
 use crate::families;
 use crate::hir::{
-    Body, Constant, Expr, ExprId, ExprKind, GlobalId, Local, LocalId, Place, PlaceKind, Point,
-    Probe, Script, Shape, Stmt, StmtKind,
+    Body, Constant, ContextVariable, Expr, ExprId, ExprKind, GlobalId, Local, LocalId, Place,
+    PlaceKind, Point, Probe, Script, Shape, Stmt, StmtKind,
 };
 use crate::library::Library;
 use crate::source::{FileId, Span};
@@ -142,6 +143,8 @@ struct Resolver<'a> {
     pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
     /// The `$variables` that the handler being resolved has asked for.
     uses: ContextUse,
+    /// Context variables that the handler being resolved needs besides those of its point.
+    more_context: Vec<ContextVariable>,
 }
 
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
@@ -177,6 +180,8 @@ struct Scope<'p> {
     given: Given<'p>,
     /// What a handler of a return wants from the entry.
     entry: Option<EntryState>,
+    /// Whether it is the handler itself, which can have more context variables than its point has.
+    takes_more: bool,
 }
 
 impl<'p> Scope<'p> {
@@ -194,6 +199,7 @@ impl<'p> Scope<'p> {
             iterated: vec![],
             given: Given::default(),
             entry: None,
+            takes_more: false,
         }
     }
 
@@ -227,6 +233,7 @@ impl<'a> Resolver<'a> {
             pointees,
             pointees_of: SecondaryMap::new(),
             uses: ContextUse::default(),
+            more_context: vec![],
         }
     }
 
@@ -317,6 +324,7 @@ impl<'a> Resolver<'a> {
                 let Handler { body, arming, at_entry } =
                     self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
+                resolved.context.append(&mut self.more_context);
                 let probe = Probe { point: resolved, written, span: point.span, arming, body };
                 let mut probes = vec![self.script.probes.push(probe)];
                 probes.extend(hidden);
@@ -344,6 +352,8 @@ impl<'a> Resolver<'a> {
         span: Span,
     ) -> Handler {
         let mut scope = Scope::new(Some(point), self.script.new_body(), span);
+        scope.takes_more = true;
+        self.more_context.clear();
         let mut statements = vec![];
         let mut arming = vec![];
         let mut armed: Vec<&ast::Expression> = vec![];
