@@ -5,7 +5,7 @@ use std::io::Read;
 use ntap_compiler::bytes;
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, Severity, render};
 use ntap_compiler::library::Library;
-use ntap_compiler::pipeline::{self, Analyzed, Compiled, Parsed};
+use ntap_compiler::pipeline::{self, Analyzed, Compiled, Fallback, Parsed};
 use ntap_compiler::source::SourceMap;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::passes::{PassClock, counted};
@@ -66,11 +66,6 @@ impl<'a> Compilation<'a> {
         &self.sources
     }
 
-    /// The sources, when compiling is done.
-    pub(crate) fn into_sources(self) -> SourceMap {
-        self.sources
-    }
-
     /// Parses.
     pub(crate) fn parse(&mut self) -> Result<Parsed, Failure> {
         let options = self.pipeline_options();
@@ -120,6 +115,11 @@ impl<'a> Compilation<'a> {
             format!("translated to {} of eBPF", counted(programs, "program"))
         });
         compiled
+    }
+
+    /// Compiles once more, with less of the handler of a program in the kernel.
+    pub(crate) fn compile_without(&self, fallback: &Fallback, program: &str) -> Option<Compiled> {
+        fallback.without(program, &self.sources, &self.pipeline_options())
     }
 
     /// `-v`: says what a pass did.

@@ -19,10 +19,12 @@ use std::rc::Rc;
 use ntap_compiler::diagnostic::{codes, suggest};
 use ntap_compiler::facts::Facts as _;
 use ntap_compiler::object;
+use ntap_compiler::pipeline::Compiled;
 use ntap_compiler::types;
 use ntap_runtime::kernel::LiveKernel;
+use ntap_runtime::load::LoadError;
 use ntap_runtime::program_file::Target;
-use ntap_runtime::session::{self, OutputFormat};
+use ntap_runtime::session::{self, Outcome, OutputFormat, SessionError};
 
 use compile::Compilation;
 use errors::Failure;
@@ -133,6 +135,35 @@ fn build(compilation: &mut Compilation<'_>, output: &std::path::Path) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs a compiled script. Where the kernel's verifier finds a handler too complex, more of it is left to userspace.
+fn run_session(
+    mut compiled: Compiled,
+    compilation: &Compilation<'_>,
+    kernel: &Rc<LiveKernel>,
+    options: &Options,
+) -> Result<Outcome, SessionError> {
+    let session_options = options.session_options();
+    loop {
+        let fallback = compiled.fallback();
+        let result =
+            session::run(compiled, compilation.sources(), kernel.clone(), &session_options);
+        let Err(SessionError::Load(LoadError::TooComplex { program })) = &result else {
+            return result;
+        };
+        match compilation.compile_without(&fallback, program) {
+            Some(other) => {
+                if options.verbose > 0 {
+                    eprintln!(
+                        "ntap: {program} is too complex for the kernel: it runs in userspace"
+                    );
+                }
+                compiled = other;
+            }
+            None => return result,
+        }
+    }
+}
+
 /// Runs the script, or stops after the pass `-p` names.
 fn run(
     options: &Options,
@@ -150,9 +181,7 @@ fn run(
         _ => {}
     }
     let compiled = compilation.compile()?;
-    let session_options = options.session_options();
-    let sources = compilation.into_sources();
-    let outcome = session::run(compiled, &sources, kernel.clone(), &session_options)
+    let outcome = run_session(compiled, &compilation, &kernel, options)
         .map_err(|e| Failure::session(e, &kernel.kernel_release(), options.verbose > 0))?;
     // Its summary says so.
     let is_told = options.format == OutputFormat::Json;

@@ -15,6 +15,7 @@ use ntap_compiler::types::KeptOfAggregates;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::session::{
     DEFAULT_BUDGET_PERCENT, OutputFileOptions, OutputFormat, Rotation, SessionOptions,
+    WarningsShown,
 };
 
 use crate::emit::Stage;
@@ -612,6 +613,11 @@ impl Options {
             hide_globals: self.hide_globals,
             limits: self.limits,
             verbose: self.verbose > 0,
+            warnings: match self.no_warnings {
+                true => WarningsShown::None,
+                false if self.verbose > 0 => WarningsShown::All,
+                false => WarningsShown::Once,
+            },
             output: self.output.clone(),
             detach: self.detach,
             format: self.format,

@@ -3,6 +3,9 @@
 //! [`Parsed`] → [`Analyzed`] (resolved, typed, split) → [`Compiled`] (CLIF, eBPF, object). A stage
 //! is not entered when the one before reported an error.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use crate::backend::bpf::{
     self, BackendError, BpfCode, BpfOptions, CallChainError, RelocationKind,
 };
@@ -78,8 +81,18 @@ pub struct Parsed {
     pub user_files: usize,
 }
 
+/// A script that has not been split.
+#[derive(Clone)]
+struct Whole {
+    script: Script,
+    types: Types,
+    /// The probes whose handlers are too much for the kernel.
+    deferred: BTreeSet<ProbeId>,
+}
+
 /// A script that is known to mean something.
 pub struct Analyzed {
+    whole: Rc<Whole>,
     /// The resolved and split script.
     pub script: Script,
     /// Its types.
@@ -88,6 +101,27 @@ pub struct Analyzed {
     pub layout: Layout,
     /// What its kernel code makes use of.
     pub features: KernelFeatures,
+}
+
+/// What a script can be compiled from once more, when the kernel's verifier finds a handler too complex.
+pub struct Fallback {
+    whole: Rc<Whole>,
+}
+
+impl Fallback {
+    /// Compiles the script with less of one handler in kernel code, that of a program ([`program_name`]). `None` when
+    /// that is not possible, or was tried before.
+    pub fn without(
+        &self,
+        program: &str,
+        sources: &SourceMap,
+        options: &Options<'_>,
+    ) -> Option<Compiled> {
+        let probes = self.whole.script.probes.keys();
+        let probes = probes.filter(|id| program_name(*id) == program).collect();
+        let analyzed = deferring(&self.whole, &probes, options)?;
+        analyzed.compile(sources, options, &mut Diagnostics::default())
+    }
 }
 
 /// A compiled script.
@@ -151,9 +185,30 @@ impl Parsed {
         options: &Options<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Analyzed> {
-        let (mut script, mut types) = self.resolve(options, diagnostics)?;
+        let (script, types) = self.resolve(options, diagnostics)?;
+        let whole = Rc::new(Whole { script, types, deferred: BTreeSet::new() });
+        Analyzed::split(whole, options, diagnostics)
+    }
+}
+
+impl Compiled {
+    /// What the script can be compiled from once more.
+    pub fn fallback(&self) -> Fallback {
+        Fallback { whole: self.analyzed.whole.clone() }
+    }
+}
+
+impl Analyzed {
+    /// Splits a script.
+    fn split(
+        whole: Rc<Whole>,
+        options: &Options<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Analyzed> {
+        let (mut script, mut types) = (whole.script.clone(), whole.types.clone());
         let capacity = options.limits.array_entries;
-        let mut layout = partition::partition(&mut script, &mut types, capacity, diagnostics);
+        let mut layout =
+            partition::partition(&mut script, &mut types, capacity, &whole.deferred, diagnostics);
         if diagnostics.has_errors() {
             return None;
         }
@@ -175,7 +230,7 @@ impl Parsed {
             _ => false,
         };
         let asking = script.probes.values().find(|p| asks(&p.point.attach));
-        let tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
+        let mut tasks = match asking.map(|probe| (probe.span, task_offsets(options.facts))) {
             None => TaskOffsets::default(),
             Some((_, Some(offsets))) => offsets,
             Some((span, None)) => {
@@ -184,14 +239,15 @@ impl Parsed {
                 return None;
             }
         };
+        if script.probes.values().any(|p| p.point.attach.is_typed()) {
+            tasks.name = task_name(options.facts);
+        }
         let architecture = options.facts.architecture();
         let string_bytes = options.limits.string_bytes;
         let features = KernelFeatures { loops, actions, architecture, tasks, string_bytes };
-        Some(Analyzed { script, types, layout, features })
+        Some(Analyzed { whole, script, types, layout, features })
     }
-}
 
-impl Analyzed {
     /// The CLIF of both halves. The loops of kernel handlers are still in them: see
     /// [`Analyzed::take_out_loops`].
     pub fn lower(&self) -> Lowered {
@@ -220,13 +276,39 @@ impl Analyzed {
         self.script.probes.values().any(|p| p.point.attach.in_kernel())
     }
 
-    /// Compiles to the end.
+    /// Compiles to the end. What is too much for the kernel in a handler is left to userspace.
     pub fn compile(
         self,
         sources: &SourceMap,
         options: &Options<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Compiled> {
+        let mut tried = Diagnostics::default();
+        if let Some((lowered, object)) = self.compile_halves(sources, options, &mut tried) {
+            diagnostics.append(tried);
+            return Some(Compiled { analyzed: self, lowered, object });
+        }
+        let too_much: Vec<Span> =
+            tried.iter().filter(|d| d.code == codes::STACK).map(|d| d.primary.span).collect();
+        let probes = self.script.probes.iter().filter(|(_, p)| too_much.contains(&p.span));
+        let probes = probes.map(|(id, _)| id).collect();
+        let Some(other) = deferring(&self.whole, &probes, options) else {
+            diagnostics.append(tried);
+            return None;
+        };
+        let mut again = Diagnostics::default();
+        let compiled = other.compile(sources, options, &mut again);
+        diagnostics.append(if compiled.is_some() { again } else { tried });
+        compiled
+    }
+
+    /// The code of user blocks, and the object of the kernel half.
+    fn compile_halves(
+        &self,
+        sources: &SourceMap,
+        options: &Options<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<(Lowered, Option<ObjectInput>)> {
         let mut lowered = self.lower();
         let object = if self.has_kernel_half() {
             self.take_out_loops(&mut lowered, diagnostics)?;
@@ -238,7 +320,7 @@ impl Analyzed {
         } else {
             None
         };
-        Some(Compiled { analyzed: self, lowered, object })
+        Some((lowered, object))
     }
 
     /// Reports handlers that need more memory than the kernel gives.
@@ -461,6 +543,22 @@ impl Analyzed {
     }
 }
 
+/// The script split in another way: kernel code does less of these handlers. `None` when that is not possible, or
+/// was tried before.
+fn deferring(
+    whole: &Rc<Whole>,
+    probes: &BTreeSet<ProbeId>,
+    options: &Options<'_>,
+) -> Option<Analyzed> {
+    if probes.is_subset(&whole.deferred) {
+        return None;
+    }
+    let mut whole = Whole::clone(whole);
+    whole.deferred.extend(probes);
+    // What was worth saying has been said.
+    Analyzed::split(Rc::new(whole), options, &mut Diagnostics::default())
+}
+
 /// Optimizes and compiles one kernel function. The optimizer makes values live longer; where they no longer fit on
 /// the stack, the code is compiled as it was.
 fn compile_kernel_function(
@@ -549,10 +647,20 @@ fn task_offsets(facts: &dyn Facts) -> Option<TaskOffsets> {
             offset("file", "f_inode")?,
             offset("inode", "i_ino")?,
         ],
+        name: None,
         parent: offset("task_struct", "real_parent")?,
         process: offset("task_struct", "tgid")?,
         threads: [offset("task_struct", "signal")?, offset("signal_struct", "live")?],
     })
+}
+
+/// Where in a task the name of its command is, if the kernel fills it up with zeros: that is as old as `bpf_loop`,
+/// 5.17.
+fn task_name(facts: &dyn Facts) -> Option<u32> {
+    let btf = facts.btf().ok()?;
+    btf.function("bpf_loop")?;
+    let offset = btf.field(btf.find("task_struct", Kind::Struct)?, "comm")?.bit_offset;
+    Some(offset / 8)
 }
 
 /// The name of a probe's program.

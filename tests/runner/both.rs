@@ -96,7 +96,7 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
 
 /// Runs the script of one half.
 pub(crate) fn run_in(side: Side, name: &str, parts: &Parts) -> Result<Finished, String> {
-    let path = write(side, name, &script(side, std::slice::from_ref(parts)))?;
+    let path = write(side, name, &script(side, std::slice::from_ref(parts), 1))?;
     run_file(side, &path, 1, &parts.options)
 }
 
@@ -133,8 +133,8 @@ pub(crate) fn write(side: Side, name: &str, text: &str) -> Result<PathBuf, Strin
     Ok(path)
 }
 
-/// The script of one half, with the bodies one after another.
-pub(crate) fn script(side: Side, all: &[Parts]) -> String {
+/// The script of one half, with the bodies one after another; each is run so many times.
+pub(crate) fn script(side: Side, all: &[Parts], hits: usize) -> String {
     let mut out = String::new();
     for (at, parts) in all.iter().enumerate() {
         let Parts { declarations, input, body, end, options: _ } = parts;
@@ -143,7 +143,12 @@ pub(crate) fn script(side: Side, all: &[Parts]) -> String {
             out.push_str(&format!("probe begin(-1) {{\n{input}}}\n"));
         }
         match side {
-            Side::User => out.push_str(&format!("probe begin({at}) {{\n{body}}}\n")),
+            Side::User => {
+                for hit in 0..hits {
+                    let at = hit * all.len() + at;
+                    out.push_str(&format!("probe begin({at}) {{\n{body}}}\n"));
+                }
+            }
             Side::Kernel | Side::OldKernel => out.push_str(&format!(
                 "probe kernel.trace(\"sys_enter\") {{\nif (pid() != target() || $id != $1) next\n{body}}}\n"
             )),
@@ -153,7 +158,7 @@ pub(crate) fn script(side: Side, all: &[Parts]) -> String {
         }
     }
     if side == Side::User {
-        out.push_str(&format!("probe begin({}) {{ exit() }}\n", all.len()));
+        out.push_str(&format!("probe begin({}) {{ exit() }}\n", hits * all.len()));
     }
     out
 }

@@ -62,18 +62,7 @@ pub(super) const ROWS: &[Builtin] = &[
         result: Kind::Text(TASK_COMM_LEN),
         summary: "The command name of the current task, at most 15 bytes.",
         example: "probe begin { println(execname()); exit() }",
-        kernel: Kernel::Inline(|k, _| {
-            let (address, text) = k.text_room(TASK_COMM_LEN);
-            let size = k.emitter.constant(i64::from(TASK_COMM_LEN));
-            // The bytes are compared and hashed; kernels before 6.4 leave those behind the name's end
-            // as they are.
-            let zero = k.emitter.constant(0);
-            for offset in (0..TASK_COMM_LEN).step_by(8) {
-                k.emitter.store(zero, address, offset);
-            }
-            k.emitter.helper(Helper::GetCurrentComm, &[address, size]);
-            text
-        }),
+        kernel: Kernel::Inline(|k, _| k.task_name(TASK_COMM_LEN)),
         user: User::Runtime(RuntimeFunction::Execname),
     },
     Builtin {

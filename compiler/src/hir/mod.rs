@@ -421,6 +421,26 @@ impl Attach {
         }
     }
 
+    /// Whether the kernel's types say what the handler's context holds.
+    pub fn is_typed(&self) -> bool {
+        match self {
+            Attach::Tracepoint { btf_typedef, .. } => btf_typedef.is_some(),
+            Attach::Syscall(point) => point.btf_typedef.is_some(),
+            Attach::Lifetime(_) => true,
+            Attach::Begin(_)
+            | Attach::End(_)
+            | Attach::Error(_)
+            | Attach::Never
+            | Attach::Timer { .. }
+            | Attach::File(_)
+            | Attach::Input(_)
+            | Attach::Counted { .. }
+            | Attach::Function(_)
+            | Attach::Instruction(_)
+            | Attach::Hook(_) => false,
+        }
+    }
+
     /// Whether the program only leads to the handlers of other probes.
     pub fn is_dispatcher(&self) -> bool {
         matches!(self, Attach::Syscall(SyscallPoint { root_of: Some(_), .. }))

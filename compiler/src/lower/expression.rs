@@ -400,7 +400,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
 
     /// The keys of a place that is an element, computed once for reading and writing it, and before what
     /// is assigned to it.
-    fn keys_of(&mut self, place: &Place, value: Option<&Expr>) -> Vec<Operand> {
+    pub(super) fn keys_of(&mut self, place: &Place, value: Option<&Expr>) -> Vec<Operand> {
         match &place.kind {
             PlaceKind::Element(_, keys) => keys
                 .iter()

@@ -17,6 +17,7 @@ mod routine;
 mod stack;
 mod stats;
 mod syscall;
+mod task;
 mod text;
 mod timing;
 

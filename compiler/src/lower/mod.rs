@@ -103,6 +103,8 @@ pub enum LoopBound {
 pub struct TaskOffsets {
     /// On the way to the inode of the program it runs: `mm`, `exe_file`, `f_inode`, `i_ino`.
     pub program: [u32; 4],
+    /// `comm`, where the kernel fills it up with zeros.
+    pub name: Option<u32>,
     /// `real_parent`.
     pub parent: u32,
     /// `tgid`.

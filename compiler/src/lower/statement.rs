@@ -39,8 +39,9 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
                 self.expression(e);
             }
             StmtKind::Record { target, value } => {
+                let keys = self.keys_of(target, Some(value));
                 let value = self.long(value);
-                let (array, keys) = self.element(target);
+                let array = self.array_of(target);
                 self.half.record(array, &keys, value, target.span);
             }
             StmtKind::Print(print) => {
@@ -227,13 +228,20 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
 
     /// The array and keys of an element, or of a global kept as an array without keys.
     pub(super) fn element(&mut self, place: &Place) -> (ArrayId, Vec<Operand>) {
-        let (id, keys) = match &place.kind {
-            PlaceKind::Element(id, keys) => (*id, self.expressions(keys)),
-            PlaceKind::Global(id) => (*id, vec![]),
-            PlaceKind::Local(_) => unreachable!("a local is not an element"),
+        let keys = match &place.kind {
+            PlaceKind::Element(_, keys) => self.expressions(keys),
+            PlaceKind::Global(_) | PlaceKind::Local(_) => vec![],
         };
-        match self.layout.storage[id] {
-            Storage::Array(array) => (array, keys),
+        (self.array_of(place), keys)
+    }
+
+    /// The array of an element.
+    fn array_of(&self, place: &Place) -> ArrayId {
+        let (PlaceKind::Element(id, _) | PlaceKind::Global(id)) = &place.kind else {
+            unreachable!("a local is not an element")
+        };
+        match self.layout.storage[*id] {
+            Storage::Array(array) => array,
             Storage::Cell(_) | Storage::Shared(_) => unreachable!("a number has no elements"),
         }
     }

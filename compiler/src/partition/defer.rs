@@ -61,6 +61,26 @@ impl Deferring<'_> {
         self.statements(statements, &[])
     }
 
+    /// Leaves a handler to userspace, but for the tests at its beginning that end it.
+    pub(super) fn deferred_handler(&mut self, mut statements: Vec<Stmt>) -> Vec<Stmt> {
+        let tests = statements.iter().take_while(|s| self.is_filter(s)).count();
+        let rest = statements.split_off(tests);
+        if let Some(span) = rest.first().map(|s| s.span) {
+            statements.push(self.cut(rest));
+            statements.push(Stmt { kind: StmtKind::Next, span });
+        }
+        statements
+    }
+
+    /// Whether a statement only tests whether the handler is to go on.
+    fn is_filter(&self, statement: &Stmt) -> bool {
+        let StmtKind::If { condition, then, otherwise } = &statement.kind else { return false };
+        let ends = |s: &Stmt| matches!(s.kind, StmtKind::Next);
+        self.obstacle(condition).is_none()
+            && cannot_fail(condition)
+            && then.iter().chain(otherwise).all(ends)
+    }
+
     /// Whether a function does what its callers in the kernel cannot go on from.
     pub(super) fn needs_userspace(&self, id: FunctionId) -> bool {
         let bodies = self.script.functions[id].overloads.iter().map(|o| &o.body.statements);

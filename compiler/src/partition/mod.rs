@@ -32,16 +32,18 @@ use crate::regex::Automaton;
 use crate::syscalls;
 use crate::types::Types;
 
-/// Splits a script; reports what kernel code cannot do. Arrays that state no capacity get the one given.
+/// Splits a script; reports what kernel code cannot do. Arrays that state no capacity get the one given. Of the
+/// handlers in `deferred` the kernel does no more than to decide whether they run: they are too much for it.
 pub fn partition(
     script: &mut Script,
     types: &mut Types,
     capacity: u32,
+    deferred: &BTreeSet<ProbeId>,
     diagnostics: &mut Diagnostics,
 ) -> Layout {
     // Kernel maps drop the element that was not used for longest: not the oldest.
     let mut globals = script.globals.iter().filter(|(_, g)| g.wrap).map(|(id, _)| id).collect();
-    let mut best = Split::new(script, types, &globals);
+    let mut best = Split::new(script, types, &globals, deferred);
     // What cannot be had in userspace stays as it is.
     let mut stays = BTreeSet::new();
     while !best.diagnostics.has_errors() {
@@ -50,7 +52,7 @@ pub fn partition(
             break;
         };
         globals.insert(id);
-        let next = Split::new(script, types, &globals);
+        let next = Split::new(script, types, &globals, deferred);
         if next.diagnostics.has_errors() {
             globals.remove(&id);
             stays.insert(id);
@@ -96,15 +98,20 @@ struct Split {
 
 impl Split {
     /// Splits a script of which these globals are in userspace only.
-    fn new(script: &Script, types: &Types, globals: &BTreeSet<GlobalId>) -> Split {
+    fn new(
+        script: &Script,
+        types: &Types,
+        globals: &BTreeSet<GlobalId>,
+        deferred: &BTreeSet<ProbeId>,
+    ) -> Split {
         let (script, types) = (script.clone(), types.clone());
         let (layout, diagnostics) = (Layout::default(), Diagnostics::default());
         let mut split = Split { script, types, layout, diagnostics };
-        split.divide(globals.clone());
+        split.divide(globals.clone(), deferred);
         split
     }
 
-    fn divide(&mut self, globals: BTreeSet<GlobalId>) {
+    fn divide(&mut self, globals: BTreeSet<GlobalId>, deferred: &BTreeSet<ProbeId>) {
         let Split { script, types, layout, diagnostics } = self;
         layout.probes = script.probes.len() as u32;
         layout.routes = syscalls::routes(script);
@@ -137,7 +144,10 @@ impl Split {
                     // A function returns to code that cannot be continued in userspace.
                     uncut: usize::from(function.is_some()),
                 };
-                body.statements = pass.handler(statements);
+                body.statements = match function {
+                    None if deferred.contains(&probe) => pass.deferred_handler(statements),
+                    _ => pass.handler(statements),
+                };
             }
             match function {
                 Some(id) => {

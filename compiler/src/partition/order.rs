@@ -5,8 +5,9 @@
 //! a global is kept in userspace: handlers go on there from their first use of it on, one after another in
 //! the order of the events.
 //!
-//! Additions are the same in any order, and a loop over an array that kernel code adds to may see more than there
-//! was: these stay where they are, for speed.
+//! So is an array that the part in userspace looks at as a whole, in a loop or as an aggregate, and that kernel
+//! handlers change: it would see what happened after the event. Additions on both sides are the same in any order,
+//! and stay where they are.
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,10 @@ struct Touched {
     set: BTreeSet<GlobalId>,
     /// Arrays deleted whole, aggregates emptied.
     cleared: BTreeSet<GlobalId>,
+    /// Aggregates that were added to.
+    recorded: BTreeSet<GlobalId>,
+    /// Globals, or elements of them, that were deleted.
+    deleted: BTreeSet<GlobalId>,
 }
 
 /// The globals of a script, which is split, that have to be in userspace only.
@@ -35,9 +40,6 @@ pub(super) fn conflicts(script: &Script, layout: &Layout) -> BTreeSet<GlobalId> 
             }
         }
     }
-    if tails.is_empty() {
-        return BTreeSet::new();
-    }
     let mut kernel = Touched::default();
     for probe in script.probes.values().filter(|p| p.point.attach.in_kernel()) {
         kernel.body(&probe.body.statements, script);
@@ -45,11 +47,24 @@ pub(super) fn conflicts(script: &Script, layout: &Layout) -> BTreeSet<GlobalId> 
     for body in layout.kernel_functions.values().flatten() {
         kernel.body(&body.statements, script);
     }
+    let mut blocks = Touched::default();
+    for probe in script.probes.values().filter(|p| !p.point.attach.in_kernel()) {
+        blocks.body(&probe.body.statements, script);
+    }
+    for overload in script.functions.values().flat_map(|f| &f.overloads) {
+        blocks.body(&overload.body.statements, script);
+    }
     let all = script.globals.keys();
     all.filter(|id| {
+        // What blocks record in an aggregate is in ntap's memory, where no kernel handler can delete it.
+        let recorded = tails.recorded.contains(id) || blocks.recorded.contains(id);
+        if recorded && kernel.deleted.contains(id) {
+            return true;
+        }
         let tail_changes = tails.changes(id) || tails.cleared.contains(id);
+        let tail_sees = tails.set.contains(id) || tails.read.contains(id);
         tail_changes && (kernel.read.contains(id) || kernel.set.contains(id))
-            || (tails.set.contains(id) || tails.read.contains(id)) && kernel.changes(id)
+            || (tail_sees || tails.cleared.contains(id)) && kernel.changes(id)
     })
     .collect()
 }
@@ -69,10 +84,6 @@ fn reached(statements: &[Stmt], script: &Script) -> BTreeSet<FunctionId> {
 }
 
 impl Touched {
-    fn is_empty(&self) -> bool {
-        [&self.read, &self.added, &self.set, &self.cleared].into_iter().all(BTreeSet::is_empty)
-    }
-
     fn changes(&self, id: &GlobalId) -> bool {
         self.added.contains(id) || self.set.contains(id)
     }
@@ -87,17 +98,31 @@ impl Touched {
             StmtKind::Loop { step: Some(e), .. } => {
                 effects.insert(e.id);
             }
-            StmtKind::Record { target, .. } => note(&mut self.added, target),
+            StmtKind::Record { target, .. } => {
+                note(&mut self.added, target);
+                note(&mut self.recorded, target);
+            }
+            StmtKind::Foreach(foreach) => {
+                self.read.insert(foreach.array);
+            }
             StmtKind::Delete(place) => match place.kind {
                 PlaceKind::Global(id) if matches!(script.globals[id].shape, Shape::Array(..)) => {
                     self.cleared.insert(id);
                 }
-                _ => note(&mut self.set, place),
+                _ => {
+                    note(&mut self.set, place);
+                    note(&mut self.deleted, place);
+                }
             },
             _ => {}
         });
         each_expression(statements, &mut |e| match &e.kind {
             ExprKind::Read(place) => note(&mut self.read, place),
+            ExprKind::Extract { of, .. }
+            | ExprKind::Histogram(of)
+            | ExprKind::Bucket { of, .. } => {
+                note(&mut self.read, of);
+            }
             ExprKind::In { array, .. } => {
                 self.read.insert(*array);
             }

@@ -259,7 +259,8 @@ fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array 
             Some(Constant::Text(text)) => Some(text.clone()),
             Some(Constant::Number(_)) | None => None,
         },
-        ordered: uses.ordered && !scalar,
+        // Equal values are shown in order of insertion.
+        ordered: (uses.ordered || uses.displayed() && !global.library) && !scalar,
         map: None,
     }
 }

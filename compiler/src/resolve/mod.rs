@@ -20,6 +20,7 @@ mod global;
 mod inline;
 mod iteration;
 mod list;
+mod loop_variable;
 mod memory_print;
 mod operators;
 mod pointer;

@@ -90,12 +90,16 @@ impl Resolver<'_> {
                 let step = step.map_or(Some(None), |s| s.map(Some))?;
                 Some(StmtKind::Loop { condition, step, body })
             }
-            StatementKind::Foreach(foreach) => match &foreach.over {
-                ForeachOver::Histogram(histogram) => {
-                    self.foreach_bucket(scope, foreach, histogram, out)
+            StatementKind::Foreach(foreach) => {
+                let local = self.with_local_variables(scope, foreach);
+                let foreach = local.as_ref().unwrap_or(foreach);
+                match &foreach.over {
+                    ForeachOver::Histogram(histogram) => {
+                        self.foreach_bucket(scope, foreach, histogram, out)
+                    }
+                    ForeachOver::Array { .. } => self.foreach(scope, foreach),
                 }
-                ForeachOver::Array { .. } => self.foreach(scope, foreach),
-            },
+            }
             StatementKind::Break => self.in_loop(scope, statement.span, "break", StmtKind::Break),
             StatementKind::Continue => {
                 self.in_loop(scope, statement.span, "continue", StmtKind::Continue)
@@ -107,7 +111,13 @@ impl Resolver<'_> {
             StatementKind::Delete(target) => self.delete(scope, target),
             StatementKind::Try { body, variable, handler } => {
                 let body = self.block(scope, body);
-                let variable = variable.as_ref().map(|v| self.loop_variable(scope, v));
+                let local =
+                    variable.as_ref().and_then(|v| self.with_local_message(scope, v, handler));
+                let (variable, handler) = match &local {
+                    Some((variable, handler)) => (Some(variable), handler),
+                    None => (variable.as_ref(), handler.as_ref()),
+                };
+                let variable = variable.map(|v| self.loop_variable(scope, v));
                 let handler = self.block(scope, handler);
                 Some(StmtKind::Try { body, variable, handler })
             }
@@ -231,25 +241,6 @@ impl Resolver<'_> {
             limit: limit.map_or(Some(None), |l| l.map(Some))?,
             body,
         })))
-    }
-
-    pub(super) fn loop_variable(
-        &mut self,
-        scope: &mut Scope<'_>,
-        name: &ast::Name,
-    ) -> crate::hir::LocalId {
-        if let Some(global) = self.global(scope, &name.text, name.span) {
-            let declared = self.script.globals[global].span;
-            self.diagnostics
-                .error(
-                    codes::WRONG_PLACE,
-                    name.span,
-                    format!("global `{}` cannot be a loop variable", name.text),
-                )
-                .also(declared, "declared here")
-                .help("give the loop variable another name");
-        }
-        scope.local(&name.text, name.span)
     }
 
     fn delete(&mut self, scope: &mut Scope<'_>, target: &Expression) -> Option<StmtKind> {

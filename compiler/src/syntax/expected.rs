@@ -272,6 +272,7 @@ fn meaning(rule: Rule) -> Meaning {
         | Rule::operand
         | Rule::reference
         | Rule::access
+        | Rule::lone_dollar
         | Rule::infix
         | Rule::primary
         | Rule::index

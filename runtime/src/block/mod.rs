@@ -23,6 +23,7 @@ mod stack;
 mod stats;
 mod text;
 mod values;
+mod warnings;
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -41,6 +42,7 @@ pub use recording::{MessageKind, Part, Printed, PrintedHistogram, Recording};
 pub use save::SavedGlobal;
 pub use stats::Stats;
 pub use values::{Key, Value, Word};
+pub use warnings::{Warnings, WarningsShown};
 
 use crate::kernel::LiveKernel;
 use crate::symbols::UserSymbols;
@@ -64,6 +66,8 @@ pub struct BlockContext {
 pub struct State {
     /// Output of the script that has not been written yet.
     pub output: Vec<u8>,
+    /// Which warnings are shown.
+    pub warnings: Warnings,
     /// What the running block prints, in parts; only for output formats that show values.
     pub recording: Option<Recording>,
     /// Whether `exit()` was called.
@@ -148,6 +152,7 @@ impl BlockContext {
             seen: seen.as_mut_ptr(),
             state: State {
                 output: vec![],
+                warnings: Warnings::default(),
                 recording: None,
                 exiting: false,
                 target: 0,
@@ -254,6 +259,7 @@ impl State {
             Some(recording) => {
                 recording.parts.push(Part::Message { at: self.output.len(), kind, text });
             }
+            None if kind == MessageKind::Warning && !self.warnings.shows(&text) => {}
             None => crate::session::write_message(&mut self.output, &kind.line(&text)),
         }
     }

@@ -45,8 +45,8 @@ pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
 
-pub use crate::block::SavedGlobal;
-use crate::block::{BlockContext, RaisedError, Recording};
+use crate::block::{BlockContext, RaisedError, Recording, Warnings};
+pub use crate::block::{SavedGlobal, WarningsShown};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
 use crate::outlets::Input;
@@ -89,6 +89,8 @@ pub struct SessionOptions {
     pub limits: Limits,
     /// Say on standard error what is done.
     pub verbose: bool,
+    /// Which warnings of the script are shown.
+    pub warnings: WarningsShown,
     /// `-o`: write the script's output to a file.
     pub output: Option<OutputFileOptions>,
     /// `-f`: the form of the output.
@@ -186,6 +188,7 @@ pub fn run_with(
     context.state.target = i64::from(target_pid);
     let name = options.name.clone().unwrap_or_else(|| std::process::id().to_string());
     context.state.session_name = name;
+    context.state.warnings = Warnings::new(options.warnings);
     if options.format.wants_values() {
         context.state.recording = Some(Recording::default());
     }

@@ -138,7 +138,9 @@ fn read_all(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = vec![];
         pipe.read_to_end(&mut bytes).expect("messages");
-        String::from_utf8_lossy(&bytes).into_owned()
+        let text = String::from_utf8_lossy(&bytes);
+        // What took how long is told for `-v`.
+        text.split_inclusive('\n').filter(|line| !line.starts_with("Pass ")).collect()
     })
 }
 

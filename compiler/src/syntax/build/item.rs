@@ -41,7 +41,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// `global_name = { identifier ~ wrap_mark? ~ global_size? ~ wrap_mark? ~ (assign_sign ~ signed_literal)? }`
+    /// `global_name = { identifier ~ (wrap_mark ~ global_size? | global_size ~ wrap_mark?)? ~ (assign_sign ~ signed_literal)? }`
     fn global(&self, pair: Pair<'_, Rule>, private: bool) -> Option<GlobalDeclaration> {
         let span = self.span(&pair);
         let mut inner = parts(pair);

@@ -2,12 +2,15 @@
 //! name what is missing.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::thread::JoinHandle;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+mod flood;
+mod tracer;
+
+use tracer::{Hammer, Session, cpus, number_before};
 
 const NTAP: &str = env!("CARGO_BIN_EXE_ntap");
 
@@ -58,86 +61,6 @@ fn pin_to_cpu(cpu: usize) {
         libc::CPU_SET(cpu, &mut set);
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
     }
-}
-
-/// A process that makes system calls when told to.
-struct Hammer(Child);
-
-impl Hammer {
-    fn new(first_cpu: usize, threads: usize, calls: u64) -> Hammer {
-        let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.args(["--exact", "hammer", "--ignored", "--nocapture"]);
-        command.env("NTAP_HAMMER", format!("{first_cpu} {threads} {calls}"));
-        command.stdin(Stdio::piped()).stdout(Stdio::null());
-        Hammer(command.spawn().expect("this program starts"))
-    }
-
-    fn go(&mut self) {
-        let mut line = self.0.stdin.take().expect("a pipe");
-        line.write_all(b"\n").expect("the process reads");
-    }
-}
-
-impl Drop for Hammer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// A running ntap whose probes are live.
-struct Session {
-    child: Child,
-    messages: JoinHandle<String>,
-}
-
-impl Session {
-    /// Starts ntap on a process; `$1` is the number of getppid(2).
-    fn start(target: &Hammer, options: &[&str], script: &str) -> Session {
-        let mut command = Command::new(NTAP);
-        command.args(options).args(["-v", "-x", &target.0.id().to_string(), "-e", script]);
-        command.arg(libc::SYS_getppid.to_string());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("ntap starts");
-        let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
-        let mut first = String::new();
-        while !first.contains("probes are live") {
-            let read = errors.read_line(&mut first).expect("text");
-            assert!(read > 0, "ntap has ended: {first}");
-        }
-        let messages = std::thread::spawn(move || {
-            let mut rest = vec![];
-            errors.read_to_end(&mut rest).expect("messages");
-            let rest = String::from_utf8_lossy(&rest);
-            // What is said because of `-v`.
-            let asked = |line: &&str| !line.starts_with("Pass 5: run ");
-            rest.split_inclusive('\n').filter(asked).collect()
-        });
-        Session { child, messages }
-    }
-
-    fn signal(&self, signal: i32) {
-        // SAFETY: takes numbers; the child has not been waited for.
-        unsafe { libc::kill(self.child.id() as i32, signal) };
-    }
-
-    /// What it printed to both, and its status.
-    fn end(self) -> (String, String, Option<i32>) {
-        let output = self.child.wait_with_output().expect("ntap ends");
-        let messages = self.messages.join().expect("messages");
-        (String::from_utf8_lossy(&output.stdout).into_owned(), messages, output.status.code())
-    }
-}
-
-/// The number before these words in a message.
-fn number_before(messages: &str, words: &str) -> u64 {
-    let Some(at) = messages.find(words) else { return 0 };
-    let digits = messages[..at].trim_end().rsplit(|c: char| !c.is_ascii_digit()).next();
-    digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{messages}"))
 }
 
 /// Errors on all CPUs at a time, far more than there is room for: each is reported or counted, and no handler is
@@ -195,39 +118,6 @@ fn hits_within_a_handler_are_counted() {
     let (_, messages, status) = run(&["-D", "MAXSKIPPED=1000000"]);
     assert!(!messages.contains("ERROR"), "{messages}");
     assert_eq!(status, Some(0));
-}
-
-/// A reader that does not read, and an interrupt in the middle: what was printed and what is said to be lost are all
-/// events there were.
-#[test]
-fn printed_and_lost_are_all() {
-    if hindrance() {
-        return;
-    }
-    for cpu in 0..cpus() {
-        let mut hammer = Hammer::new(cpu, 1, 100_000_000);
-        let script = "global n probe kernel.trace(\"sys_enter\") { \
-                      if (pid() == target() && $id == $1) { n++; printf(\"event %d\\n\", $id) } } \
-                      probe end { printf(\"%d\\n\", n) }";
-        let mut session = Session::start(&hammer, &[], script);
-        let mut out = session.child.stdout.take().expect("a pipe");
-        hammer.go();
-        // The pipe is full, then the ring buffer; then comes Ctrl-C.
-        std::thread::sleep(Duration::from_millis(700));
-        session.signal(libc::SIGINT);
-        let mut text = String::new();
-        out.read_to_string(&mut text).expect("text");
-        let (_, messages, status) = session.end();
-        assert_eq!(status, Some(0), "{messages}");
-        let (events, end) = text.trim_end().rsplit_once('\n').expect("lines");
-        let generated: u64 = end.parse().expect("a number");
-        let expected = format!("event {}", libc::SYS_getppid);
-        assert!(events.lines().all(|line| line == expected), "whole lines");
-        let printed = events.lines().count() as u64;
-        let lost = number_before(&messages, " records lost: the ring buffer was full");
-        assert!(lost > 0, "{printed} of {generated}: {messages}");
-        assert_eq!(printed + lost, generated, "on CPU {cpu}: {messages}");
-    }
 }
 
 /// What a process holds in the kernel: the numbers of its programs and maps.

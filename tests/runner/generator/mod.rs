@@ -3,6 +3,9 @@
 //! A program ends soon, raises no error that it does not catch, and says at its end what all its
 //! variables are.
 
+mod texts;
+mod walks;
+
 use super::both::Parts;
 
 /// How deep expressions nest.
@@ -76,6 +79,7 @@ pub(crate) fn generate(seed: u64) -> Parts {
         in_function: false,
         may_fail: 0,
         has_functions: false,
+        walking: 0,
     };
     for _ in 0..8 {
         generator.below(2);
@@ -95,13 +99,17 @@ struct Generator {
     /// Constructs around that catch errors.
     may_fail: usize,
     has_functions: bool,
+    /// Loops over arrays around the statement: what these walk over must not change.
+    walking: usize,
 }
 
 impl Generator {
     fn program(mut self) -> Parts {
         let n = self.seed;
         let mut parts = Parts {
-            declarations: format!("global g{n}, h{n}, t{n}, u{n}, m{n}, w{n}, x{n}, q{n}\n"),
+            declarations: format!(
+                "global g{n}, h{n}, t{n}, u{n}, m{n}, w{n}, x{n}, q{n}, y{n}, z{n}\n"
+            ),
             ..Parts::default()
         };
         self.in_function = true;
@@ -123,7 +131,7 @@ impl Generator {
         let (a, b) = (self.constant(), self.constant());
         let (t, u) = (self.literal(), self.literal());
         parts.input = format!(
-            "g{n} = {a}\nh{n} = {b}\nt{n} = {t}\nu{n} = {u}\nm{n}[1] = {b}\nm{n}[g{n}] = 5\nw{n}[{u}] = {a}\nx{n}[2, {t}] = {u}\nq{n} <<< {b}\n"
+            "g{n} = {a}\nh{n} = {b}\nt{n} = {t}\nu{n} = {u}\nm{n}[1] = {b}\nm{n}[g{n}] = 5\nw{n}[{u}] = {a}\nx{n}[2, {t}] = {u}\nq{n} <<< {b}\ny{n}[1] <<< {a}\nz{n}[{b}, {t}] = {a}\n"
         );
 
         self.line(&format!("println(\"program {n}\")"));
@@ -136,6 +144,8 @@ impl Generator {
 
         parts.end = format!(
             "println(\"end {n} \", g{n}, \" \", h{n}, \" \", t{n}, \"|\", u{n}, \" \", @count(q{n}), \" \", @sum(q{n}), \" \", @min(q{n}), \" \", @max(q{n}))\n\
+             foreach (k+ in y{n}) println(k, \" \", @count(y{n}[k]), \" \", @sum(y{n}[k]))\n\
+             foreach ([i, j] in z{n}) println(i, \" \", j, \" \", z{n}[i, j])\n\
              foreach (k in m{n}) println(k, \" \", m{n}[k])\n\
              foreach (k{n} in w{n}) println(k{n}, \" \", w{n}[k{n}])\n\
              foreach ([i, j] in x{n}) println(i, \" \", j, \" \", x{n}[i, j])\n"
@@ -222,8 +232,10 @@ impl Generator {
             };
         }
         let n = self.seed;
-        match self.below(20) {
+        match self.below(22) {
             0..=3 => self.number_place(depth),
+            20 => self.number_of_text(depth),
+            21 => self.number_of_aggregate(depth),
             4 => self.constant(),
             5..=7 => {
                 let operator = self.one(ARITHMETIC);
@@ -301,7 +313,7 @@ impl Generator {
                     }
                 }
             }
-            _ if self.has_functions => {
+            _ if self.has_functions && self.walking == 0 => {
                 let (number, text) = (self.number(depth - 1), self.text(depth - 1));
                 format!("number{n}({number}, {text})")
             }
@@ -319,8 +331,9 @@ impl Generator {
             return if self.below(3) == 0 { self.literal() } else { self.text_place(0) };
         }
         let n = self.seed;
-        match self.below(12) {
+        match self.below(14) {
             0..=2 => self.text_place(depth),
+            12 | 13 => self.made_text(depth),
             3 => self.literal(),
             4 | 5 => {
                 let (left, right) = (self.text(depth - 1), self.text(depth - 1));
@@ -346,7 +359,7 @@ impl Generator {
                 let value = self.text(depth - 1);
                 format!("({place} {operator} {value})")
             }
-            _ if self.has_functions => {
+            _ if self.has_functions && self.walking == 0 => {
                 let (number, text) = (self.number(depth - 1), self.text(depth - 1));
                 format!("text{n}({number}, {text})")
             }
@@ -362,7 +375,7 @@ impl Generator {
 
     fn statement(&mut self, depth: u32) {
         let n = self.seed;
-        match self.below(if depth == 0 { 10 } else { 15 }) {
+        match self.below(if depth == 0 { 12 } else { 18 }) {
             0 | 1 => {
                 let (place, value) = (self.number_place(1), self.number(EXPRESSION_DEPTH));
                 self.line(&format!("{place} = {value};"));
@@ -384,7 +397,6 @@ impl Generator {
             }
             6 => {
                 let (number, text) = (self.number(2), self.text(2));
-                // Functions cannot print in kernel code yet when they print in an expression.
                 self.line(&format!("println({number}, \" \", {text});"));
             }
             7 => {
@@ -410,7 +422,9 @@ impl Generator {
                 let value = self.number(2);
                 self.line(&format!("q{n} <<< {value};"));
             }
-            10 | 11 => {
+            10 | 11 => self.array_statement(),
+            12 | 13 if self.walking < 2 => self.walk(depth),
+            14 | 15 => {
                 let condition = self.number(2);
                 self.line(&format!("if ({condition}) {{"));
                 self.block(depth - 1);
@@ -420,7 +434,7 @@ impl Generator {
                 }
                 self.line("}");
             }
-            12 | 13 if self.loop_budget > 0 && self.loops == 0 && !self.in_function => {
+            16 if self.loop_budget > 0 && self.loops == 0 && !self.in_function => {
                 self.repeat(depth);
             }
             _ => {

@@ -1,0 +1,86 @@
+//! A process that makes system calls, and ntap that traces it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use crate::NTAP;
+
+/// A process that makes system calls when told to.
+pub(crate) struct Hammer(pub(crate) Child);
+
+impl Hammer {
+    pub(crate) fn new(first_cpu: usize, threads: usize, calls: u64) -> Hammer {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.args(["--exact", "hammer", "--ignored", "--nocapture"]);
+        command.env("NTAP_HAMMER", format!("{first_cpu} {threads} {calls}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        Hammer(command.spawn().expect("this program starts"))
+    }
+
+    pub(crate) fn go(&mut self) {
+        let mut line = self.0.stdin.take().expect("a pipe");
+        line.write_all(b"\n").expect("the process reads");
+    }
+}
+
+impl Drop for Hammer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A running ntap whose probes are live.
+pub(crate) struct Session {
+    pub(crate) child: Child,
+    messages: JoinHandle<String>,
+}
+
+impl Session {
+    /// Starts ntap on a process; `$1` is the number of getppid(2).
+    pub(crate) fn start(target: &Hammer, options: &[&str], script: &str) -> Session {
+        let mut command = Command::new(NTAP);
+        command.args(options).args(["-v", "-x", &target.0.id().to_string(), "-e", script]);
+        command.arg(libc::SYS_getppid.to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("ntap starts");
+        let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut first = String::new();
+        while !first.contains("probes are live") {
+            let read = errors.read_line(&mut first).expect("text");
+            assert!(read > 0, "ntap has ended: {first}");
+        }
+        let messages = std::thread::spawn(move || {
+            let mut rest = vec![];
+            errors.read_to_end(&mut rest).expect("messages");
+            let rest = String::from_utf8_lossy(&rest);
+            // What took how long is told for `-v`.
+            rest.split_inclusive('\n').filter(|line| !line.starts_with("Pass ")).collect()
+        });
+        Session { child, messages }
+    }
+
+    pub(crate) fn signal(&self, signal: i32) {
+        // SAFETY: takes numbers; the child has not been waited for.
+        unsafe { libc::kill(self.child.id() as i32, signal) };
+    }
+
+    /// What it printed to both, and its status.
+    pub(crate) fn end(self) -> (String, String, Option<i32>) {
+        let output = self.child.wait_with_output().expect("ntap ends");
+        let messages = self.messages.join().expect("messages");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), messages, output.status.code())
+    }
+}
+
+/// The number before these words in a message.
+pub(crate) fn number_before(messages: &str, words: &str) -> u64 {
+    let Some(at) = messages.find(words) else { return 0 };
+    let digits = messages[..at].trim_end().rsplit(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{messages}"))
+}
