@@ -307,7 +307,9 @@ fn structures_and_arrays_in_memory() {
     assert_eq!(lines.next(), Some("1 2 one 1"), "{text}");
     assert_eq!(
         lines.next(),
-        Some("{.next=0x0, .name=\"second\", .at={...}, .tag=\"tagged\", .color=-1, .bytes=\"\u{1}\u{2}\u{3}\"}"),
+        Some(
+            "{.next=0x0, .name=\"second\", .at={...}, .tag=\"tagged\", .color=-1, .bytes=\"\u{1}\u{2}\u{3}\"}"
+        ),
         "{text}"
     );
 }
