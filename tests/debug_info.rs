@@ -359,3 +359,30 @@ fn source_lines_of_addresses() {
     assert!(lines[3].ends_with(&format!(" at {SOURCE}:{called} [{path}]")), "{text}");
     assert!(text.contains(&format!("walk+0x0 at {SOURCE}:{own} [source-lines]")), "{text}");
 }
+
+#[test]
+fn functions_called_from_others() {
+    let Some(program) = build(COPIES, "callee", &["-g", "-O0"]) else { return };
+    let script = r#"
+        probe PROGRAM.function("outer").callee("work") { n++; last = $count }
+        probe PROGRAM.function("main").callee("work") { wrong++ }
+        probe PROGRAM.function("work").callee("twice") { inlined += $value }
+        global n, last, wrong, inlined
+        probe end { println(n, " ", last, " ", wrong, " ", inlined) }"#;
+    assert_eq!(printed(&program, script), "3 40 0 123\n");
+    let unknown = refused(&program, "probe PROGRAM.function(\"outer\").callees {}");
+    assert!(unknown.contains("compilers note calls in debug information"), "{unknown}");
+    let Some(program) = build(COPIES, "callees", &["-g", "-O1", "-fno-optimize-sibling-calls"])
+    else {
+        return;
+    };
+    let script = r#"
+        probe PROGRAM.function("main").callees { n[ppfunc()]++ }
+        probe PROGRAM.function("main").callees(2) { m[ppfunc()]++ }
+        global n, m
+        probe end {
+          foreach (f+ in n) println(f, " ", n[f])
+          foreach (f+ in m) println(f, " ", m[f])
+        }"#;
+    assert_eq!(printed(&program, script), "outer 3\nouter 3\nwork 3\n");
+}

@@ -144,6 +144,13 @@ pub trait Facts {
         vec![]
     }
 
+    /// The names of the functions that the function of a program calls which begins at an address, as far as they are
+    /// known, without those called by their address.
+    fn calls(&self, path: &str, function: u64) -> Vec<String> {
+        let _ = (path, function);
+        vec![]
+    }
+
     /// The labels of a program in functions whose names match a pattern.
     fn labels(&self, path: &str, function: &str) -> Vec<Label> {
         let _ = (path, function);
@@ -194,6 +201,11 @@ pub trait Facts {
     fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
         let _ = name;
         Err(NoProgram { reason: "programs are not known here".to_string(), help: None })
+    }
+
+    /// The process of `-x`.
+    fn target_process(&self) -> Option<u32> {
+        None
     }
 
     /// The programs whose files match a pattern: with a slash their paths, without their names in the folders of

@@ -22,6 +22,7 @@ mod iteration;
 mod list;
 mod loop_variable;
 mod memory_print;
+mod once;
 mod operators;
 mod pointer;
 mod pretty;
@@ -314,6 +315,7 @@ impl<'a> Resolver<'a> {
             matched |= !found.is_empty();
             let mut of_alias = Shared::default();
             let shared = if expanded.written.is_none() { &mut plain } else { &mut of_alias };
+            let once = self.once(&found, point.span);
             for mut resolved in found {
                 resolved.optional = optional;
                 if shared.take(&mut self.script, &resolved) {
@@ -322,8 +324,10 @@ impl<'a> Resolver<'a> {
                 let conditions = [&point.condition, &expanded.point.condition];
                 self.uses = ContextUse::default();
                 let written = expanded.written.clone().unwrap_or_else(|| families::spell(point));
-                let Handler { body, arming, at_entry } =
+                let Handler { mut body, arming, at_entry } =
                     self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
+                let first = once.and_then(|o| self.note_once(o, &resolved.attach, point.span));
+                body.statements.splice(0..0, first);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
                 resolved.context.append(&mut self.more_context);
                 let probe = Probe { point: resolved, written, span: point.span, arming, body };

@@ -58,6 +58,14 @@ impl Programs {
         *self.target.borrow_mut() = Some(target);
     }
 
+    /// The process of `-x`.
+    pub fn target_process(&self) -> Option<u32> {
+        match *self.target.borrow() {
+            Some(Target::Process(pid)) => Some(pid),
+            Some(Target::Command(_)) | None => None,
+        }
+    }
+
     /// Finds and reads a program.
     pub fn program(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
         self.read(&self.path(name)?)
@@ -157,8 +165,13 @@ pub(crate) fn source_lines(path: &Path) -> SourceLines {
 }
 
 /// Where functions were inlined.
-pub(crate) fn inlined(path: &Path, pattern: &str) -> Vec<(String, u64)> {
-    debug_info::inlined(path, pattern)
+pub(crate) fn inlined(path: &Path) -> Vec<(String, u64)> {
+    debug_info::inlined(path)
+}
+
+/// The functions that a function calls.
+pub(crate) fn calls(path: &Path, function: u64) -> Vec<String> {
+    debug_info::calls(path, function)
 }
 
 /// The labels in functions.
