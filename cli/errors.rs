@@ -42,6 +42,7 @@ impl Failure {
             SessionError::Target(_)
             | SessionError::System(_)
             | SessionError::Output(_)
+            | SessionError::Monitor(_)
             | SessionError::Background(_) => Failure::Message { code: None, text, help: vec![] },
         }
     }

@@ -94,7 +94,7 @@ fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCod
         }
         Tool::Fmt { files, check } => return Ok(fmt::fmt(files, *check, options.color())),
         Tool::Completions { shell } => tools::completions(*shell),
-        Tool::Man => tools::manual()?,
+        Tool::Man { of } => tools::manual(of.as_deref())?,
         Tool::Repl => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -64,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) format: OutputFormat,
     /// `--flamegraph`.
     pub(crate) flame_graph: Option<PathBuf>,
+    /// `--monitor`.
+    pub(crate) monitor: Option<Duration>,
     /// `-t`.
     pub(crate) timing: bool,
     /// `--overload`.
@@ -198,6 +200,18 @@ struct Run {
     /// What the output looks like
     #[arg(short = 'f', long = "format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    /// Show globals, probes and output on the terminal, drawn anew every second or every so many
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1",
+        value_parser = seconds,
+        conflicts_with_all = ["format", "detach"]
+    )]
+    monitor: Option<f64>,
 
     /// Draw the stacks that the script counts, as a flame graph
     #[arg(long, value_name = "FILE.svg")]
@@ -508,6 +522,7 @@ impl Options {
                 Format::Folded => OutputFormat::Folded,
             },
             flame_graph: line.run.flamegraph,
+            monitor: line.run.monitor.map(Duration::from_secs_f64),
             timing: line.run.timing,
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
@@ -596,7 +611,7 @@ impl Options {
                 OutputFormat::Json => KeptOfAggregates::HistogramSums,
                 OutputFormat::Text | OutputFormat::Folded => KeptOfAggregates::AsAsked,
             },
-            timing: self.timing,
+            timing: self.timing || self.monitor.is_some(),
             guru: self.guru,
         }
     }
@@ -622,6 +637,7 @@ impl Options {
             detach: self.detach,
             format: self.format,
             flame_graph: self.flame_graph.clone(),
+            monitor: self.monitor,
             timing: self.timing,
             overload_percent: self.overload_percent,
         }

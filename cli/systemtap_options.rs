@@ -86,8 +86,6 @@ pub(crate) struct SystemTapOptions {
     sysenv: Vec<String>,
     #[arg(long, hide = true, value_name = "URI")]
     remote: Vec<String>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_name = "SECONDS")]
-    monitor: Option<String>,
 }
 
 impl SystemTapOptions {
@@ -98,12 +96,6 @@ impl SystemTapOptions {
             refuse(
                 conflict,
                 "`--remote` is not there: run ntap on that machine, as in `ssh HOST ntap ...`",
-            );
-        }
-        if self.monitor.is_some() {
-            refuse(
-                conflict,
-                "`--monitor` is not there: `-t` reports the hits of each probe at the end",
             );
         }
         if self.sysroot.is_some() || !self.sysenv.is_empty() {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Subcommand};
 
+use ntap_compiler::diagnostic::suggest;
+
 use crate::errors::Failure;
 use crate::options::CommandLine;
 use crate::write_out;
@@ -46,8 +48,12 @@ pub(crate) enum Tool {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or that of a subcommand: `ntap man | man -l -`
+    Man {
+        /// The subcommand
+        #[arg(value_name = "COMMAND")]
+        of: Option<String>,
+    },
 }
 
 /// Prints the completions for a shell.
@@ -57,12 +63,65 @@ pub(crate) fn completions(shell: clap_complete::Shell) {
     write_out(&String::from_utf8_lossy(&out));
 }
 
-/// Prints the manual page, that of the subcommands behind that of the command.
-pub(crate) fn manual() -> Result<(), Failure> {
+/// What stands in the manual page behind the options, in the language of man(7).
+const MANUAL_SECTIONS: &str = r#".SH EXAMPLES
+.TP
+ntap \-e \(aqprobe begin { println("hello") exit() }\(aq
+The smallest script.
+.TP
+ntap \-L \(aqkernel.trace("sched*")\(aq
+Which tracepoints there are, and what handlers know there.
+.TP
+ntap script.nt 5 \-c \(aqmake all\(aq
+Run a script with an argument, while a command runs.
+.TP
+ntap examples net; ntap \-\-example dropwatch
+Find and run a script that comes with the program.
+.SH EXIT STATUS
+.TP
+0
+The script ended by exit(), Ctrl-C, \-T or the end of the traced process.
+.TP
+1
+The script or the command line has a mistake, nothing matched (\-l, \-L), handlers had more errors than MAXERRORS, the command of \-c failed, or output could not be written.
+.SH ENVIRONMENT
+.TP
+NO_COLOR
+When it is set and not empty, nothing is coloured; so is it with TERM=dumb.
+.TP
+EDITOR, VISUAL
+What the prompt opens to edit declarations.
+.SH FILES
+.TP
+/sys/kernel/btf/vmlinux
+The types of the kernel; without them only begin, end and timer probes run.
+.TP
+/run/ntap/NAME
+The files of procfs probes, as named pipes.
+.SH SEE ALSO
+bpf(2), stap(1), bpftrace(8)
+"#;
+
+/// Prints the manual page of the command or of a subcommand.
+pub(crate) fn manual(of: Option<&str>) -> Result<(), Failure> {
+    let command = CommandLine::command();
+    let (page, sections) = match of {
+        None => (command, MANUAL_SECTIONS),
+        Some(name) => {
+            let Some(found) = command.find_subcommand(name) else {
+                let names = command.get_subcommands().map(|subcommand| subcommand.get_name());
+                let help = suggest::did_you_mean(name, names);
+                let text = format!("there is no subcommand `{name}`");
+                return Err(Failure::message(text, help.as_deref()));
+            };
+            let page = found.clone().version(env!("CARGO_PKG_VERSION"));
+            (page.display_name(format!("ntap-{name}")).bin_name(format!("ntap {name}")), "")
+        }
+    };
     let mut out = vec![];
-    clap_mangen::Man::new(CommandLine::command())
+    clap_mangen::Man::new(page)
         .render(&mut out)
         .map_err(|error| Failure::bug(format!("writing the manual page: {error}")))?;
-    write_out(&String::from_utf8_lossy(&out));
+    write_out(&(String::from_utf8_lossy(&out) + sections));
     Ok(())
 }

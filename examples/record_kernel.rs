@@ -35,6 +35,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let structures: Vec<&str> = structures.iter().map(|word| &word[TYPE.len()..]).collect();
     let (functions, tracepoints): (Vec<String>, Vec<String>) =
         words.into_iter().partition(|word| word.starts_with(FUNCTION));
+    // One list serves several kernels: what this one has not got is what tests are to see missing.
+    let kernel = LiveKernel::new();
+    let (tracepoints, missing): (Vec<String>, Vec<String>) =
+        tracepoints.into_iter().partition(|name| kernel.tracepoint_systems().contains_key(name));
+    eprintln!("not in this kernel: {}", missing.join(" "));
     let functions: Vec<&str> = functions.iter().map(|word| &word[FUNCTION.len()..]).collect();
     let folder = Path::new(&folder);
     fs::create_dir_all(folder)?;
@@ -42,7 +47,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let types = Types::read(&whole).ok_or("the kernel's BTF is malformed")?;
     let reduced = types.reduce(&tracepoints, &functions, &structures)?;
     fs::write(folder.join("types.btf"), &reduced)?;
-    let kernel = LiveKernel::new();
     let mut listed = String::new();
     let listing = kernel.each_function(&mut |function| {
         if functions.contains(&function.name) {

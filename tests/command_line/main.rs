@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod examples;
+mod monitor;
 mod passes;
 mod prompt;
 mod terminal;

@@ -152,3 +152,18 @@ fn one_table_for_help_completions_and_manual() {
         assert!(checked.status.success(), "{}", stderr(&checked));
     }
 }
+
+/// Subcommands have pages of their own; that of the command has more than the options.
+#[test]
+fn manual_pages() {
+    let page = stdout(&ntap(&["man"]));
+    for section in ["SYNOPSIS", "OPTIONS", "SUBCOMMANDS", "EXAMPLES", "EXIT STATUS", "FILES"] {
+        let heading = [format!(".SH {section}\n"), format!(".SH \"{section}\"\n")];
+        assert!(heading.iter().any(|heading| page.contains(heading)), "{section}: {page}");
+    }
+    let page = stdout(&ntap(&["man", "check"])).replace("\\-", "-");
+    assert!(page.contains("ntap-check") && page.contains("--json"), "{page}");
+    let wrong = ntap(&["man", "chek"]);
+    assert_eq!(status(&wrong), Some(1));
+    assert!(stderr(&wrong).contains("did you mean `check`?"), "{}", stderr(&wrong));
+}

@@ -2,7 +2,7 @@
 //! numbers as text.
 //!
 //! Memory is read in the kernel, at the moment; what cannot be read is 0. Text is made in userspace, of
-//! what was read. The names of numbers come in tables: texts of `NAME=VALUE` between spaces, in C's
+//! what was read. Memory of the kernel is read for buffers that are shown. The names of numbers come in tables: texts of `NAME=VALUE` between spaces, in C's
 //! notation. In user blocks there is no memory of a process to be read.
 
 use cranelift_codegen::ir::Value;
@@ -82,7 +82,33 @@ pub(super) const ROWS: &[Builtin] = &[
         example: "",
         kernel: Kernel::Inline(|k, operands| {
             let bytes = k.emitter.constant(1);
-            let status = read_user(k, operands[0].long(), bytes).1;
+            let status = read(k, Helper::ProbeReadUser, operands[0].long(), bytes).1;
+            Operand::Long(k.is_zero(status))
+        }),
+        user: User::Constant(0),
+    },
+    Builtin {
+        name: "__kernel_bytes",
+        parameters: &[long("address"), long("count")],
+        result: Kind::Long,
+        summary: "At most 8 bytes at an address of the kernel, the first one the lowest.",
+        example: "",
+        kernel: Kernel::Inline(|k, operands| {
+            let count = k.at_most(operands[1].long(), 8);
+            let scalar = Scalar { bytes: 8, signed: false };
+            number(k, Helper::ProbeReadKernel, operands, count, scalar)
+        }),
+        user: User::Constant(0),
+    },
+    Builtin {
+        name: "__kernel_can_read",
+        parameters: &[long("address")],
+        result: Kind::Long,
+        summary: "1 when an address of the kernel can be read.",
+        example: "",
+        kernel: Kernel::Inline(|k, operands| {
+            let bytes = k.emitter.constant(1);
+            let status = read(k, Helper::ProbeReadKernel, operands[0].long(), bytes).1;
             Operand::Long(k.is_zero(status))
         }),
         user: User::Constant(0),
@@ -148,16 +174,26 @@ fn user_number(
     bytes: Value,
     scalar: Scalar,
 ) -> Operand {
-    let (to, _) = read_user(k, operands[0].long(), bytes);
+    number(k, Helper::ProbeReadUser, operands, bytes, scalar)
+}
+
+fn number(
+    k: &mut KernelCode<'_, '_>,
+    helper: Helper,
+    operands: &[Operand],
+    bytes: Value,
+    scalar: Scalar,
+) -> Operand {
+    let (to, _) = read(k, helper, operands[0].long(), bytes);
     Operand::Long(k.load_scalar(to, 0, scalar))
 }
 
-/// Reads so many bytes of the process to memory that was zero; gives the memory and the helper's result.
-fn read_user(k: &mut KernelCode<'_, '_>, from: Value, bytes: Value) -> (Value, Value) {
+/// Reads so many bytes to memory that was zero; gives the memory and the helper's result.
+fn read(k: &mut KernelCode<'_, '_>, helper: Helper, from: Value, bytes: Value) -> (Value, Value) {
     let slot = k.emitter.slot(8);
     let to = k.emitter.slot_address(slot, 0);
     let zero = k.emitter.constant(0);
     k.emitter.store(zero, to, 0);
-    let status = k.emitter.helper(Helper::ProbeReadUser, &[to, bytes, from]);
+    let status = k.emitter.helper(helper, &[to, bytes, from]);
     (k.emitter.slot_address(slot, 0), status)
 }

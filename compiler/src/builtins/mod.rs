@@ -148,7 +148,17 @@ impl Builtin {
 
     /// Whether a call can raise an error.
     pub fn can_fail(&self) -> bool {
-        self.raises() || matches!(self.user, User::WithSite(_))
+        self.raises() || matches!(self.user, User::WithSite(_) | User::WithNumbersAndSite(..))
+    }
+
+    /// Whether userspace can have what it gives as well, if a little later: it is in the memory of the kernel.
+    pub(crate) fn reads_kernel_memory(&self) -> bool {
+        matches!(
+            self.user,
+            User::WithSite(RuntimeFunction::KernelText)
+                | User::Runtime(RuntimeFunction::KernelTextOtherwise)
+                | User::WithNumbersAndSite(RuntimeFunction::KernelInteger, _)
+        )
     }
 
     /// Whether a call only reads something, which is the same each time, and never fails.

@@ -324,15 +324,6 @@ pub(super) const USER_ROWS: &[Builtin] = &[
         "probe timer.profile { print(sprint_ubacktrace_fileline()); exit() }"
     ),
     row!(
-        "print_backtrace_fileline",
-        NONE,
-        Kind::Nothing,
-        Kernel::Deferred,
-        User::StandsFor("print_stack", &["backtrace"]),
-        "As `print_backtrace`: source lines of the kernel are in debug information that is not read.",
-        "probe timer.profile { print_backtrace_fileline(); exit() }"
-    ),
-    row!(
         "usymname",
         ADDRESS,
         TEXT,

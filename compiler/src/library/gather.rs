@@ -107,8 +107,12 @@ impl Gatherer<'_> {
         if let Some(file) = file {
             self.want(file, false, name);
         }
-        // The program's own globals are for its own files, and for macros.
-        let may_be_global = file.is_some() || name.starts_with("__") || !self.library.is_plain();
+        // The program's own globals are for its own files, and for macros; those that count for scripts begin with a
+        // capital letter, as `InSegs`.
+        let may_be_global = file.is_some()
+            || name.starts_with("__")
+            || name.starts_with(|first: char| first.is_ascii_uppercase())
+            || !self.library.is_plain();
         if may_be_global && !self.variables.contains(name) {
             let pieces = self.library.globals(name);
             self.take(pieces);

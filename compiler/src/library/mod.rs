@@ -16,6 +16,7 @@ mod documentation;
 mod embedded;
 mod gather;
 mod index;
+pub mod refused;
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -44,7 +44,7 @@ pub(super) struct Deferring<'a> {
 }
 
 /// Why an expression cannot be computed in the kernel.
-struct Obstacle {
+pub(super) struct Obstacle {
     span: Span,
     what: String,
     /// Whether userspace can compute it from captured values.
@@ -66,7 +66,7 @@ impl Deferring<'_> {
         let tests = statements.iter().take_while(|s| self.is_filter(s)).count();
         let rest = statements.split_off(tests);
         if let Some(span) = rest.first().map(|s| s.span) {
-            statements.push(self.cut(rest));
+            statements.extend(self.cut(rest));
             statements.push(Stmt { kind: StmtKind::Next, span });
         }
         statements
@@ -104,8 +104,7 @@ impl Deferring<'_> {
                 let mut tail = vec![statement];
                 tail.extend(rest);
                 tail.extend_from_slice(after);
-                let emit = self.cut(tail);
-                out.push(emit);
+                out.extend(self.cut(tail));
                 out.push(Stmt { kind: StmtKind::Next, span });
                 return out;
             }
@@ -496,7 +495,7 @@ impl Deferring<'_> {
     }
 
     /// The first part of an expression that the kernel cannot compute.
-    fn obstacle(&self, e: &Expr) -> Option<Obstacle> {
+    pub(super) fn obstacle(&self, e: &Expr) -> Option<Obstacle> {
         let both = |l: &Expr, r: &Expr| self.obstacle(l).or_else(|| self.obstacle(r));
         match &e.kind {
             ExprKind::Number(_)

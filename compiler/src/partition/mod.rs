@@ -148,6 +148,7 @@ impl Split {
                     None if deferred.contains(&probe) => pass.deferred_handler(statements),
                     _ => pass.handler(statements),
                 };
+                body.locals = pass.locals;
             }
             match function {
                 Some(id) => {

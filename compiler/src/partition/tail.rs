@@ -15,6 +15,7 @@ use crate::builtins::{Kernel, Kind};
 use crate::diagnostic::codes;
 use crate::hir::*;
 use crate::source::Span;
+use crate::types::Type;
 
 /// The rest of a handler on its way to userspace.
 struct Tail<'p, 'a> {
@@ -29,12 +30,18 @@ struct Tail<'p, 'a> {
     copies: BTreeMap<FunctionId, FunctionId>,
     /// Whether the code is that of a function: nothing is known of its variables at the cut.
     in_function: bool,
+    /// The statements at the cut that read what the rest may come to: where it cannot be read, it is the rest that
+    /// fails.
+    attempts: Vec<Stmt>,
 }
+
+/// The most attempts at one cut.
+const MOST_ATTEMPTS: usize = 8;
 
 impl Deferring<'_> {
     /// Makes the statements, the rest of the handler from the first one's place on, an event; gives the
-    /// statement that sends it.
-    pub(super) fn cut(&mut self, mut rest: Vec<Stmt>) -> Stmt {
+    /// statements that send it.
+    pub(super) fn cut(&mut self, mut rest: Vec<Stmt>) -> Vec<Stmt> {
         let span = rest[0].span;
         let event = self.layout.events.next_key();
         let assigned = assigned_locals(&rest);
@@ -47,7 +54,9 @@ impl Deferring<'_> {
             changed,
             copies: BTreeMap::new(),
             in_function: false,
+            attempts: vec![],
         };
+        let mut sending = tail.take_assignments(&mut rest);
         tail.statements(&mut rest, false);
         let live = live_locals(&rest);
         let mut prelude = vec![];
@@ -55,17 +64,48 @@ impl Deferring<'_> {
             prelude.push(tail.restore(local, span));
         }
         let captures = tail.captures;
+        sending.extend(tail.attempts);
         let mut body = self.script.new_body();
         let handler = self.body_id();
         body.locals = self.locals.clone();
         self.types.locals[body.id] = self.types.locals[handler].clone();
         body.statements = prelude;
         body.statements.extend(rest);
-        self.push_event(span, captures, body)
+        sending.push(self.push_event(span, captures, body));
+        sending
     }
 }
 
 impl Tail<'_, '_> {
+    /// Takes out the assignments to locals that can as well be made at the cut, where the handler's context is.
+    fn take_assignments(&mut self, rest: &mut Vec<Stmt>) -> Vec<Stmt> {
+        let mut taken = vec![];
+        let mut at = 0;
+        while at < rest.len() {
+            self.assigned = assigned_locals(&rest[..at]);
+            let may_take = match &rest[at].kind {
+                StmtKind::Expr(Expr {
+                    kind: ExprKind::Assign { target, operator: AssignOperator::Set, value, .. },
+                    ..
+                }) => match target.kind {
+                    PlaceKind::Local(id) => {
+                        !used_locals(&rest[..at]).contains(&id)
+                            && self.pass.obstacle(value).is_none()
+                            && self.can_hoist(value, false)
+                    }
+                    PlaceKind::Global(_) | PlaceKind::Element(..) => false,
+                },
+                _ => false,
+            };
+            match may_take {
+                true => taken.push(rest.remove(at)),
+                false => at += 1,
+            }
+        }
+        self.assigned = assigned_locals(rest);
+        taken
+    }
+
     /// A statement that gives a local the value it had at the cut.
     fn restore(&mut self, local: LocalId, span: Span) -> Stmt {
         let place = |id| Place { kind: PlaceKind::Local(local), span, id };
@@ -157,8 +197,16 @@ impl Tail<'_, '_> {
             if self.can_hoist(e, conditional) {
                 return self.hoist(e);
             }
+            if self.attempts.len() < MOST_ATTEMPTS && self.can_hoist(e, false) {
+                return self.attempt(e, conditional);
+            }
             // Userspace can read memory of the kernel, if a little later.
-            if !matches!(e.kind, ExprKind::Load(_)) {
+            let later = match &e.kind {
+                ExprKind::Load(_) => true,
+                ExprKind::Call { builtin, .. } => builtin.reads_kernel_memory(),
+                _ => false,
+            };
+            if !later {
                 return self.report(e);
             }
         }
@@ -323,6 +371,61 @@ impl Tail<'_, '_> {
         let captured = ExprKind::Captured { event: self.event, field };
         let captured = Expr { kind: captured, span: e.span, id };
         self.captures.push(std::mem::replace(e, captured));
+    }
+
+    /// Reads a value at the cut. When that fails, the rest tries again, and fails if it comes to it.
+    fn attempt(&mut self, e: &mut Expr, conditional: bool) {
+        let span = e.span;
+        let ty = self.pass.types.expressions[e.id];
+        let (value, failed) = (self.new_local(ty, span), self.new_local(Type::Long, span));
+        let assign = |tail: &mut Self, local, ty, value| {
+            let target = Box::new(tail.place_of(local, ty, span));
+            let operator = AssignOperator::Set;
+            let value = Box::new(value);
+            let kind = ExprKind::Assign { target, operator, operator_span: span, value };
+            Stmt { kind: StmtKind::Expr(tail.typed(kind, ty, span)), span }
+        };
+        let body = vec![assign(self, value, ty, e.clone())];
+        let one = self.typed(ExprKind::Number(1), Type::Long, span);
+        let handler = vec![assign(self, failed, Type::Long, one)];
+        let kind = StmtKind::Try { body, variable: None, handler };
+        self.attempts.push(Stmt { kind, span });
+        match &mut e.kind {
+            ExprKind::Load(load) => self.expression(&mut load.address, conditional),
+            ExprKind::Call { arguments, .. } => self.list(arguments, conditional),
+            _ => {}
+        }
+        let read = |tail: &mut Self, local, ty| {
+            let place = tail.place_of(local, ty, span);
+            let mut read = tail.typed(ExprKind::Read(place), ty, span);
+            tail.hoist(&mut read);
+            Box::new(read)
+        };
+        let (condition, otherwise) = (read(self, failed, Type::Long), read(self, value, ty));
+        let then = Box::new(e.clone());
+        e.kind = ExprKind::Conditional { condition, then, otherwise };
+        e.id = self.pass.script.expressions.push(span);
+        self.pass.types.expressions[e.id] = ty;
+    }
+
+    /// A local of the handler that the script does not name.
+    fn new_local(&mut self, ty: Type, span: Span) -> LocalId {
+        let local = self.pass.locals.push(Local { name: String::new(), span });
+        let body = self.pass.body_id();
+        self.pass.types.locals[body][local] = ty;
+        local
+    }
+
+    fn place_of(&mut self, local: LocalId, ty: Type, span: Span) -> Place {
+        let id = self.pass.script.expressions.push(span);
+        self.pass.types.expressions[id] = ty;
+        Place { kind: PlaceKind::Local(local), span, id }
+    }
+
+    fn typed(&mut self, kind: ExprKind, ty: Type, span: Span) -> Expr {
+        let id = self.pass.script.expressions.push(span);
+        self.pass.types.expressions[id] = ty;
+        Expr { kind, span, id }
     }
 
     fn report(&mut self, e: &Expr) {

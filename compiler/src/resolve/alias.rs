@@ -5,6 +5,7 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::families;
 use crate::glob;
 use crate::hir::Point;
+use crate::library::refused;
 use crate::syntax::ast::{AliasDeclaration, Component, ProbePoint, Statement};
 
 /// How deep aliases of aliases may go.
@@ -109,6 +110,18 @@ impl Resolver<'_> {
     /// The points of a family; an unknown one is compared with the names of aliases, too.
     pub(super) fn points(&self, point: &ProbePoint, diagnostics: &mut Diagnostics) -> Vec<Point> {
         let aliases = if families::is_known(point) { vec![] } else { self.alias_names() };
+        let names: Vec<&str> = point.components.iter().map(|c| c.name.text.as_str()).collect();
+        if let Some(refused) = refused::point(&names) {
+            diagnostics
+                .error(
+                    codes::UNKNOWN_PROBE,
+                    point.span,
+                    format!("there are no probe points `{}` here", families::spell(point)),
+                )
+                .label(refused.reason)
+                .help(refused.instead);
+            return vec![];
+        }
         let known = (0..point.components.len()).rev().find(|&known| {
             known > 0 && aliases.iter().any(|alias| starts_with(alias, &point.components[..known]))
         });

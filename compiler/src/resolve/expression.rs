@@ -10,10 +10,12 @@ use crate::diagnostic::codes;
 use crate::hir::{
     Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape, Unary,
 };
+use crate::library::refused;
 use crate::source::Span;
 use crate::syntax::ast::{
     self, BinaryOperator, Expression, ExpressionKind, LiteralValue, Name, UnaryOperator,
 };
+use crate::syntax::refuse_embedded;
 
 /// What a binary operator of the syntax tree is here.
 enum Operator {
@@ -148,6 +150,10 @@ impl Resolver<'_> {
                 self.diagnostics
                     .error(codes::WRONG_PLACE, span, "`*` cannot be a key here")
                     .label("a wildcard has no value");
+                return None;
+            }
+            ExpressionKind::Embedded(_) => {
+                refuse_embedded(self.diagnostics, span);
                 return None;
             }
             ExpressionKind::Constant(literal) => {
@@ -357,6 +363,17 @@ impl Resolver<'_> {
             return self.invoke(scope, function, arguments, span);
         }
         let Some(builtin) = with_arity.or_else(|| builtins::find(&function.text)) else {
+            if let Some(refused) = refused::function(&function.text) {
+                self.diagnostics
+                    .error(
+                        codes::UNKNOWN_FUNCTION,
+                        function.span,
+                        format!("there is no function `{}` here", function.text),
+                    )
+                    .label(refused.reason)
+                    .help(refused.instead);
+                return None;
+            }
             let names = builtins::all()
                 .map(|b| b.name)
                 .chain(PRINTERS.iter().map(|p| p.name))

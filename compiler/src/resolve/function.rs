@@ -29,6 +29,11 @@ impl<'a> Functions<'a> {
         self.declared.entry((file, &function.name.text)).or_default().push(function);
     }
 
+    /// Those that were called, by the places of their first overloads.
+    pub(super) fn called(self) -> HashMap<Span, FunctionId> {
+        self.called
+    }
+
     /// The functions of a name that are known at a place.
     fn known(&self, name: &str, span: Span) -> Vec<&'a FunctionDeclaration> {
         // Keys that are asked for live as long as the question.
@@ -174,6 +179,14 @@ impl<'a> Resolver<'a> {
             }
         }
         id
+    }
+
+    /// Resolves a function for what is said about it.
+    pub(super) fn resolve_unused(&mut self, declaration: &'a FunctionDeclaration) {
+        let name = &declaration.name;
+        if let Some(overloads) = self.overloads(name, declaration.parameters.len(), name.span) {
+            self.function(name, &overloads, name.span);
+        }
     }
 
     /// A builtin function as the last overload of its name.

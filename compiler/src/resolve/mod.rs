@@ -30,6 +30,7 @@ mod print;
 mod program_variable;
 mod shared;
 mod statement;
+mod unused;
 
 use std::collections::HashMap;
 
@@ -72,12 +73,16 @@ pub fn resolve<'a>(
         let known = std::mem::take(&mut pointees);
         let mut resolver = Resolver::new(facts, library, user_files, &mut *diagnostics, known);
         resolver.declarations(scripts);
-        let Resolver { mut script, pointees: learned, .. } = resolver;
+        let Resolver { mut script, pointees: learned, functions, .. } = resolver;
+        let called = functions.called();
         pointees = learned;
         for global in script.globals.values_mut() {
             global.pointer = pointees.knows(&pointer::Holder::Global(global.span));
         }
         if !pointees.next_round() {
+            if !diagnostics.has_errors() {
+                unused::check(scripts, user_files, library, facts, &called, diagnostics);
+            }
             return script;
         }
         diagnostics.truncate(reported);

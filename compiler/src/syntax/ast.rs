@@ -342,6 +342,8 @@ pub enum ExpressionKind {
     Var { name: Literal, module: Option<Literal> },
     /// `@const("C")`, `@enum("E")`.
     Constant(Literal),
+    /// `%{ ... %}`: C code with its brackets, also as the only statement of a function.
+    Embedded(String),
     /// `@enumname("E", v)`; the arguments as written.
     EnumName(Vec<Expression>),
     /// `@kregister(n)`, `@uregister(n)`, `@kderef(n, a)`, `@uderef(n, a)`: the word and arguments.

@@ -131,6 +131,7 @@ fn expression<'a>(e: &'a Expression, f: &mut dyn FnMut(Mention<'a>)) {
         | ExpressionKind::Context(_)
         | ExpressionKind::Perf(_)
         | ExpressionKind::Var { .. }
+        | ExpressionKind::Embedded(_)
         | ExpressionKind::Constant(_) => {}
         ExpressionKind::Variable(name) => f(Mention::Variable(name)),
         ExpressionKind::Element { array, indices: keys } | ExpressionKind::In { keys, array } => {

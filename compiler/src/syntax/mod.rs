@@ -24,7 +24,7 @@ mod preprocess;
 mod print;
 mod words;
 
-pub(crate) use build::number;
+pub(crate) use build::{number, refuse_embedded};
 pub use print::print;
 pub(crate) use print::print_expression;
 
@@ -46,7 +46,7 @@ pub struct ParseOptions<'a> {
     pub facts: &'a dyn Facts,
     /// Where macros come from that the script does not define.
     pub library: &'a Library,
-    /// What `guru_mode` is in conditionals.
+    /// What `guru_mode` is in conditionals, and whether C code is an error only where it would have to run.
     pub guru: bool,
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn parse_part(
             break;
         }
         if items::check(&expanded, &item, diagnostics) {
-            parser::parse_item(&expanded, item, diagnostics, &mut script);
+            parser::parse_item(&expanded, item, options.guru, diagnostics, &mut script);
         }
     }
     script

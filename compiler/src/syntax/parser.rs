@@ -19,6 +19,7 @@ mod generated {
 pub(super) fn parse_item(
     expanded: &Expanded<'_>,
     item: Item,
+    guru: bool,
     diagnostics: &mut Diagnostics,
     script: &mut Script,
 ) {
@@ -31,7 +32,7 @@ pub(super) fn parse_item(
     let text = expanded.text.get(base..last.end as usize).unwrap_or("");
     match generated::Grammar::parse(Rule::single_item, text) {
         Ok(pairs) => {
-            let builder = Builder::new(expanded, base, diagnostics);
+            let builder = Builder::new(expanded, base, guru, diagnostics);
             for pair in pairs {
                 builder.item(pair, &mut script.items);
             }

@@ -72,6 +72,39 @@ impl BlockContext {
         Ok(globals)
     }
 
+    /// Lines that show a global: its value, or those of its greatest elements, at most so many. The order of the array
+    /// stays as it is.
+    pub fn greatest(
+        &mut self,
+        name: &str,
+        storage: Storage,
+        pointer: bool,
+        most: usize,
+    ) -> Result<Vec<String>, SysError> {
+        let line = |key: &Key, value: &Value| {
+            let mut line = vec![];
+            write_element(name, key, value, pointer, &mut line);
+            String::from_utf8_lossy(&line).trim_end().to_string()
+        };
+        let array = match storage {
+            Storage::Cell(_) | Storage::Shared(_) => {
+                let value = Value::Word(Word::Long(self.cell(storage)));
+                return Ok(vec![line(&Key::from([]), &value)]);
+            }
+            Storage::Array(array) => array,
+        };
+        let weight = |value: &Value| match value {
+            Value::Stats(stats) => stats.count,
+            value => value.long(),
+        };
+        let mut all: Vec<(&Key, &Value)> =
+            self.state.arrays.elements(array)?.iter().map(|(key, e)| (key, &e.value)).collect();
+        all.sort_by(|(a_key, a), (b_key, b)| {
+            weight(b).cmp(&weight(a)).then_with(|| a_key.cmp(b_key))
+        });
+        Ok(all.into_iter().take(most).map(|(key, value)| line(key, value)).collect())
+    }
+
     /// Adds the globals that nothing reads to the output, but for those with one of the names in `but`.
     pub fn display_globals(&mut self, but: &[String]) -> Result<(), SysError> {
         let layout = self.state.layout.clone();

@@ -27,6 +27,8 @@ pub enum SessionError {
     Output(io::Error),
     /// Going on in the background.
     Background(io::Error),
+    /// The screen of `--monitor`.
+    Monitor(io::Error),
 }
 
 impl fmt::Display for SessionError {
@@ -40,6 +42,9 @@ impl fmt::Display for SessionError {
             SessionError::System(error) => error.fmt(f),
             SessionError::Output(error) => {
                 write!(f, "cannot open the output file {}", sys::error_text(error))
+            }
+            SessionError::Monitor(error) => {
+                write!(f, "`--monitor` needs a terminal: {}", sys::error_text(error))
             }
             SessionError::Background(error) => {
                 write!(f, "cannot go on in the background: {}", sys::error_text(error))

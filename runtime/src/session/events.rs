@@ -38,6 +38,10 @@ pub(super) enum Event {
     Input,
     /// Output is to go on in the next file (SIGUSR2).
     NextFile,
+    /// It is time to draw the screen.
+    Draw,
+    /// Keys were pressed.
+    Keys,
 }
 
 /// What a descriptor in the epoll set stands for.
@@ -52,6 +56,8 @@ enum Source {
     },
     TimeLimit(#[allow(dead_code)] OwnedFd),
     Watch(OwnedFd),
+    Draw(OwnedFd),
+    Keys,
     Target,
     Outlets,
     /// The descriptor that stands for the standard input, and one that is always readable where that is
@@ -239,6 +245,19 @@ impl Events {
         self.add(timer.as_raw_fd(), Source::Watch(timer))
     }
 
+    /// Gives [`Event::Draw`] again and again.
+    pub(super) fn draw_every(&mut self, period: Duration) -> Result<()> {
+        let timer = new_timer()?;
+        let ns = period.as_nanos() as u64;
+        set_timer(&timer, ns, ns)?;
+        self.add(timer.as_raw_fd(), Source::Draw(timer))
+    }
+
+    /// Gives [`Event::Keys`] when something was typed.
+    pub(super) fn watch_keys(&mut self) -> Result<()> {
+        self.add(libc::STDIN_FILENO, Source::Keys)
+    }
+
     /// Ends the session after a time.
     pub(super) fn limit_time(&mut self, limit: Duration) -> Result<()> {
         let timer = new_timer()?;
@@ -303,6 +322,7 @@ impl Events {
         events.sort_by_key(|e| match e {
             Event::Records => 0,
             Event::Timer(_) | Event::Asked | Event::Input | Event::NextFile | Event::Watch => 1,
+            Event::Draw | Event::Keys => 1,
             Event::TargetEnded | Event::TimeLimit | Event::Interrupt => 2,
         });
         Ok(events)
@@ -329,6 +349,11 @@ impl Events {
             Source::Target => (None, Event::TargetEnded),
             Source::Outlets => (None, Event::Asked),
             Source::Input(..) => (None, Event::Input),
+            Source::Keys => (None, Event::Keys),
+            Source::Draw(timer) => {
+                read(timer.as_raw_fd(), &mut [0u8; 8]);
+                (None, Event::Draw)
+            }
             Source::Watch(timer) => {
                 read(timer.as_raw_fd(), &mut [0u8; 8]);
                 (None, Event::Watch)

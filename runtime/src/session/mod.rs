@@ -13,6 +13,7 @@ mod flame_graph;
 mod format;
 mod kernel_half;
 mod losses;
+mod monitor;
 mod outlets;
 mod output;
 mod output_file;
@@ -29,7 +30,8 @@ use std::time::{Duration, Instant};
 use cranelift_codegen::entity::EntityRef;
 use ntap_compiler::builtins::User;
 use ntap_compiler::hir::{
-    Attach, EventId, ExprKind, HitText, Probe, ProbeId, Script, each_expression, max_nesting,
+    Attach, EventId, ExprKind, GlobalId, HitText, Probe, ProbeId, Script, each_expression,
+    max_nesting,
 };
 use ntap_compiler::layout::{ArrayId, Layout, Storage};
 use ntap_compiler::limits::Limits;
@@ -59,6 +61,7 @@ use flame_graph::FlameGraph;
 use format::folded::FoldedStacks;
 use kernel_half::{KernelHalf, Record};
 use losses::BlockErrors;
+use monitor::{Key, Monitor, View};
 use outlets::Outlets;
 use output::Output;
 use output_file::OutputFile;
@@ -99,6 +102,8 @@ pub struct SessionOptions {
     pub flame_graph: Option<PathBuf>,
     /// `-t`: say at the end how often each probe was hit, and how long its handler took.
     pub timing: bool,
+    /// `--monitor`: show globals, probes and output on the terminal, and draw them anew after each such time.
+    pub monitor: Option<Duration>,
     /// Percent of the time of all CPUs that the handlers of one probe may take; nothing is paused without.
     pub overload_percent: Option<u32>,
     /// `-F`: go on in the background once all probes are live.
@@ -147,6 +152,10 @@ pub fn run_with(
     let Compiled { analyzed, lowered, object } = compiled;
     // The command has no part of what the script reads.
     let input = if options.load_only { None } else { outlets::take_input(&analyzed.script)? };
+    let monitor = match options.monitor.filter(|_| !options.load_only) {
+        Some(_) => Some(Monitor::start(input.is_none()).map_err(SessionError::Monitor)?),
+        None => None,
+    };
     let mut target = match &options.command {
         Some(command) => Some(spawn(command, options)?),
         None => None,
@@ -213,7 +222,15 @@ pub fn run_with(
         ended_by_event: false,
         outcome: Outcome::default(),
         unsettled: false,
-        timing: options.timing.then(Timing::default),
+        timing: (options.timing || options.monitor.is_some()).then(Timing::default),
+        tells_timing: options.timing,
+        monitor,
+        watched: script
+            .globals
+            .iter()
+            .filter(|(_, global)| !global.library && options.monitor.is_some())
+            .map(|(id, global)| (global.name.clone(), id, global.pointer))
+            .collect(),
         overload: None,
         places: written_probes(&script).map(|(id, probe)| (id, probe.span)).collect(),
         format: options.format,
@@ -327,6 +344,12 @@ struct Session<'a> {
     unsettled: bool,
     /// `-t`: what has been measured.
     timing: Option<Timing>,
+    /// Whether that is told at the end.
+    tells_timing: bool,
+    /// The screen that shows the session.
+    monitor: Option<Monitor>,
+    /// The globals that it shows, by name, and whether each holds addresses.
+    watched: Vec<(String, GlobalId, bool)>,
     /// The watch over what handlers cost.
     overload: Option<Overload>,
     /// Where the probes stand in the script.
@@ -440,11 +463,20 @@ impl Session<'_> {
             if let Some(target) = target {
                 target.release()?;
             }
+            if let Some((monitor, period)) = self.monitor.as_ref().zip(options.monitor) {
+                events.draw_every(period)?;
+                if monitor.has_keys() {
+                    events.watch_keys()?;
+                }
+                self.draw();
+            }
             if options.detach {
                 background::enter().map_err(SessionError::Background)?;
             }
             self.wait(&mut events)?;
         }
+        // What the end prints is for the terminal as it was.
+        self.monitor = None;
         self.shut_down()?;
         Ok(())
     }
@@ -493,6 +525,12 @@ impl Session<'_> {
                     Event::Input => self.read_input(events)?,
                     Event::Watch => self.watch(events)?,
                     Event::NextFile => self.output.next_file(),
+                    Event::Draw => self.draw(),
+                    Event::Keys => match self.monitor.as_mut().map(Monitor::keys) {
+                        Some(Key::Quit) => self.end("quit"),
+                        Some(Key::Draw) => self.draw(),
+                        None => {}
+                    },
                     Event::Interrupt => self.end("interrupted"),
                     Event::TimeLimit => self.end("time_limit"),
                     Event::TargetEnded => {
@@ -508,6 +546,32 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Draws the screen of `--monitor`.
+    fn draw(&mut self) {
+        let Some(mut monitor) = self.monitor.take() else { return };
+        let most = monitor.lines_for_globals();
+        let mut globals = vec![];
+        for (name, id, pointer) in &self.watched {
+            // Each has its place, those with many elements what is left.
+            let storage = self.layout.storage[*id];
+            let room = (most / self.watched.len().max(1)).max(1);
+            match self.context.greatest(name, storage, *pointer, room) {
+                Ok(lines) => globals.extend(lines),
+                Err(error) => globals.push(format!("{name}: {error}")),
+            }
+        }
+        self.context.finish();
+        let ids = self.places.iter().map(|(id, _)| *id);
+        let times = self.timing.as_ref().map(|t| t.times(self.kernel_half.as_ref(), ids));
+        let probes = times
+            .into_iter()
+            .flatten()
+            .map(|(id, time)| (self.points[&id].name.clone(), self.disarmed.contains(&id), time));
+        let view = View { elapsed: self.begun.elapsed(), globals, probes: probes.collect() };
+        monitor.draw(view);
+        self.monitor = Some(monitor);
     }
 
     /// Ends the session when more hits were skipped than MAXSKIPPED allows.

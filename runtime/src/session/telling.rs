@@ -265,9 +265,9 @@ impl Session<'_> {
 
     /// `-t`: tells what the probes took.
     pub(super) fn tell_timing(&mut self) {
-        let Some(timing) = self.timing.take() else { return };
+        let Some(timing) = self.timing.take().filter(|_| self.tells_timing) else { return };
         let ids = self.places.iter().map(|(id, _)| *id);
-        let times = timing.finish(self.kernel_half.as_ref(), ids);
+        let times = timing.times(self.kernel_half.as_ref(), ids);
         if self.is_json() {
             for (id, time) in times {
                 let probe = self.named(Some(id)).unwrap_or_default();

@@ -63,13 +63,13 @@ impl Timing {
     }
 
     /// What these probes took.
-    pub(super) fn finish(
-        mut self,
+    pub(super) fn times(
+        &self,
         kernel: Option<&KernelHalf>,
         probes: impl Iterator<Item = ProbeId>,
     ) -> Vec<(ProbeId, ProbeTime)> {
         let times = probes.map(|id| {
-            let mut time = self.runs.remove(&id).unwrap_or_default();
+            let mut time = self.runs.get(&id).copied().unwrap_or_default();
             let element = kernel.and_then(|half| half.times(id)).unwrap_or_default();
             let cpus = element.chunks_exact(times::SIZE as usize);
             cpus.for_each(|cpu| time.add(ProbeTime::of_element(cpu)));

@@ -24,7 +24,8 @@ impl Builder<'_, '_> {
             Rule::global_declaration => self.globals(pair, items),
             Rule::function_declaration => items.extend(self.function(pair).map(Item::Function)),
             Rule::probe_declaration => self.probe(pair, items),
-            Rule::embedded => self.refuse_embedded(&pair),
+            // What C code declares is for functions in C alone.
+            Rule::embedded => drop(self.embedded(&pair)),
             _ => {}
         }
     }

@@ -17,7 +17,7 @@ use std::cell::{Cell, RefCell};
 use pest::iterators::Pair;
 
 use super::{
-    ast::{Name, Statement, StatementKind},
+    ast::{Expression, ExpressionKind, Name, Statement, StatementKind},
     parser::Rule,
     preprocess::Expanded,
 };
@@ -34,6 +34,8 @@ pub(super) struct Builder<'e, 'd> {
     expanded: &'e Expanded<'e>,
     /// Where the item begins in the preprocessed text.
     base: usize,
+    /// C code is kept, for what asks for it to be refused.
+    guru: bool,
     diagnostics: RefCell<&'d mut Diagnostics>,
     /// Inside a function body.
     in_function: Cell<bool>,
@@ -48,11 +50,13 @@ impl<'e, 'd> Builder<'e, 'd> {
     pub(super) fn new(
         expanded: &'e Expanded<'e>,
         base: usize,
+        guru: bool,
         diagnostics: &'d mut Diagnostics,
     ) -> Builder<'e, 'd> {
         Builder {
             expanded,
             base,
+            guru,
             diagnostics: RefCell::new(diagnostics),
             in_function: Cell::new(false),
             loops: Cell::new(0),
@@ -81,24 +85,33 @@ impl<'e, 'd> Builder<'e, 'd> {
         more(diagnostics.error(code, span, message));
     }
 
-    /// Refuses `%{ ... %}`.
-    fn refuse_embedded(&self, pair: &Pair<'_, Rule>) {
-        self.error(codes::EMBEDDED_C, self.span(pair), "embedded C code is not supported", |error| {
-            error
-                .label("C code for a kernel module")
-                .help("read kernel data with `$argument->member`, `@cast(...)` or a library function")
-                .note("scripts are compiled to eBPF, which the kernel verifies; there is no C compiler");
-        });
+    /// `%{ ... %}`: refused, or kept for what runs it to be refused.
+    fn embedded(&self, pair: &Pair<'_, Rule>) -> ExpressionKind {
+        if !self.guru {
+            refuse_embedded(&mut self.diagnostics.borrow_mut(), self.span(pair));
+        }
+        ExpressionKind::Embedded(pair.as_str().to_string())
     }
 
-    /// A block, or an empty one in place of embedded C code.
+    /// A block, also around embedded C code.
     fn body(&self, pair: Pair<'_, Rule>) -> Statement {
         if pair.as_rule() == Rule::embedded {
-            self.refuse_embedded(&pair);
-            return Statement { kind: StatementKind::Block(vec![]), span: self.span(&pair) };
+            let span = self.span(&pair);
+            let code = Expression { kind: self.embedded(&pair), span };
+            let statement = Statement { kind: StatementKind::Expression(code), span };
+            return Statement { kind: StatementKind::Block(vec![statement]), span };
         }
         self.statement(pair)
     }
+}
+
+/// Reports C code.
+pub(crate) fn refuse_embedded(diagnostics: &mut Diagnostics, span: Span) {
+    diagnostics
+        .error(codes::EMBEDDED_C, span, "embedded C code is not supported")
+        .label("C code for a kernel module")
+        .help("read kernel data with `$argument->member`, `@cast(...)` or a library function")
+        .note("scripts are compiled to eBPF, which the kernel verifies; there is no C compiler");
 }
 
 /// The pairs inside a pair that carry meaning: no punctuation, no keywords.

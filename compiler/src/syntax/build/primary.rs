@@ -63,10 +63,7 @@ impl Builder<'_, '_> {
                 ExpressionKind::EnumName(arguments.map_or(vec![], |p| self.arguments(p)))
             }
             Rule::raw => self.raw(pair, span),
-            _ => {
-                self.refuse_embedded(&pair);
-                ExpressionKind::Literal(LiteralValue::Number(0))
-            }
+            _ => self.embedded(&pair),
         };
         bare(kind, span)
     }

@@ -81,6 +81,7 @@ pub(super) fn top(out: &mut String, expression: &Expression) {
         | ExpressionKind::Perf(_)
         | ExpressionKind::Var { .. }
         | ExpressionKind::Constant(_)
+        | ExpressionKind::Embedded(_)
         | ExpressionKind::EnumName(_)
         | ExpressionKind::Raw { .. } => operand(out, expression),
     }
@@ -150,6 +151,7 @@ pub(super) fn operand(out: &mut String, expression: &Expression) {
             literals(out, name, module.as_ref());
             out.push(')');
         }
+        ExpressionKind::Embedded(code) => out.push_str(code),
         ExpressionKind::Constant(name) => {
             out.push_str("@const(");
             literal(out, &name.value);
