@@ -26,7 +26,12 @@ examples! {
     "io/biolatency"
     "io/biosnoop"
     "io/cachestat"
+    "io/deletions"
+    "io/disktop"
+    "io/inodewatch"
+    "io/iotop"
     "io/vfsstat"
+    "memory/faultcount"
     "memory/kmalloc"
     "memory/pagefaults"
     "net/dropwatch"
@@ -34,6 +39,8 @@ examples! {
     "net/dropwatch-reason"
     "net/dropwatch-stacks"
     "net/ieee80211scan"
+    "net/nettop"
+    "net/pktlatency"
     "net/rxcpu"
     "net/skblife"
     "net/socket-trace"
@@ -47,14 +54,24 @@ examples! {
     "net/tcprtt"
     "net/tcpstates"
     "net/txstacks"
+    "process/errsnoop"
     "process/execsnoop"
     "process/exitsnoop"
+    "process/forktree"
+    "process/futexes"
     "process/killsnoop"
     "process/opensnoop"
     "process/sigtrace"
+    "process/sleepers"
+    "process/slowcalls"
     "process/strace"
     "process/syscount"
+    "process/threadtimes"
+    "process/timeouts"
+    "process/topsys"
+    "profiling/cpuhogs"
     "profiling/hardirqs"
+    "profiling/ktimers"
     "profiling/offcputime"
     "profiling/profile"
     "profiling/runqlat"
@@ -88,16 +105,20 @@ pub(crate) fn find(name: &str) -> Result<&'static Example, Failure> {
     })
 }
 
-/// The scripts whose name, folder or header contains all of the words, by folder.
+/// The scripts whose name, folder or header contains all of the words, by folder; where there is none, those that
+/// contain one of them.
 pub(crate) fn list(words: &[String]) -> Result<String, Failure> {
     let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
-    let is_wanted = |example: &&Example| {
+    let hits = |example: &Example| {
         let header = example.text.lines().take_while(|line| line.starts_with('#'));
         let text = header.fold(example.path.to_lowercase(), |text, line| text + "\n" + line);
         let text = text.to_lowercase();
-        words.iter().all(|word| text.contains(word))
+        words.iter().filter(|word| text.contains(word.as_str())).count()
     };
-    let found: Vec<&Example> = EXAMPLES.iter().filter(is_wanted).collect();
+    let mut found: Vec<&Example> = EXAMPLES.iter().filter(|e| hits(e) == words.len()).collect();
+    if found.is_empty() {
+        found = EXAMPLES.iter().filter(|example| hits(example) > 0).collect();
+    }
     if found.is_empty() {
         let text = format!("no example is about `{}`", words.join(" "));
         return Err(Failure::message(text, Some("`ntap examples` lists all of them")));

@@ -24,7 +24,7 @@ use ntap_compiler::types;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::load::LoadError;
 use ntap_runtime::program_file::Target;
-use ntap_runtime::session::{self, Outcome, OutputFormat, SessionError};
+use ntap_runtime::session::{self, FollowError, Outcome, OutputFormat, SessionError};
 
 use compile::Compilation;
 use errors::Failure;
@@ -95,6 +95,7 @@ fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCod
         Tool::Fmt { files, check } => return Ok(fmt::fmt(files, *check, options.color())),
         Tool::Completions { shell } => tools::completions(*shell),
         Tool::Man { of } => tools::manual(of.as_deref())?,
+        Tool::Attach { session } => attach(session)?,
         Tool::Repl => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -104,6 +105,19 @@ fn act_as(tool: &Tool, options: &Options, kernel: &LiveKernel) -> Result<ExitCod
 fn write_out(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Shows what a session in the background prints.
+fn attach(name: &str) -> Result<(), Failure> {
+    session::follow(name).map_err(|error| match error {
+        FollowError::NoSession => Failure::message(
+            format!("no session `{name}` keeps its output in memory"),
+            Some("`ntap -F SCRIPT` says how the session is called that it starts"),
+        ),
+        FollowError::System(error) => {
+            Failure::message(format!("reading the output of `{name}`: {error}"), None)
+        }
+    })
 }
 
 /// Prints the entry of a code.

@@ -217,8 +217,9 @@ struct Run {
     #[arg(long, value_name = "FILE.svg")]
     flamegraph: Option<PathBuf>,
 
-    /// Go on in the background once all probes are live
-    #[arg(short = 'F', requires = "output", conflicts_with = "command")]
+    /// Go on in the background once all probes are live; without -o the last megabytes of output (-s) are kept for
+    /// `ntap attach`
+    #[arg(short = 'F', conflicts_with = "command")]
     detach: bool,
 
     /// Serve the files of the session over HTTP: `/metrics` is that of `probe prometheus`
@@ -635,6 +636,7 @@ impl Options {
             },
             output: self.output.clone(),
             detach: self.detach,
+            recorded_bytes: u64::from(self.ring_buffer_bytes),
             format: self.format,
             flame_graph: self.flame_graph.clone(),
             monitor: self.monitor,

@@ -41,6 +41,11 @@ pub(crate) enum Tool {
         #[arg(long)]
         check: bool,
     },
+    /// Show what a session in the background has printed and prints (-F), until it ends; Ctrl-C ends it
+    Attach {
+        /// Its name (-m) or the number of its process
+        session: String,
+    },
     /// Read probes, expressions and commands from the terminal, and run them at once
     Repl,
     /// Print completions for a shell

@@ -316,6 +316,43 @@ fn a_session_goes_on_in_the_background() {
     panic!("nothing was written");
 }
 
+/// `-F` without `-o`: the last megabytes of what is printed are kept, whole lines of them; another process shows them
+/// and ends the session.
+#[test]
+fn a_flight_recorder_keeps_the_last_output() {
+    let name = format!("recorder-{}", std::process::id());
+    let script = "global n  probe timer.ms(1) { if (n < 40000) for (i = 0; i < 500; i++) printf(\"%0100d\\n\", ++n) \
+                  else if (n == 40000) { n++; warn(\"last\") } }  probe end { println(\"end\") }";
+    let output = ntap(&["-F", "-s", "1", "-m", &name, "-e", script]);
+    let words = format!("`ntap attach {name}` shows what it prints, and ends it");
+    assert!(stderr(&output).contains(&words), "{}", stderr(&output));
+    // Most of it is printed, and cut out again, before anybody looks.
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    let mut command = Command::new(NTAP);
+    command.args(["attach", &name]).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("ntap starts");
+    let errors = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut printed = child.stdout.take().expect("a pipe");
+    let reader = std::thread::spawn(move || std::io::read_to_string(&mut printed).expect("text"));
+    let mut lines = std::io::BufRead::lines(errors);
+    assert_eq!(lines.next().expect("a line").expect("text"), "WARNING: last");
+    let other = ntap(&["attach", "no-such-session"]);
+    assert_eq!(status(&other), Some(1));
+    assert!(stderr(&other).contains("no session `no-such-session` keeps its output in memory"));
+    // SAFETY: sends a signal to a child that has not been waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    let text = reader.join().expect("no panic");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let mut lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.pop(), Some("end"));
+    let numbers: Vec<u64> = lines.iter().map(|line| line.parse().expect("a whole line")).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "in order");
+    assert_eq!(numbers.last(), Some(&40_000));
+    // The last of 4 megabytes.
+    assert!(numbers.len() >= 9_000, "{}", numbers.len());
+}
+
 /// `-t`: hits are exact, those of blocks and those of kernel handlers.
 #[test]
 fn hits_are_reported() {

@@ -22,7 +22,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         if self.depth == MAX_DEPTH {
             self.half.fail(ErrorSite {
                 kind: ErrorKind::TooDeep,
-                span,
+                span: function.span,
                 near: format!("identifier '{}'", function.name),
             });
             let after = self.half.emitter().block();

@@ -22,9 +22,10 @@ struct Tail<'p, 'a> {
     pass: &'p mut Deferring<'a>,
     event: EventId,
     captures: Vec<Expr>,
-    /// The locals that the rest assigns: their values at the cut are not those it works with.
+    /// The locals that the rest assigns up to where it is looked at: their values at the cut are not those it works
+    /// with.
     assigned: BTreeSet<LocalId>,
-    /// The globals that the rest changes, likewise.
+    /// The globals that the rest changes up to there, likewise.
     changed: BTreeSet<GlobalId>,
     /// The functions that want something of the kernel's context, with the copies the rest calls.
     copies: BTreeMap<FunctionId, FunctionId>,
@@ -57,7 +58,14 @@ impl Deferring<'_> {
             attempts: vec![],
         };
         let mut sending = tail.take_assignments(&mut rest);
-        tail.statements(&mut rest, false);
+        // Up to what a statement changes, all is as it was at the cut.
+        (tail.assigned, tail.changed) = (BTreeSet::new(), BTreeSet::new());
+        for statement in &mut rest {
+            let one = std::slice::from_ref(statement);
+            tail.assigned.extend(assigned_locals(one));
+            tail.changed.extend(changed_globals(one, tail.pass.script));
+            tail.statement(statement, false);
+        }
         let live = live_locals(&rest);
         let mut prelude = vec![];
         for local in live {
@@ -102,7 +110,6 @@ impl Tail<'_, '_> {
                 false => at += 1,
             }
         }
-        self.assigned = assigned_locals(rest);
         taken
     }
 

@@ -133,6 +133,7 @@ pub(super) fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
         inference.warn_never_assigned(body);
         local_vars.push((body.id, inference.locals.clone()));
     }
+    inference.refuse_returned_aggregates();
     inference.refuse_unresolved();
     for (body, locals) in local_vars {
         let table = &mut SecondaryMap::new();
@@ -166,6 +167,21 @@ pub(super) fn infer(script: &Script, diagnostics: &mut Diagnostics) -> Types {
 impl Inference<'_> {
     fn open(&mut self) -> Var {
         self.nodes.push(Node::Open)
+    }
+
+    /// Functions return no aggregates, also where nothing makes use of what they return.
+    fn refuse_returned_aggregates(&mut self) {
+        for id in self.script.functions.keys() {
+            let root = self.root(self.functions[id].result);
+            if let Node::Known(Base::Stats, span) = self.nodes[root] {
+                let function = &self.script.functions[id];
+                self.diagnostics
+                    .error(codes::TYPE_MISMATCH, function.span, "an aggregate is not a value")
+                    .label(format!("`{}` returns one", function.name))
+                    .also(span, "an aggregate, by this")
+                    .help("read it with @count, @sum, @min, @max or @avg");
+            }
+        }
     }
 
     fn declare_locals(&mut self, body: &Body) {

@@ -23,7 +23,6 @@ use std::sync::OnceLock;
 
 use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
-use ntap_compiler::glob;
 use ntap_compiler::program_file::{
     FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
 };
@@ -64,16 +63,11 @@ pub struct LiveKernel {
     traceable: OnceLock<Traceable>,
     exported: OnceLock<HashSet<String>>,
     program_variables: RefCell<HashMap<VariableKey, Option<ProgramVariable>>>,
-    /// The inlined functions of programs, with where they are.
-    inlined: RefCell<HashMap<String, Rc<Copies>>>,
     possible_cpus: OnceLock<usize>,
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
     tracepoint_systems: OnceLock<BTreeMap<String, String>>,
 }
-
-/// Names of inlined functions, and the addresses they were inlined at.
-type Copies = Vec<(String, u64)>;
 
 /// Path, place, name and source file of a variable that was asked about.
 type VariableKey = (String, u64, String, Option<String>);
@@ -241,13 +235,7 @@ impl Facts for LiveKernel {
     }
 
     fn inlined(&self, path: &str, pattern: &str) -> Vec<(String, u64)> {
-        let known = self.inlined.borrow().get(path).cloned();
-        let all = known.unwrap_or_else(|| {
-            let all = Rc::new(program_file::inlined(Path::new(path)));
-            self.inlined.borrow_mut().insert(path.to_string(), all.clone());
-            all
-        });
-        all.iter().filter(|(name, _)| glob::matches(pattern, name)).cloned().collect()
+        self.programs().inlined(Path::new(path), pattern)
     }
 
     fn calls(&self, path: &str, function: u64) -> Vec<String> {

@@ -26,7 +26,7 @@ use object::read::elf::ElfSection64;
 use object::{Endianness, Object, ObjectSection};
 
 use super::{Elf, build_id, map, parse};
-pub(super) use copies::{calls, inlined, labels};
+pub(super) use copies::{Inlined, calls, labels};
 pub(super) use globals::variable;
 pub(super) use lines::lines;
 pub(crate) use source_lines::SourceLines;

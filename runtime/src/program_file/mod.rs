@@ -41,6 +41,7 @@ pub(crate) type Elf<'d> = ElfFile<'d, FileHeader64<Endianness>>;
 pub struct Programs {
     target: RefCell<Option<Target>>,
     read: RefCell<HashMap<PathBuf, Result<Rc<ProgramFile>, NoProgram>>>,
+    inlined: RefCell<HashMap<PathBuf, Rc<debug_info::Inlined>>>,
 }
 
 /// The process of `-c` or `-x`.
@@ -104,6 +105,17 @@ impl Programs {
         Some((self.read(&path).ok()?, offset))
     }
 
+    /// Where a program's functions of these names were inlined: name and address, ascending by address.
+    pub(crate) fn inlined(&self, path: &Path, pattern: &str) -> Vec<(String, u64)> {
+        let known = self.inlined.borrow().get(path).cloned();
+        let inlined = known.unwrap_or_else(|| {
+            let read = Rc::new(debug_info::Inlined::read(path));
+            self.inlined.borrow_mut().insert(path.to_path_buf(), read.clone());
+            read
+        });
+        inlined.matching(pattern)
+    }
+
     fn path(&self, name: ProgramName<'_>) -> Result<PathBuf, NoProgram> {
         match name {
             ProgramName::File(name) => find::program(name),
@@ -162,11 +174,6 @@ pub(crate) fn lines(path: &Path, file: &str, lines: &RangeInclusive<u64>) -> Vec
 /// Which code is of which source line; empty without debug information.
 pub(crate) fn source_lines(path: &Path) -> SourceLines {
     debug_info::source_lines(path)
-}
-
-/// Where functions were inlined.
-pub(crate) fn inlined(path: &Path) -> Vec<(String, u64)> {
-    debug_info::inlined(path)
 }
 
 /// The functions that a function calls.

@@ -121,6 +121,22 @@ impl Events {
         Ok(events)
     }
 
+    /// To be called by a process that has gone on as another one: signals are waited for by process.
+    pub(super) fn follow_process(&mut self) -> Result<()> {
+        let descriptor = self.signals.as_raw_fd();
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        for operation in [libc::EPOLL_CTL_DEL, libc::EPOLL_CTL_ADD] {
+            // SAFETY: both descriptors are open, and the event is valid for the call.
+            let result = unsafe {
+                libc::epoll_ctl(self.epoll.as_raw_fd(), operation, descriptor, &mut event)
+            };
+            if result < 0 {
+                return Err(SysError::new("epoll_ctl", "signals", io::Error::last_os_error()));
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, descriptor: i32, source: Source) -> Result<()> {
         let mut event =
             libc::epoll_event { events: libc::EPOLLIN as u32, u64: self.sources.len() as u64 };

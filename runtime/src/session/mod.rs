@@ -10,6 +10,7 @@ mod error_count;
 mod errors;
 mod events;
 mod flame_graph;
+mod follow;
 mod format;
 mod kernel_half;
 mod losses;
@@ -18,6 +19,7 @@ mod outlets;
 mod output;
 mod output_file;
 mod overload;
+mod recorder;
 mod telling;
 mod timing;
 
@@ -41,6 +43,7 @@ use ntap_compiler::source::{SourceMap, Span};
 
 pub use errors::SessionError;
 pub use events::{interrupted_twice, monotonic_ns};
+pub use follow::{FollowError, follow};
 pub use format::OutputFormat;
 pub use losses::{Loss, LossCause};
 pub use output::write_message;
@@ -66,6 +69,7 @@ use outlets::Outlets;
 use output::Output;
 use output_file::OutputFile;
 use overload::{Overload, Step};
+use recorder::Recorder;
 use timing::Timing;
 
 /// How often it is looked whether too many hits were skipped, unless what handlers cost is looked at.
@@ -108,6 +112,8 @@ pub struct SessionOptions {
     pub overload_percent: Option<u32>,
     /// `-F`: go on in the background once all probes are live.
     pub detach: bool,
+    /// Without `-o`, how many bytes of the output a session in the background keeps in memory: `-s`.
+    pub recorded_bytes: u64,
 }
 
 /// How a session ended.
@@ -471,7 +477,12 @@ impl Session<'_> {
                 self.draw();
             }
             if options.detach {
-                background::enter().map_err(SessionError::Background)?;
+                let name = background::enter(options).map_err(SessionError::Background)?;
+                events.follow_process()?;
+                if options.output.is_none() {
+                    let recorder = Recorder::start(&name, options.recorded_bytes);
+                    self.output.record(recorder.map_err(SessionError::Background)?);
+                }
             }
             self.wait(&mut events)?;
         }

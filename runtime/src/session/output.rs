@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::output_file::OutputFile;
+use super::recorder::Recorder;
 
 /// More buffered output than this is written even while records are being handled.
 const LARGE: usize = 64 * 1024;
@@ -10,6 +11,7 @@ const LARGE: usize = 64 * 1024;
 /// Standard output, as long as it can be written.
 pub(super) struct Output {
     file: Option<OutputFile>,
+    recorder: Option<Recorder>,
     closed: bool,
     failure: Option<io::Error>,
     open_line: bool,
@@ -18,7 +20,7 @@ pub(super) struct Output {
 impl Output {
     /// Writes to standard output, which may be this file.
     pub(super) fn new(file: Option<OutputFile>) -> Output {
-        Output { file, closed: false, failure: None, open_line: false }
+        Output { file, recorder: None, closed: false, failure: None, open_line: false }
     }
 
     /// Whether nothing more can be written: the reader has gone away, or an error came.
@@ -49,6 +51,11 @@ impl Output {
         text.clear();
     }
 
+    /// Writes from now on to a file in memory.
+    pub(super) fn record(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
+    }
+
     /// Goes on to the next file, if the output goes to files.
     pub(super) fn next_file(&mut self) {
         if let Some(file) = &mut self.file {
@@ -61,6 +68,9 @@ impl Output {
         let mut out = io::stdout().lock();
         out.write_all(text)?;
         out.flush()?;
+        if let Some(recorder) = &mut self.recorder {
+            return recorder.cut();
+        }
         match &mut self.file {
             Some(file) if text.ends_with(b"\n") => file.rotate_if_large(),
             _ => Ok(()),

@@ -9,48 +9,74 @@ use ntap_compiler::program_file::Label;
 
 use super::{Entry, Slice, attribute, each_unit, with_dwarf};
 
-/// The places where functions were inlined: name and address, ascending by address.
-pub(in crate::program_file) fn inlined(path: &Path) -> Vec<(String, u64)> {
-    let found = with_dwarf(path, |dwarf, _| {
-        let mut found = vec![];
-        each_unit(dwarf, |unit, _| {
-            let _ = inlined_in(dwarf, unit, &mut found);
-        });
-        found
-    });
-    let mut found = found.unwrap_or_default();
-    found.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
-    found.dedup();
-    found
+/// Where a program's functions were inlined. A large program has hundreds of thousands of such places, and all of its
+/// debug information is read to find them: once.
+#[derive(Debug, Default)]
+pub(in crate::program_file) struct Inlined {
+    names: Vec<String>,
+    /// Which name, and the address.
+    places: Vec<(u32, u64)>,
 }
 
-fn inlined_in(
-    dwarf: &Dwarf<Slice<'_>>,
-    unit: &Unit<Slice<'_>>,
-    found: &mut Vec<(String, u64)>,
-) -> gimli::Result<()> {
-    // What was inlined, by the place of its entry.
-    let mut origins: HashMap<usize, Option<String>> = HashMap::new();
-    let mut entries = unit.entries();
-    while let Some((_, entry)) = entries.next_dfs()? {
-        if entry.tag() != gimli::DW_TAG_inlined_subroutine {
-            continue;
-        }
-        let origin = entry.attr_value(gimli::DW_AT_abstract_origin)?;
-        let Some(AttributeValue::UnitRef(origin)) = origin else { continue };
-        let name = match origins.get(&origin.0) {
-            Some(name) => name.clone(),
-            None => {
-                let name = name(dwarf, unit, entry)?;
-                origins.insert(origin.0, name.clone());
-                name
-            }
-        };
-        if let (Some(name), Some(address)) = (name, begin(dwarf, unit, entry)?) {
-            found.push((name, address));
-        }
+impl Inlined {
+    /// Finds them all.
+    pub(in crate::program_file) fn read(path: &Path) -> Inlined {
+        let found = with_dwarf(path, |dwarf, _| {
+            let mut found = Inlined::default();
+            let mut numbers = HashMap::new();
+            each_unit(dwarf, |unit, _| {
+                let _ = found.read_unit(dwarf, unit, &mut numbers);
+            });
+            found
+        });
+        let mut found = found.unwrap_or_default();
+        found.places.sort_unstable_by_key(|&(name, address)| (address, name));
+        found.places.dedup();
+        found
     }
-    Ok(())
+
+    fn read_unit(
+        &mut self,
+        dwarf: &Dwarf<Slice<'_>>,
+        unit: &Unit<Slice<'_>>,
+        numbers: &mut HashMap<String, u32>,
+    ) -> gimli::Result<()> {
+        // What was inlined, by the place of its entry.
+        let mut origins: HashMap<usize, Option<u32>> = HashMap::new();
+        let mut entries = unit.entries();
+        while let Some((_, entry)) = entries.next_dfs()? {
+            if entry.tag() != gimli::DW_TAG_inlined_subroutine {
+                continue;
+            }
+            let origin = entry.attr_value(gimli::DW_AT_abstract_origin)?;
+            let Some(AttributeValue::UnitRef(origin)) = origin else { continue };
+            let number = match origins.get(&origin.0) {
+                Some(number) => *number,
+                None => {
+                    let number = name(dwarf, unit, entry)?.map(|name| {
+                        *numbers.entry(name).or_insert_with_key(|name| {
+                            self.names.push(name.clone());
+                            self.names.len() as u32 - 1
+                        })
+                    });
+                    origins.insert(origin.0, number);
+                    number
+                }
+            };
+            if let (Some(number), Some(address)) = (number, begin(dwarf, unit, entry)?) {
+                self.places.push((number, address));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those whose names match: name and address, ascending by address.
+    pub(in crate::program_file) fn matching(&self, pattern: &str) -> Vec<(String, u64)> {
+        let is_meant: Vec<bool> =
+            self.names.iter().map(|name| glob::matches(pattern, name)).collect();
+        let places = self.places.iter().filter(|(name, _)| is_meant[*name as usize]);
+        places.map(|&(name, address)| (self.names[name as usize].clone(), address)).collect()
+    }
 }
 
 /// The labels in functions whose names match a pattern, by their order in the debug information.
