@@ -282,3 +282,113 @@ fn memory_that_is_watched() {
     let unaligned = refused(&program, "probe kernel.data(0x1001).length(4).write {}");
     assert!(unaligned.contains("0x1001 is not a multiple of 4"), "{unaligned}");
 }
+
+/// The line of the program's source with this text.
+fn line_of(source: &str, text: &str) -> usize {
+    let source = std::fs::read_to_string(source).expect("the source");
+    source.lines().position(|line| line.contains(text)).expect("a line") + 1
+}
+
+#[test]
+fn structures_and_arrays_in_memory() {
+    let Some(program) = program("aggregates", &["-g", "-O0"]) else { return };
+    let script = r#"
+        probe PROGRAM.statement("main@variables.c:LINE") {
+          printf("%s\n", $$locals)
+          printf("%d %d %s %d\n", $first->at->x, $second->bytes[1], user_string($first->tag), $first->next == &$second)
+          printf("%s\n", $second$)
+          exit()
+        }"#;
+    let script = script.replace("LINE", &line_of(SOURCE, "r += add").to_string());
+    let text = printed(&program, &script);
+    let mut lines = text.lines();
+    let locals = lines.next().unwrap_or_default();
+    assert!(locals.starts_with("second=? first=? r=0x0 hello=0x"), "{text}");
+    assert_eq!(lines.next(), Some("1 2 one 1"), "{text}");
+    assert_eq!(
+        lines.next(),
+        Some(
+            "{.next=0x0, .name=\"second\", .at={...}, .tag=\"tagged\", .color=-1, .bytes=\"\u{1}\u{2}\u{3}\"}"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn variables_of_no_function() {
+    for (name, options) in BUILDS {
+        let Some(program) = program(&format!("globals-{name}"), options) else { return };
+        let path = program.display();
+        let script = format!(
+            r#"probe PROGRAM.function("walk") {{
+                 printf("%d %d %d ", $total, @var("total@variables.c"), @var("total", "{path}"))
+                 println(user_int(&$total), @defined($totally), @defined(@var("total@other.c")))
+               }}"#
+        );
+        assert_eq!(printed(&program, &script), "7 7 7 700\n", "{name}");
+    }
+}
+
+#[test]
+fn variables_without_a_value() {
+    let Some(program) = program("valueless", &["-g", "-O2"]) else { return };
+    let script = r#"probe PROGRAM.function("half") { println($$parms, @defined($x)) }"#;
+    assert_eq!(printed(&program, script), "x=? n=0x90\n");
+    let unknown = refused(&program, "probe PROGRAM.function(\"half\") { println($x) }");
+    assert!(unknown.contains("no value here that a handler can read"), "{unknown}");
+}
+
+#[test]
+fn source_lines_of_addresses() {
+    let Some(program) = program("source-lines", &["-g", "-O0"]) else { return };
+    let script = r#"
+        probe PROGRAM.function("walk") {
+          printf("%s %s\n", usymfileline(uaddr()), usymline(uaddr()))
+          printf("%s\n", usymfile(uaddr()))
+          print_ubacktrace_fileline()
+          printf("%s", sprint_ubacktrace_fileline())
+        }"#;
+    // What a process has mapped that ends at once may come too late on a busy machine.
+    let mut text = printed(&program, script);
+    for _ in 0..3 {
+        if text.starts_with("0x") {
+            text = printed(&program, script);
+        }
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let (own, called) = (line_of(SOURCE, "node_t *walk") + 1, line_of(SOURCE, "= walk("));
+    assert_eq!(lines[0], format!("{SOURCE}:{own} {own}"), "{text}");
+    assert_eq!(lines[1], SOURCE, "{text}");
+    let path = program.display().to_string();
+    assert!(lines[2].contains(" : walk+0x0/"), "{text}");
+    assert!(lines[2].ends_with(&format!(" at {SOURCE}:{own} [{path}]")), "{text}");
+    assert!(lines[3].ends_with(&format!(" at {SOURCE}:{called} [{path}]")), "{text}");
+    assert!(text.contains(&format!("walk+0x0 at {SOURCE}:{own} [source-lines]")), "{text}");
+}
+
+#[test]
+fn functions_called_from_others() {
+    let Some(program) = build(COPIES, "callee", &["-g", "-O0"]) else { return };
+    let script = r#"
+        probe PROGRAM.function("outer").callee("work") { n++; last = $count }
+        probe PROGRAM.function("main").callee("work") { wrong++ }
+        probe PROGRAM.function("work").callee("twice") { inlined += $value }
+        global n, last, wrong, inlined
+        probe end { println(n, " ", last, " ", wrong, " ", inlined) }"#;
+    assert_eq!(printed(&program, script), "3 40 0 123\n");
+    let unknown = refused(&program, "probe PROGRAM.function(\"outer\").callees {}");
+    assert!(unknown.contains("compilers note calls in debug information"), "{unknown}");
+    let Some(program) = build(COPIES, "callees", &["-g", "-O1", "-fno-optimize-sibling-calls"])
+    else {
+        return;
+    };
+    let script = r#"
+        probe PROGRAM.function("main").callees { n[ppfunc()]++ }
+        probe PROGRAM.function("main").callees(2) { m[ppfunc()]++ }
+        global n, m
+        probe end {
+          foreach (f+ in n) println(f, " ", n[f])
+          foreach (f+ in m) println(f, " ", m[f])
+        }"#;
+    assert_eq!(printed(&program, script), "outer 3\nouter 3\nwork 3\n");
+}

@@ -9,7 +9,9 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::btf::Btf;
-use crate::program_file::{FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName};
+use crate::program_file::{
+    FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
+};
 
 /// CPU architectures scripts can be compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +117,20 @@ pub trait Facts {
         None
     }
 
+    /// A variable of a program that is of no function, as seen from the code at a place in the file: by its name,
+    /// and the end of the path of the source file it is declared in if that is given. Its place is the one that gives
+    /// its address.
+    fn program_variable(
+        &self,
+        path: &str,
+        offset: u64,
+        name: &str,
+        file: Option<&str>,
+    ) -> Option<ProgramVariable> {
+        let _ = (path, offset, name, file);
+        None
+    }
+
     /// The addresses in a program of the code of some lines of a source file: line and address, ascending.
     fn lines(&self, path: &str, file: &str, lines: RangeInclusive<u64>) -> Vec<(u64, u64)> {
         let _ = (path, file, lines);
@@ -125,6 +141,13 @@ pub trait Facts {
     /// ascending by address.
     fn inlined(&self, path: &str, pattern: &str) -> Vec<(String, u64)> {
         let _ = (path, pattern);
+        vec![]
+    }
+
+    /// The names of the functions that the function of a program calls which begins at an address, as far as they are
+    /// known, without those called by their address.
+    fn calls(&self, path: &str, function: u64) -> Vec<String> {
+        let _ = (path, function);
         vec![]
     }
 
@@ -178,6 +201,11 @@ pub trait Facts {
     fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
         let _ = name;
         Err(NoProgram { reason: "programs are not known here".to_string(), help: None })
+    }
+
+    /// The process of `-x`.
+    fn target_process(&self) -> Option<u32> {
+        None
     }
 
     /// The programs whose files match a pattern: with a slash their paths, without their names in the folders of

@@ -47,6 +47,8 @@ pub mod control {
     pub const MOST_ERRORS: u32 = 32;
     /// i64: what `stp_pid()` gives.
     pub const OWN_PID: u32 = 40;
+    /// u64: when the handlers went live, on the monotonic clock in nanoseconds.
+    pub const LIVE_SINCE_NS: u32 = 48;
     /// u64: the stamp the next new array element gets.
     pub const STAMP: u32 = 64;
     /// u64: errors raised by handlers of both halves, also those whose record was lost.

@@ -651,6 +651,7 @@ fn task_offsets(facts: &dyn Facts) -> Option<TaskOffsets> {
         parent: offset("task_struct", "real_parent")?,
         process: offset("task_struct", "tgid")?,
         threads: [offset("task_struct", "signal")?, offset("signal_struct", "live")?],
+        made: [offset("task_struct", "group_leader")?, offset("task_struct", "start_time")?],
     })
 }
 

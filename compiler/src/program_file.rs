@@ -144,7 +144,7 @@ pub struct FunctionVariables {
     ///
     /// [`Facts::all_types`]: crate::facts::Facts::all_types
     pub result: Option<(u32, Scalar)>,
-    /// Its parameters in order, those whose place is known.
+    /// Its parameters in order.
     pub parameters: Vec<ProgramVariable>,
     /// Its own variables at the place, and those of the blocks that the place is in.
     pub locals: Vec<ProgramVariable>,
@@ -159,10 +159,10 @@ pub struct ProgramVariable {
     ///
     /// [`Facts::all_types`]: crate::facts::Facts::all_types
     pub ty: u32,
-    /// The integer it is.
+    /// The integer it is; of a structure or an array that of its address.
     pub value: Scalar,
-    /// Where it is.
-    pub place: MarkArgument,
+    /// Where it is; `None` where that is not known, or has no value.
+    pub place: Option<MarkArgument>,
 }
 
 /// Why a program file cannot be probed.

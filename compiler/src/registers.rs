@@ -152,3 +152,22 @@ pub fn mode(architecture: Architecture) -> (Register, i64, i64) {
         Architecture::Aarch64 => (whole(ARM64_STATE), 0xf, 0),
     }
 }
+
+/// Where a function finds, at its entry, the address it returns to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnAddress {
+    /// In the word that the stack pointer points to.
+    OnStack,
+    /// In a register.
+    Register(Register),
+}
+
+/// Where a function finds, at its entry, the address it returns to.
+pub fn return_address(architecture: Architecture) -> ReturnAddress {
+    match architecture {
+        Architecture::X86_64 => ReturnAddress::OnStack,
+        Architecture::Aarch64 => {
+            ReturnAddress::Register(operand(architecture, "x30").expect("the link register"))
+        }
+    }
+}

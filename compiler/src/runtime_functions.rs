@@ -221,6 +221,16 @@ runtime_functions! {
     UserSymbolName(address, process);
     /// `usymdata(address)` of a process.
     UserSymbolData(address, process);
+    /// `usymfile(address)` of a process.
+    UserSourceFile(address, process);
+    /// `usymline(address)` of a process.
+    UserSourceLine(address, process);
+    /// `usymfileline(address)` of a process.
+    UserSourcePlace(address, process);
+    /// `print_ubacktrace_fileline()` of a stack of a process.
+    PrintUserStackPlaces(stack, process);
+    /// `sprint_ubacktrace()` with source files and lines.
+    UserStackPlaces(stack, process);
     /// `umodname(address)` of a process.
     UserModuleName(address, process);
     /// Whether a text contains a match of an entry of the regex table.
@@ -317,6 +327,11 @@ impl RuntimeFunction {
                 | RuntimeFunction::UserStackText
                 | RuntimeFunction::UserSymbolName
                 | RuntimeFunction::UserSymbolData
+                | RuntimeFunction::UserSourceFile
+                | RuntimeFunction::UserSourceLine
+                | RuntimeFunction::UserSourcePlace
+                | RuntimeFunction::PrintUserStackPlaces
+                | RuntimeFunction::UserStackPlaces
                 | RuntimeFunction::UserModuleName
         )
     }

@@ -228,6 +228,11 @@ pub(super) const USER_ROWS: &[Builtin] = &[
     hidden!("__usymname", ADDRESS_OF, TEXT, F::UserSymbolName),
     hidden!("__usymdata", ADDRESS_OF, TEXT, F::UserSymbolData),
     hidden!("__umodname", ADDRESS_OF, TEXT, F::UserModuleName),
+    hidden!("__usymfile", ADDRESS_OF, TEXT, F::UserSourceFile),
+    hidden!("__usymline", ADDRESS_OF, TEXT, F::UserSourceLine),
+    hidden!("__usymfileline", ADDRESS_OF, TEXT, F::UserSourcePlace),
+    hidden!("__print_ustack_fileline", STACK_OF, Kind::Nothing, F::PrintUserStackPlaces),
+    hidden!("__sprint_ustack_fileline", STACK_OF, TEXT, F::UserStackPlaces),
     row!(
         "print_ustack",
         STACK,
@@ -292,6 +297,33 @@ pub(super) const USER_ROWS: &[Builtin] = &[
         "probe timer.profile { print(sprint_ubacktrace()); exit() }"
     ),
     row!(
+        "print_ubacktrace_fileline",
+        NONE,
+        Kind::Nothing,
+        Kernel::Deferred,
+        User::StandsFor("__print_ustack_fileline", &["ubacktrace", "pid"]),
+        "Prints the process's stack with source files and lines, where debug information has them.",
+        "probe timer.profile { print_ubacktrace_fileline(); exit() }"
+    ),
+    row!(
+        "print_ustack_fileline",
+        STACK,
+        Kind::Nothing,
+        Kernel::Deferred,
+        User::StandsFor("__print_ustack_fileline", &["pid"]),
+        "As `print_ustack`, with source files and lines, where debug information has them.",
+        "probe timer.profile { print_ustack_fileline(ubacktrace()); exit() }"
+    ),
+    row!(
+        "sprint_ubacktrace_fileline",
+        NONE,
+        TEXT,
+        Kernel::Deferred,
+        User::StandsFor("__sprint_ustack_fileline", &["ubacktrace", "pid"]),
+        "As `sprint_ubacktrace`, with source files and lines, where debug information has them.",
+        "probe timer.profile { print(sprint_ubacktrace_fileline()); exit() }"
+    ),
+    row!(
         "usymname",
         ADDRESS,
         TEXT,
@@ -323,27 +355,27 @@ pub(super) const USER_ROWS: &[Builtin] = &[
         ADDRESS,
         TEXT,
         Kernel::Deferred,
-        User::Runtime(F::AddressText),
-        "The address in hexadecimal: source files are known by debug information only.",
-        "probe begin { println(usymfile(4096)); exit() }"
+        User::StandsFor("__usymfile", &["pid"]),
+        "The source file of an address of the current process, where debug information has it; else the address in hexadecimal.",
+        "probe timer.profile { println(usymfile(uaddr())); exit() }"
     ),
     row!(
         "usymline",
         ADDRESS,
         TEXT,
         Kernel::Deferred,
-        User::Runtime(F::AddressText),
-        "The address in hexadecimal: lines are known by debug information only.",
-        "probe begin { println(usymline(4096)); exit() }"
+        User::StandsFor("__usymline", &["pid"]),
+        "The source line of an address of the current process, as text, where debug information has it; else the address in hexadecimal.",
+        "probe timer.profile { println(usymline(uaddr())); exit() }"
     ),
     row!(
         "usymfileline",
         ADDRESS,
         TEXT,
         Kernel::Deferred,
-        User::Runtime(F::AddressText),
-        "The address in hexadecimal: source files are known by debug information only.",
-        "probe begin { println(usymfileline(4096)); exit() }"
+        User::StandsFor("__usymfileline", &["pid"]),
+        "Source file and line of an address of the current process, `/src/server.c:12`, where debug information has them; else the address in hexadecimal.",
+        "probe timer.profile { println(usymfileline(uaddr())); exit() }"
     ),
 ];
 

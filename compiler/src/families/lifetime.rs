@@ -18,12 +18,18 @@ macro_rules! families {
         &[$(
             Family {
                 form: &[("process", $argument), ("begin", None)],
-                summary: "When a process begins: another made it, or it starts to run a program. Without a \
-                          name it is one of all processes, with `-c` or `-x` that process or one made by it.",
+                summary: "When a process begins: another made it, or it starts to run a program; of those that \
+                          run already when the script starts, when they next come back from a system call. Without \
+                          a name it is one of all processes, with `-c` or `-x` that process or one made by it; without \
+                          either those that run already do not count.",
                 example: concat!("probe process", $example, ".begin ? { println(execname()) exit() } \
                           probe begin { exit() }"),
                 resolve: |request, diagnostics| {
-                    moments(request, diagnostics, &[Moment::Exec, Moment::NewProcess])
+                    moments(
+                        request,
+                        diagnostics,
+                        &[Moment::Exec, Moment::NewProcess, Moment::Running],
+                    )
                 },
             },
             Family {
@@ -131,7 +137,11 @@ fn moments(request: &Request<'_>, diagnostics: &mut Diagnostics, moments: &[Mome
     let makers: Vec<u32> =
         MAKERS.iter().filter_map(|name| Some(table.find(name)?.number)).collect();
     let mut points = vec![];
+    let is_all = only_in == OnlyIn::Target && request.facts.target_process().is_none();
     for &moment in moments {
+        if moment == Moment::Running && is_all {
+            continue;
+        }
         let name = moment.tracepoint();
         let Some(tracepoint) = btf::tracepoint(btf, name) else {
             let message = format!("this kernel has no tracepoint {name}");

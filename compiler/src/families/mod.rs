@@ -20,6 +20,7 @@ mod timer;
 mod trace;
 
 pub use form::{form_text, ways_to_write};
+pub(crate) use process::variable as program_variable;
 
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Facts;

@@ -4,6 +4,7 @@
 //! functions by debug information. A handler runs in every process that uses the file; with `library` only in
 //! those that run the program named.
 
+mod callees;
 mod copies;
 mod forms;
 mod marks;
@@ -224,13 +225,16 @@ fn instruction(looked: &Looked, offset: u64) -> Instruction {
         only_in: looked.only_in,
         mark: Option::None,
         entry: vec![],
+        called_from: Option::None,
     }
 }
 
 /// A function's name with where it is declared, where that is known: `main@/src/program.c:12`.
 fn spelled(name: &str, known: Option<&FunctionVariables>) -> String {
     match known {
-        Some(known) if !known.file.is_empty() => format!("{name}@{}:{}", known.file, known.line),
+        Some(known) if !known.file.is_empty() && known.line > 0 => {
+            format!("{name}@{}:{}", known.file, known.line)
+        }
         _ => name.to_string(),
     }
 }
@@ -254,14 +258,18 @@ fn no_debug_info(looked: &Looked, what: &str, span: Span, diagnostics: &mut Diag
 
 /// `$variables` of debug information.
 fn variables(known: &[ProgramVariable]) -> Vec<ContextVariable> {
-    let variable = |known: &ProgramVariable| ContextVariable {
+    known.iter().map(variable).collect()
+}
+
+/// A `$variable` of debug information.
+pub(crate) fn variable(known: &ProgramVariable) -> ContextVariable {
+    ContextVariable {
         name: known.name.clone(),
         ty: known.ty,
-        source: ContextSource::Argument(known.place),
+        source: known.place.map_or(ContextSource::Nowhere, ContextSource::Argument),
         value: known.value,
         trusted: false,
-    };
-    known.iter().map(variable).collect()
+    }
 }
 
 /// The variables at a place inside of a function: parameters, then its own.

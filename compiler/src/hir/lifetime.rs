@@ -24,6 +24,8 @@ pub enum Moment {
     Exec,
     /// A process made by another runs for the first time.
     NewProcess,
+    /// A process that ran already when the session began makes its first step since.
+    Running,
     /// A thread made by another runs for the first time.
     NewThread,
     /// The last thread of a process ends.
@@ -37,12 +39,24 @@ pub enum Moment {
 }
 
 impl Moment {
+    /// Whether it is one of several that stand for the same: of a process only the first of them counts.
+    pub fn is_once(self) -> bool {
+        matches!(self, Moment::Running)
+    }
+
+    /// Whether it is one of those after which [`Moment::is_once`] moments do not count.
+    pub fn is_begin(self) -> bool {
+        matches!(self, Moment::Exec | Moment::NewProcess | Moment::Running)
+    }
+
     /// The tracepoint that is hit then, and at other moments.
     pub fn tracepoint(self) -> &'static str {
         match self {
             Moment::Exec => "sched_process_exec",
             // A new task returns from the call that made it, as its maker does.
             Moment::NewProcess | Moment::NewThread | Moment::CallReturn => "sys_exit",
+            // It returns from the call it was in, or from its next one.
+            Moment::Running => "sys_exit",
             Moment::ProcessEnd | Moment::ThreadEnd => "sched_process_exit",
             Moment::Call => "sys_enter",
         }

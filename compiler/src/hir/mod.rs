@@ -337,6 +337,9 @@ pub struct Instruction {
     pub mark: Option<MarkNames>,
     /// For returns: the context at the entry. Its values are kept from there by a probe of its own.
     pub entry: Vec<ContextVariable>,
+    /// For entries of functions: how far behind the instruction, from and up to, the address has to be that the
+    /// function returns to.
+    pub called_from: Option<(i64, i64)>,
 }
 
 /// `$$provider` and `$$name`.
@@ -499,7 +502,8 @@ pub struct ContextVariable {
     pub ty: u32,
     /// How its value is found.
     pub source: ContextSource,
-    /// How wide the value is: the upper bytes of the word are undefined.
+    /// How wide the value is: the upper bytes of the word are undefined. Of a structure or an array in the memory
+    /// of a process the value is its address.
     pub value: Scalar,
     /// Whether it is a pointer to a structure that the verifier lets programs read directly.
     pub trusted: bool,
@@ -522,6 +526,9 @@ pub enum ContextSource {
     },
     /// Found by registers, in a process.
     Argument(MarkArgument),
+    /// Nowhere at this point: it was optimized away, or is of a kind that has no value here. Only its name is
+    /// known, which `$$vars` shows.
+    Nowhere,
 }
 
 /// Where a value is in a process.

@@ -111,6 +111,8 @@ pub struct TaskOffsets {
     pub process: u32,
     /// `signal` and in that `live`: how many threads of the process are left.
     pub threads: [u32; 2],
+    /// `group_leader` and in that `start_time`: when the process was made.
+    pub made: [u32; 2],
 }
 
 /// A kernel handler in CLIF.

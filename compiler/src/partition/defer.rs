@@ -477,7 +477,7 @@ impl Deferring<'_> {
         }
     }
 
-    fn place_obstacle(&self, place: &Place) -> Option<Obstacle> {
+    pub(super) fn place_obstacle(&self, place: &Place) -> Option<Obstacle> {
         match &place.kind {
             PlaceKind::Element(id, keys) => self
                 .global_obstacle(*id, place.span)

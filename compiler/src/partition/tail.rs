@@ -22,9 +22,10 @@ struct Tail<'p, 'a> {
     pass: &'p mut Deferring<'a>,
     event: EventId,
     captures: Vec<Expr>,
-    /// The locals that the rest assigns: their values at the cut are not those it works with.
+    /// The locals that the rest assigns up to where it is looked at: their values at the cut are not those it works
+    /// with.
     assigned: BTreeSet<LocalId>,
-    /// The globals that the rest changes, likewise.
+    /// The globals that the rest changes up to there, likewise.
     changed: BTreeSet<GlobalId>,
     /// The functions that want something of the kernel's context, with the copies the rest calls.
     copies: BTreeMap<FunctionId, FunctionId>,
@@ -57,7 +58,20 @@ impl Deferring<'_> {
             attempts: vec![],
         };
         let mut sending = tail.take_assignments(&mut rest);
-        tail.statements(&mut rest, false);
+        // Up to what a statement changes, all is as it was at the cut.
+        (tail.assigned, tail.changed) = (BTreeSet::new(), BTreeSet::new());
+        let mut deletions = vec![];
+        for (at, statement) in rest.iter_mut().enumerate() {
+            let one = std::slice::from_ref(statement);
+            tail.assigned.extend(assigned_locals(one));
+            if tail.deletes_as_at_the_cut(statement) {
+                deletions.push((at, statement.clone()));
+            }
+            let one = std::slice::from_ref(statement);
+            tail.changed.extend(changed_globals(one, tail.pass.script));
+            tail.statement(statement, false);
+        }
+        let deleted = take_deletions(&mut rest, deletions, tail.pass.script);
         let live = live_locals(&rest);
         let mut prelude = vec![];
         for local in live {
@@ -72,11 +86,20 @@ impl Deferring<'_> {
         body.statements = prelude;
         body.statements.extend(rest);
         sending.push(self.push_event(span, captures, body));
+        sending.extend(deleted);
         sending
     }
 }
 
 impl Tail<'_, '_> {
+    /// Whether a statement deletes an element that the kernel can delete as well, and whose keys are what they were
+    /// at the cut.
+    fn deletes_as_at_the_cut(&self, statement: &Stmt) -> bool {
+        let StmtKind::Delete(place) = &statement.kind else { return false };
+        let PlaceKind::Element(_, keys) = &place.kind else { return false };
+        self.pass.place_obstacle(place).is_none() && keys.iter().all(|k| self.can_hoist(k, true))
+    }
+
     /// Takes out the assignments to locals that can as well be made at the cut, where the handler's context is.
     fn take_assignments(&mut self, rest: &mut Vec<Stmt>) -> Vec<Stmt> {
         let mut taken = vec![];
@@ -102,7 +125,6 @@ impl Tail<'_, '_> {
                 false => at += 1,
             }
         }
-        self.assigned = assigned_locals(rest);
         taken
     }
 
@@ -439,6 +461,82 @@ impl Tail<'_, '_> {
             .label("the handler is continued in userspace before it comes here")
             .help("read it into a variable at the start of the handler");
     }
+}
+
+/// Takes out of the rest the deletions that the kernel can do at once: nothing else in the rest asks for the array,
+/// and nothing before them leaves the handler.
+fn take_deletions(
+    rest: &mut Vec<Stmt>,
+    deletions: Vec<(usize, Stmt)>,
+    script: &Script,
+) -> Vec<Stmt> {
+    let mut taken = vec![];
+    for (at, statement) in deletions.into_iter().rev() {
+        let StmtKind::Delete(Place { kind: PlaceKind::Element(id, _), .. }) = &statement.kind
+        else {
+            continue;
+        };
+        let others = [&rest[..at], &rest[at + 1..]].concat();
+        if !mentions(&others, *id, script) && !may_leave(&rest[..at]) {
+            rest.remove(at);
+            taken.push(statement);
+        }
+    }
+    taken
+}
+
+/// Whether statements may end the handler before its end.
+fn may_leave(statements: &[Stmt]) -> bool {
+    let mut found = false;
+    each_statement(statements, &mut |s| {
+        found |= matches!(s.kind, StmtKind::Next | StmtKind::Fail(_) | StmtKind::Halt);
+    });
+    found
+}
+
+/// Whether statements, or the functions they call, use a global.
+fn mentions(statements: &[Stmt], id: GlobalId, script: &Script) -> bool {
+    let mut found = false;
+    let mut called = super::called(statements);
+    let mut seen = BTreeSet::new();
+    let mut look = |statements: &[Stmt]| {
+        let mut note = |place: &Place| {
+            found |= matches!(place.kind, PlaceKind::Global(other) | PlaceKind::Element(other, _)
+                if other == id);
+        };
+        each_statement(statements, &mut |s| match &s.kind {
+            StmtKind::Record { target, .. } | StmtKind::Delete(target) => note(target),
+            _ => {}
+        });
+        let mut arrays = vec![];
+        each_expression(statements, &mut |e| match &e.kind {
+            ExprKind::Read(place) => note(place),
+            ExprKind::Assign { target, .. } | ExprKind::Increment { target, .. } => note(target),
+            ExprKind::Extract { of, .. }
+            | ExprKind::Histogram(of)
+            | ExprKind::Bucket { of, .. } => {
+                note(of);
+            }
+            ExprKind::In { array, .. } => arrays.push(*array),
+            _ => {}
+        });
+        each_statement(statements, &mut |s| {
+            if let StmtKind::Foreach(foreach) = &s.kind {
+                arrays.push(foreach.array);
+            }
+        });
+        found |= arrays.contains(&id);
+    };
+    look(statements);
+    while let Some(function) = called.pop() {
+        if seen.insert(function) {
+            for overload in &script.functions[function].overloads {
+                look(&overload.body.statements);
+                called.extend(super::called(&overload.body.statements));
+            }
+        }
+    }
+    found
 }
 
 /// The globals that the statements, and the functions they call, change.

@@ -5,7 +5,7 @@ use crate::btf::{Btf, Kind, TypeId};
 use crate::builtins;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::format::Format;
-use crate::hir::{Arithmetic, Expr, ExprKind, Load, Print, Scalar};
+use crate::hir::{Arithmetic, ContextSource, ContextVariable, Expr, ExprKind, Load, Print, Scalar};
 use crate::source::Span;
 use crate::syntax::ast::{Access, Expression, ExpressionKind, Literal, LiteralValue, Name};
 
@@ -23,6 +23,12 @@ impl Reached {
         let space = Space::Kernel;
         let what = What::Memory { address, offset: 0, space, bits: None, bytes: None };
         Reached { what, ty, span }
+    }
+
+    /// The value of a variable.
+    pub(super) fn of_variable(expr: Expr, variable: &ContextVariable, span: Span) -> Reached {
+        let what = What::Value { expr, into: Space::of_variable(variable.trusted) };
+        Reached { what, ty: Ty::Kernel(TypeId(variable.ty)), span }
     }
 
     /// What a pointer of this value points into.
@@ -157,11 +163,19 @@ impl Resolver<'_> {
         }
         let variables = self.variables_of(scope, name)?;
         self.uses.all = true;
-        let texts: Vec<String> =
-            variables.iter().map(|&at| format!("{}=%#x", point.context[at].name)).collect();
+        let mut texts: Vec<String> = vec![];
+        let mut arguments = vec![];
+        for &at in &variables {
+            let variable = &point.context[at];
+            // What has no value to show, and what has more than one.
+            if variable.source == ContextSource::Nowhere || self.is_in_memory(variable) {
+                texts.push(format!("{}=?", variable.name));
+                continue;
+            }
+            texts.push(format!("{}=%#x", variable.name));
+            arguments.push(self.expr(span, ExprKind::Context(at)));
+        }
         let format = Format::parse(&texts.join(" ")).ok()?;
-        let arguments =
-            variables.iter().map(|&at| self.expr(span, ExprKind::Context(at))).collect();
         let print =
             Print { format: Some(format), delimiter: String::new(), newline: false, arguments };
         Some(self.expr(span, ExprKind::Sprint(print)))
@@ -178,15 +192,17 @@ impl Resolver<'_> {
         let point = scope.point?;
         self.uses.all = true;
         let mut texts = vec![];
+        let mut names: Vec<String> = vec![];
         for &at in variables {
             let variable = &point.context[at];
-            let expr = self.expr(span, ExprKind::Context(at));
-            let what = What::Value { expr, into: Space::of_variable(variable.trusted) };
-            let ty = Ty::Kernel(TypeId(variable.ty));
-            texts.push(self.pretty(Reached { what, ty, span }, deep, span)?);
+            if variable.source == ContextSource::Nowhere {
+                names.push(format!("{}=?", variable.name));
+                continue;
+            }
+            names.push(format!("{}=%s", variable.name));
+            let reached = self.of_context(at, variable, span);
+            texts.push(self.pretty(reached, deep, span)?);
         }
-        let names: Vec<String> =
-            variables.iter().map(|&at| format!("{}=%s", point.context[at].name)).collect();
         let format = Format::parse(&names.join(" ")).ok()?;
         let print = Print {
             format: Some(format),
@@ -254,6 +270,10 @@ impl Resolver<'_> {
                 }
             }
             ExpressionKind::Var { name, module } => {
+                let span = expression.span;
+                if let Some(found) = self.named_variable(scope, name, module.as_ref(), span) {
+                    return Some(found);
+                }
                 self.kernel_variable(name, module.as_ref(), expression.span)
             }
             _ => {
@@ -294,7 +314,11 @@ impl Resolver<'_> {
             return None;
         };
         self.uses.names.insert(plain.to_string());
-        let Some(at) = point.context.iter().position(|v| v.name == plain) else {
+        let is_it = |v: &ContextVariable| v.name == plain && v.source != ContextSource::Nowhere;
+        let Some(at) = point.context.iter().position(is_it) else {
+            if let Some(found) = self.variable_of_file(scope, plain, None, span) {
+                return Some(found);
+            }
             let no_btf = point.context.is_empty() && point.attach.in_kernel();
             let missing = if no_btf { self.facts.all_types().err() } else { None };
             let diagnostic = self.diagnostics.error(
@@ -314,19 +338,21 @@ impl Resolver<'_> {
             } else if point.context.is_empty() {
                 diagnostic.label("this probe point has no context variables");
             } else {
-                let names: Vec<String> =
-                    point.context.iter().map(|v| format!("${}", v.name)).collect();
+                let is_nowhere = point.context.iter().any(|v| v.name == plain);
+                let there = point.context.iter().filter(|v| v.source != ContextSource::Nowhere);
+                let names: Vec<String> = there.map(|v| format!("${}", v.name)).collect();
+                let label = match is_nowhere {
+                    true => "it has no value here that a handler can read",
+                    false => "no such context variable",
+                };
                 diagnostic
-                    .label("no such context variable")
+                    .label(label)
                     .suggest(name, names.iter().map(String::as_str))
                     .help(format!("it has {}", names.join(", ")));
             }
             return None;
         };
-        let variable = &point.context[at];
-        let expr = self.expr(span, ExprKind::Context(at));
-        let what = What::Value { expr, into: Space::of_variable(variable.trusted) };
-        Some(Reached { what, ty: Ty::Kernel(TypeId(variable.ty)), span })
+        Some(self.of_context(at, &point.context[at], span))
     }
 
     /// `base->name`.

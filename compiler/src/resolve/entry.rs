@@ -223,7 +223,7 @@ impl Resolver<'_> {
     }
 
     /// An array of numbers to values that no script can name.
-    fn hidden_array(&mut self, name: &str, keys: usize, span: Span) -> GlobalId {
+    pub(super) fn hidden_array(&mut self, name: &str, keys: usize, span: Span) -> GlobalId {
         let number = self.script.globals.len();
         self.script.globals.push(Global {
             name: format!("ntap_{}_{number}", name.replace(' ', "_")),

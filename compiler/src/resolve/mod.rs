@@ -22,10 +22,12 @@ mod iteration;
 mod list;
 mod loop_variable;
 mod memory_print;
+mod once;
 mod operators;
 mod pointer;
 mod pretty;
 mod print;
+mod program_variable;
 mod shared;
 mod statement;
 mod unused;
@@ -49,8 +51,8 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
 use crate::families;
 use crate::hir::{
-    Body, Constant, Expr, ExprId, ExprKind, GlobalId, Local, LocalId, Place, PlaceKind, Point,
-    Probe, Script, Shape, Stmt, StmtKind,
+    Body, Constant, ContextVariable, Expr, ExprId, ExprKind, GlobalId, Local, LocalId, Place,
+    PlaceKind, Point, Probe, Script, Shape, Stmt, StmtKind,
 };
 use crate::library::Library;
 use crate::source::{FileId, Span};
@@ -148,6 +150,8 @@ struct Resolver<'a> {
     pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
     /// The `$variables` that the handler being resolved has asked for.
     uses: ContextUse,
+    /// Context variables that the handler being resolved needs besides those of its point.
+    more_context: Vec<ContextVariable>,
 }
 
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
@@ -183,6 +187,8 @@ struct Scope<'p> {
     given: Given<'p>,
     /// What a handler of a return wants from the entry.
     entry: Option<EntryState>,
+    /// Whether it is the handler itself, which can have more context variables than its point has.
+    takes_more: bool,
 }
 
 impl<'p> Scope<'p> {
@@ -200,6 +206,7 @@ impl<'p> Scope<'p> {
             iterated: vec![],
             given: Given::default(),
             entry: None,
+            takes_more: false,
         }
     }
 
@@ -233,6 +240,7 @@ impl<'a> Resolver<'a> {
             pointees,
             pointees_of: SecondaryMap::new(),
             uses: ContextUse::default(),
+            more_context: vec![],
         }
     }
 
@@ -312,6 +320,7 @@ impl<'a> Resolver<'a> {
             matched |= !found.is_empty();
             let mut of_alias = Shared::default();
             let shared = if expanded.written.is_none() { &mut plain } else { &mut of_alias };
+            let once = self.once(&found, point.span);
             for mut resolved in found {
                 resolved.optional = optional;
                 if shared.take(&mut self.script, &resolved) {
@@ -320,9 +329,12 @@ impl<'a> Resolver<'a> {
                 let conditions = [&point.condition, &expanded.point.condition];
                 self.uses = ContextUse::default();
                 let written = expanded.written.clone().unwrap_or_else(|| families::spell(point));
-                let Handler { body, arming, at_entry } =
+                let Handler { mut body, arming, at_entry } =
                     self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
+                let first = once.and_then(|o| self.note_once(o, &resolved.attach, point.span));
+                body.statements.splice(0..0, first);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
+                resolved.context.append(&mut self.more_context);
                 let probe = Probe { point: resolved, written, span: point.span, arming, body };
                 let mut probes = vec![self.script.probes.push(probe)];
                 probes.extend(hidden);
@@ -350,6 +362,8 @@ impl<'a> Resolver<'a> {
         span: Span,
     ) -> Handler {
         let mut scope = Scope::new(Some(point), self.script.new_body(), span);
+        scope.takes_more = true;
+        self.more_context.clear();
         let mut statements = vec![];
         let mut arming = vec![];
         let mut armed: Vec<&ast::Expression> = vec![];

@@ -14,6 +14,22 @@ pub struct Function {
     pub address: u64,
 }
 
+/// Whether an address is in one of the functions that the kernel does not let anybody probe, as far as it tells.
+pub(super) fn is_forbidden(address: u64) -> bool {
+    let list = std::fs::read_to_string("/sys/kernel/debug/kprobes/blacklist").unwrap_or_default();
+    is_listed(&list, address)
+}
+
+/// A line is `0xffffffff81000000-0xffffffff81000020\tname`.
+fn is_listed(list: &str, address: u64) -> bool {
+    let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
+    list.lines().any(|line| {
+        let range = line.split_whitespace().next().and_then(|range| range.split_once('-'));
+        let range = range.and_then(|(from, to)| Some(number(from)?..number(to)?));
+        range.is_some_and(|range| range.contains(&address))
+    })
+}
+
 /// What was attached of many functions.
 pub(super) struct Attached {
     pub(super) descriptors: Vec<OwnedFd>,
@@ -69,4 +85,16 @@ pub(super) fn attach_together(
         }
     }
     attached
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn forbidden_functions() {
+        let list = "0xffffffff81000000-0xffffffff81000020\tdo_int3\n0x10-0x20\tother\n";
+        assert!(super::is_listed(list, 0xffff_ffff_8100_0010));
+        assert!(!super::is_listed(list, 0xffff_ffff_8100_0020));
+        assert!(super::is_listed(list, 0x10));
+        assert!(!super::is_listed("", 0x10));
+    }
 }

@@ -151,6 +151,20 @@ pub struct AttachError {
     pub point: Box<AttachPoint>,
     /// What failed.
     pub error: SysError,
+    /// Whether the kernel has the function on its list of those that must not be probed.
+    pub forbidden: bool,
+}
+
+impl AttachError {
+    fn new(point: &AttachPoint, error: SysError) -> AttachError {
+        let forbidden = match point {
+            AttachPoint::Functions { functions, .. } => {
+                functions.iter().any(|function| function::is_forbidden(function.address))
+            }
+            _ => false,
+        };
+        AttachError { point: Box::new(point.clone()), error, forbidden }
+    }
 }
 
 impl fmt::Display for AttachError {
@@ -172,6 +186,10 @@ impl fmt::Display for AttachError {
                     "this kernel has no probes of functions (it is built without CONFIG_KPROBES)",
                 )
             }
+            (AttachPoint::Functions { .. }, libc::EINVAL) if self.forbidden => f.write_str(
+                "the kernel has it on its list of functions that must not be probed \
+                 (/sys/kernel/debug/kprobes/blacklist)",
+            ),
             (AttachPoint::Functions { .. }, libc::EINVAL) => {
                 f.write_str("the kernel does not allow to probe this function")
             }
@@ -232,7 +250,7 @@ pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, Atta
     };
     match result {
         Ok(descriptors) => Ok(Link::new(descriptors)),
-        Err(error) => Err(AttachError { point: Box::new(point.clone()), error }),
+        Err(error) => Err(AttachError::new(point, error)),
     }
 }
 
@@ -252,7 +270,7 @@ fn attach_functions(
     let mut link = Link::new(attached.descriptors);
     if let Some((at, error)) = attached.failed.into_iter().next() {
         if failures == functions.len() {
-            return Err(AttachError { point: Box::new(point.clone()), error });
+            return Err(AttachError::new(point, error));
         }
         link.incomplete = Some(format!(
             "{failures} of {} functions cannot be probed (one is {}: {error})",

@@ -9,6 +9,13 @@ pub fn ctime(seconds: i64) -> String {
     let days = seconds.div_euclid(86_400);
     let of_day = seconds.rem_euclid(86_400);
     let (year, month, day) = civil_from_days(days);
+    // The text always has 24 characters.
+    if year < 1000 {
+        return "a long, long time ago...".to_string();
+    }
+    if year > 9999 {
+        return "far far in the future...".to_string();
+    }
     format!(
         "{} {} {day:2} {:02}:{:02}:{:02} {year}",
         // The first day of 1970 was a Thursday.

@@ -18,6 +18,7 @@ mod recording;
 mod regex;
 mod save;
 mod services;
+mod source_lines;
 mod stack;
 mod stats;
 mod text;

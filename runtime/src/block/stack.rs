@@ -9,7 +9,7 @@ use super::values::text_at;
 use crate::kernel::LiveKernel;
 use crate::symbols::UserSymbol;
 
-type Context<'a> = &'a mut BlockContext;
+pub(super) type Context<'a> = &'a mut BlockContext;
 
 pub(super) extern "C" fn no_text(context: Context<'_>) -> i64 {
     context.state.keep_bytes(b"")
@@ -51,7 +51,7 @@ pub(super) fn addresses(text: &str) -> impl Iterator<Item = (&str, u64)> {
 }
 
 /// The text at an address of compiled code.
-fn text_of(address: i64) -> String {
+pub(super) fn text_of(address: i64) -> String {
     // SAFETY: strings of compiled code, see the documentation of `functions`.
     unsafe { text_at(address) }.to_string_lossy().into_owned()
 }
@@ -92,7 +92,7 @@ fn record_kernel_stack(context: Context<'_>, start: usize, text: &str) {
 }
 
 /// Notes that a stack of a process was printed.
-fn record_user_stack(context: Context<'_>, start: usize, text: &str, process: i64) {
+pub(super) fn record_user_stack(context: Context<'_>, start: usize, text: &str, process: i64) {
     if context.state.recording.is_some() {
         let frames = user_frames(&mut context.state.symbols, text, Some(process as u32));
         record_stack(context, start, frames);
@@ -234,6 +234,6 @@ pub(super) extern "C" fn user_module_name(context: Context<'_>, address: i64, pr
     context.state.keep_bytes(name.as_bytes())
 }
 
-fn file_name(path: &str) -> &str {
+pub(super) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }

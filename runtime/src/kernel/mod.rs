@@ -12,7 +12,8 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
@@ -23,7 +24,7 @@ use std::sync::OnceLock;
 use ntap_compiler::btf::Btf;
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
 use ntap_compiler::program_file::{
-    FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName,
+    FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
 };
 
 use crate::program_file::{self, Programs};
@@ -61,11 +62,15 @@ pub struct LiveKernel {
     kallsyms: OnceLock<Kallsyms>,
     traceable: OnceLock<Traceable>,
     exported: OnceLock<HashSet<String>>,
+    program_variables: RefCell<HashMap<VariableKey, Option<ProgramVariable>>>,
     possible_cpus: OnceLock<usize>,
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
     tracepoint_systems: OnceLock<BTreeMap<String, String>>,
 }
+
+/// Path, place, name and source file of a variable that was asked about.
+type VariableKey = (String, u64, String, Option<String>);
 
 /// The types known so far with those of a program, and what came after them.
 #[derive(Debug)]
@@ -118,6 +123,16 @@ impl LiveKernel {
 
     fn reader(&self) -> Option<&memory::Reader> {
         self.reader.get_or_init(|| memory::Reader::new().ok()).as_ref()
+    }
+
+    /// Makes types known behind those that are.
+    fn add_types(&self, types: Btf) -> Option<()> {
+        let more = MoreTypes { types, next: OnceLock::new() };
+        let mut place = &self.more_types;
+        while let Some(more) = place.get() {
+            place = &more.next;
+        }
+        place.set(Box::new(more)).ok()
     }
 
     fn read_btf() -> Result<Btf, NoBtf> {
@@ -186,13 +201,33 @@ impl Facts for LiveKernel {
         let none = Btf::none();
         let base = self.all_types().unwrap_or(&none);
         let (found, types) = program_file::function_variables(Path::new(path), places, base)?;
-        let more = MoreTypes { types: base.with_module(&types).ok()?, next: OnceLock::new() };
-        let mut place = &self.more_types;
-        while let Some(more) = place.get() {
-            place = &more.next;
-        }
-        place.set(Box::new(more)).ok()?;
+        self.add_types(base.with_module(&types).ok()?)?;
         Some(found)
+    }
+
+    fn program_variable(
+        &self,
+        path: &str,
+        offset: u64,
+        name: &str,
+        file: Option<&str>,
+    ) -> Option<ProgramVariable> {
+        let key = (path.to_string(), offset, name.to_string(), file.map(str::to_string));
+        if let Some(known) = self.program_variables.borrow().get(&key) {
+            return known.clone();
+        }
+        let find = || {
+            let address = self.program_file(ProgramName::File(path)).ok()?.address_of(offset)?;
+            let none = Btf::none();
+            let base = self.all_types().unwrap_or(&none);
+            let path = Path::new(path);
+            let (found, types) = program_file::variable(path, address, name, file, base)?;
+            self.add_types(base.with_module(&types).ok()?)?;
+            Some(found)
+        };
+        let found = find();
+        self.program_variables.borrow_mut().insert(key, found.clone());
+        found
     }
 
     fn lines(&self, path: &str, file: &str, lines: RangeInclusive<u64>) -> Vec<(u64, u64)> {
@@ -201,6 +236,10 @@ impl Facts for LiveKernel {
 
     fn inlined(&self, path: &str, pattern: &str) -> Vec<(String, u64)> {
         self.programs().inlined(Path::new(path), pattern)
+    }
+
+    fn calls(&self, path: &str, function: u64) -> Vec<String> {
+        program_file::calls(Path::new(path), function)
     }
 
     fn labels(&self, path: &str, function: &str) -> Vec<Label> {
@@ -282,6 +321,10 @@ impl Facts for LiveKernel {
 
     fn program_file(&self, name: ProgramName<'_>) -> Result<Rc<ProgramFile>, NoProgram> {
         self.programs.program(name)
+    }
+
+    fn target_process(&self) -> Option<u32> {
+        self.programs.target_process()
     }
 
     fn programs_matching(&self, pattern: &str) -> Vec<Rc<ProgramFile>> {

@@ -9,8 +9,10 @@
 //! stores them where its debug information says only some instructions later.
 
 mod copies;
+mod globals;
 mod lines;
 mod place;
+mod source_lines;
 mod types;
 
 use std::borrow::Cow;
@@ -18,14 +20,17 @@ use std::path::Path;
 
 use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian, Unit};
 use ntap_compiler::btf::Btf;
-use ntap_compiler::hir::MarkArgument;
+use ntap_compiler::hir::{MarkArgument, Scalar};
 use ntap_compiler::program_file::{FunctionVariables, Place, ProgramVariable, Within};
 use object::read::elf::ElfSection64;
 use object::{Endianness, Object, ObjectSection};
 
 use super::{Elf, build_id, map, parse};
-pub(super) use copies::{Inlined, labels};
+pub(super) use copies::{Inlined, calls, labels};
+pub(super) use globals::variable;
 pub(super) use lines::lines;
+pub(crate) use source_lines::SourceLines;
+pub(super) use source_lines::read as source_lines;
 use types::Types;
 
 /// Bytes of the debug information.
@@ -323,7 +328,10 @@ impl<'d> Reader<'_, 'd> {
             _ => None,
         };
         let Some(name) = self.name(entry)? else { return Ok(()) };
-        let Some(value) = self.types.scalar(ty) else { return Ok(()) };
+        // Of what is in memory as a whole the value is its address.
+        let in_memory = self.types.is_in_memory(ty);
+        let scalar = self.types.scalar(ty);
+        let value = scalar.unwrap_or(Scalar { bytes: 8, signed: false });
         let location = entry.attr_value(gimli::DW_AT_location)?;
         let constant = match (location, entry.attr_value(gimli::DW_AT_const_value)?) {
             (None, Some(value)) => value.sdata_value().or(value.udata_value().map(|v| v as i64)),
@@ -341,7 +349,17 @@ impl<'d> Reader<'_, 'd> {
                 place::Found::InMemoryLater | place::Found::Unsaid if !inside => by_convention,
                 _ => None,
             };
-            let (Some(place), Some(known)) = (place, &mut found[at]) else { continue };
+            let place = match (place, scalar.is_some()) {
+                (Some(place), true) => Some(place),
+                (
+                    Some(MarkArgument::Memory {
+                        base: Some(register), index: None, offset, ..
+                    }),
+                    _,
+                ) if in_memory => Some(MarkArgument::Sum { register, offset }),
+                _ => None,
+            };
+            let Some(known) = &mut found[at] else { continue };
             let list = match is_parameter {
                 true => &mut known.parameters,
                 false if inside => &mut known.locals,
@@ -399,18 +417,9 @@ impl<'d> Reader<'_, 'd> {
         Ok(Some(text.to_string_lossy().into_owned()))
     }
 
-    /// The path of a source file, with its folder.
     fn file_name(&self, attribute: AttributeValue<Slice<'d>>) -> Option<String> {
         let AttributeValue::FileIndex(index) = attribute else { return None };
-        let header = self.unit.line_program.as_ref()?.header();
-        let file = header.file(index)?;
-        let text = |value| Some(self.dwarf.attr_string(self.unit, value).ok()?.to_string_lossy());
-        let name = text(file.path_name())?;
-        let folder = file.directory(header).and_then(text).unwrap_or_default();
-        let unit = self.unit.comp_dir.map(|folder| folder.to_string_lossy()).unwrap_or_default();
-        // What is absolute takes the place of what it is joined to.
-        let path = Path::new(&*unit).join(&*folder).join(&*name);
-        Some(path.display().to_string())
+        file_name(self.dwarf, self.unit, index)
     }
 
     fn attribute(
@@ -438,4 +447,17 @@ fn attribute<'d>(
         }
     }
     Ok(None)
+}
+
+/// The path of a source file of a unit, with its folder.
+fn file_name(dwarf: &Dwarf<Slice<'_>>, unit: &Unit<Slice<'_>>, index: u64) -> Option<String> {
+    let header = unit.line_program.as_ref()?.header();
+    let file = header.file(index)?;
+    let text = |value| Some(dwarf.attr_string(unit, value).ok()?.to_string_lossy());
+    let name = text(file.path_name())?;
+    let folder = file.directory(header).and_then(text).unwrap_or_default();
+    let of_unit = unit.comp_dir.map(|folder| folder.to_string_lossy()).unwrap_or_default();
+    // What is absolute takes the place of what it is joined to.
+    let path = Path::new(&*of_unit).join(&*folder).join(&*name);
+    Some(path.display().to_string())
 }

@@ -24,13 +24,14 @@ use std::rc::Rc;
 
 use ntap_compiler::btf::Btf;
 use ntap_compiler::program_file::{
-    FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, Segment,
+    FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable, Segment,
 };
 use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64};
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, Object};
 
 use crate::sys::{self, Mapping};
+pub(crate) use debug_info::SourceLines;
 
 /// An ELF file of 64 bits.
 pub(crate) type Elf<'d> = ElfFile<'d, FileHeader64<Endianness>>;
@@ -56,6 +57,14 @@ impl Programs {
     /// Says what `process.function` is about.
     pub fn set_target(&self, target: Target) {
         *self.target.borrow_mut() = Some(target);
+    }
+
+    /// The process of `-x`.
+    pub fn target_process(&self) -> Option<u32> {
+        match *self.target.borrow() {
+            Some(Target::Process(pid)) => Some(pid),
+            Some(Target::Command(_)) | None => None,
+        }
     }
 
     /// Finds and reads a program.
@@ -146,9 +155,30 @@ pub(crate) fn function_variables(
     debug_info::variables(path, places, base)
 }
 
+/// A variable that belongs to no function, as seen from an address.
+pub(crate) fn variable(
+    path: &Path,
+    address: u64,
+    name: &str,
+    file: Option<&str>,
+    base: &Btf,
+) -> Option<(ProgramVariable, Vec<u8>)> {
+    debug_info::variable(path, address, name, file, base)
+}
+
 /// The addresses of the code of lines, each with its line.
 pub(crate) fn lines(path: &Path, file: &str, lines: &RangeInclusive<u64>) -> Vec<(u64, u64)> {
     debug_info::lines(path, file, lines)
+}
+
+/// Which code is of which source line; empty without debug information.
+pub(crate) fn source_lines(path: &Path) -> SourceLines {
+    debug_info::source_lines(path)
+}
+
+/// The functions that a function calls.
+pub(crate) fn calls(path: &Path, function: u64) -> Vec<String> {
+    debug_info::calls(path, function)
 }
 
 /// The labels in functions.

@@ -330,6 +330,8 @@ impl KernelHalf {
     /// Lets all handlers go live at once.
     pub(super) fn go_live(&mut self) {
         self.set_clock();
+        let now = self.globals.u64_at(control::LIVE_SINCE_NS as usize);
+        now.store(monotonic_ns() as u64, Ordering::SeqCst);
         self.before_live = self.links.keys().map(|&id| (id, self.recursion_misses(id))).collect();
         self.globals.u32_at(control::STOPPED as usize).store(0, Ordering::SeqCst);
     }

@@ -5,13 +5,15 @@
 
 mod processes;
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ntap_compiler::program_file::ProgramFile;
 
-use crate::program_file;
+use crate::program_file::{self, SourceLines};
 use processes::Processes;
 
 /// What is known of processes and the files they run.
@@ -34,6 +36,21 @@ pub struct UserSymbol {
     pub path: String,
 }
 
+/// A place in a source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceLine {
+    /// The file with its folder.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u64,
+}
+
+impl fmt::Display for SourceLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
 /// A part of a file that a process has mapped as code.
 #[derive(Clone, Debug)]
 struct Mapped {
@@ -46,7 +63,11 @@ struct Mapped {
 /// The functions of a file, by their places in it.
 #[derive(Debug)]
 struct File {
+    /// Where it can be read.
+    path: PathBuf,
     program: ProgramFile,
+    /// Which code is of which line, read when a line is first asked about.
+    lines: OnceCell<SourceLines>,
 }
 
 impl UserSymbols {
@@ -65,6 +86,17 @@ impl UserSymbols {
             }
             None => UserSymbol { name: None, offset, size: 0, path },
         })
+    }
+
+    /// The source line of an address of a process, where debug information has it.
+    pub fn source_line(&mut self, process: u32, address: u64) -> Option<SourceLine> {
+        self.processes.update();
+        let mapped = self.processes.find(process, address)?;
+        let file = self.file(&mapped.path, process)?;
+        let address = file.program.address_of(address - mapped.start + mapped.offset)?;
+        let lines = file.lines.get_or_init(|| program_file::source_lines(&file.path));
+        let (name, line) = lines.at(address)?;
+        Some(SourceLine { file: name.to_string(), line })
     }
 
     /// The process that most of these addresses are of: one of the candidates, or any that is known.
@@ -89,8 +121,11 @@ impl UserSymbols {
         }
         // As the process sees it: it may live in a container.
         let seen = PathBuf::from(format!("/proc/{process}/root{}", path.display()));
-        let read = program_file::read(&seen).or_else(|_| program_file::read(path)).ok();
-        let file = read.map(|program| Rc::new(File { program }));
+        let read = program_file::read(&seen).map(|program| (seen, program));
+        let read = read.or_else(|_| program_file::read(path).map(|p| (path.to_path_buf(), p)));
+        let file = read
+            .ok()
+            .map(|(path, program)| Rc::new(File { path, program, lines: OnceCell::new() }));
         self.files.insert(path.to_path_buf(), file.clone());
         file
     }

@@ -98,16 +98,6 @@ pub(super) fn labels(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Ve
     limited(points, span, diagnostics)
 }
 
-/// `process(..).function("f").callee("g")`.
-pub(super) fn refuse_callees(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
-    let message = format!("`{}` cannot be probed", request.spelling());
-    diagnostics
-        .error(codes::UNSUPPORTED, request.point.span, message)
-        .label("calls from one function to another")
-        .help("probe the function that is called: `.function(\"NAME\")`");
-    vec![]
-}
-
 /// What is known of places in functions, with where they are in the file.
 pub(super) fn known_places(
     request: &Request<'_>,

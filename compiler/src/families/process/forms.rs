@@ -1,6 +1,6 @@
 //! The forms of probes of programs.
 
-use super::{copies, functions, marks, plt, statement};
+use super::{callees, copies, functions, marks, plt, statement};
 use crate::families::{Argument::*, Family};
 
 const FUNCTION: &str = "When a function of a program (or of a library it uses) is entered, or returns. \
@@ -12,7 +12,9 @@ const FUNCTION: &str = "When a function of a program (or of a library it uses) i
                         a function was inlined belong to it, `call` leaves them out, `inline` means them alone.";
 const LABEL: &str =
     "When a program comes to a label of a function: known by its debug information (`cc -g`).";
-const CALLEES: &str = "Refused: calls from one function to another are not told apart from others.";
+const CALLEES: &str = "When a function is called by another, or was inlined into it: `callee` with its name, `callees` \
+                       means all that debug information tells (`cc -g -O1` or more), with a number also those that \
+                       these call, so many levels deep.";
 const BY_ADDRESS: &str = "As with a name, for the function that an address is in: addresses are those the file was \
                           linked for.";
 const LINE: &str = "When a program comes to the code of a line, `FUNCTION@FILE:LINE`, of lines (`:FIRST-LAST`, `:*`), of \
@@ -51,11 +53,11 @@ macro_rules! families {
                 [("function", Number), ("return", None)]),
             family!(LABEL, copies::labels, $argument, $process, ".function(\"main\").label(\"out\")", "println(pp())",
                 [("function", Text), ("label", Text)]),
-            family!(CALLEES, copies::refuse_callees, $argument, $process, ".function(\"main\").callee(\"f\")", "println(pp())",
-                [("function", Text), ("callee", Text), ("return?", None), ("maxactive?", Number)]),
-            family!(CALLEES, copies::refuse_callees, $argument, $process, ".function(\"main\").callees", "println(pp())",
+            family!(CALLEES, callees::named, $argument, $process, ".function(\"main\").callee(\"f\")", "println(pp())",
+                [("function", Text), ("callee", Text)]),
+            family!(CALLEES, callees::all, $argument, $process, ".function(\"main\").callees", "println(pp())",
                 [("function", Text), ("callees", None)]),
-            family!(CALLEES, copies::refuse_callees, $argument, $process, ".function(\"main\").callees(2)", "println(pp())",
+            family!(CALLEES, callees::all, $argument, $process, ".function(\"main\").callees(2)", "println(pp())",
                 [("function", Text), ("callees", Number)]),
             family!(LINE, statement::lines, $argument, $process, ".statement(\"main@main.c:1\")", "println(pp())",
                 [("statement", Text), ("nearest?", None)]),

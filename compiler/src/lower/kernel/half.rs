@@ -33,6 +33,7 @@ impl KernelCode<'_, '_> {
                 return self.load_scalar(structure, offset as i32, scalar);
             }
             ContextSource::Argument(argument) => return self.mark_argument(argument, scalar),
+            ContextSource::Nowhere => return self.emitter.constant(0),
             ContextSource::Register(offset) => {
                 let value = self.saved_register(offset);
                 return self.extend(value, scalar);

@@ -7,6 +7,7 @@ use super::KernelCode;
 use crate::hir::{Attach, Lifetime, Moment, OnlyIn, Scalar};
 use crate::layout::control;
 use crate::lower::Helper;
+use crate::registers::{self, ReturnAddress};
 
 /// How many generations of processes are looked back for the target.
 const GENERATIONS: usize = 8;
@@ -16,7 +17,12 @@ impl KernelCode<'_, '_> {
     pub(super) fn test_process(&mut self) {
         let point = self.point;
         let only_in = match &point.attach {
-            Attach::Instruction(instruction) => instruction.only_in,
+            Attach::Instruction(instruction) => {
+                if let Some((from, to)) = instruction.called_from {
+                    self.test_caller(from, to);
+                }
+                instruction.only_in
+            }
             Attach::Lifetime(lifetime) => {
                 self.test_moment(lifetime);
                 lifetime.only_in
@@ -41,6 +47,32 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(go_on);
     }
 
+    /// Leaves the handler unless the function returns to an address in this distance from the instruction.
+    fn test_caller(&mut self, from: i64, to: i64) {
+        let here = self.register(registers::instruction_pointer(self.architecture), false);
+        let target = match registers::return_address(self.architecture) {
+            ReturnAddress::Register(register) => self.register(register, false),
+            ReturnAddress::OnStack => {
+                let slot = self.emitter.slot(8);
+                let word = self.emitter.slot_address(slot, 0);
+                let zero = self.emitter.constant(0);
+                self.emitter.store(zero, word, 0);
+                let size = self.emitter.constant(8);
+                let stack = self.register(registers::stack_pointer(self.architecture), false);
+                self.emitter.helper(Helper::ProbeReadUser, &[word, size, stack]);
+                let word = self.emitter.slot_address(slot, 0);
+                self.load_scalar(word, 0, Scalar { bytes: 8, signed: false })
+            }
+        };
+        let distance = self.emitter.builder.ins().isub(target, here);
+        for (code, bound) in
+            [(IntCC::SignedGreaterThanOrEqual, from), (IntCC::SignedLessThanOrEqual, to)]
+        {
+            let is = self.emitter.builder.ins().icmp_imm_s(code, distance, bound);
+            self.only_if(is);
+        }
+    }
+
     fn current_process(&mut self) -> Value {
         let both = self.emitter.helper(Helper::GetCurrentPidTgid, &[]);
         self.high_half(both)
@@ -55,6 +87,14 @@ impl KernelCode<'_, '_> {
         };
         match lifetime.moment {
             Moment::Exec | Moment::Call | Moment::CallReturn => {}
+            Moment::Running => {
+                let task = self.emitter.helper(Helper::GetCurrentTask, &[]);
+                let leader = self.kernel_word(task, self.tasks.made[0], 8);
+                let made = self.kernel_word(leader, self.tasks.made[1], 8);
+                let live = self.control_word(control::LIVE_SINCE_NS);
+                let is = self.emitter.builder.ins().icmp(IntCC::UnsignedLessThan, made, live);
+                self.only_if(is);
+            }
             Moment::ThreadEnd => is_first(self, IntCC::NotEqual),
             Moment::NewProcess | Moment::NewThread => {
                 let result = self.context_word(1);

@@ -10,6 +10,7 @@ use super::{
 use crate::syntax::ast::Quantile;
 use crate::{
     diagnostic::codes,
+    resolve::is_printer,
     source::Span,
     syntax::{
         ast::{Aggregate, Expression, ExpressionKind, Literal, LiteralValue, Name},
@@ -73,7 +74,15 @@ impl Builder<'_, '_> {
         let wildcards = self.wildcards.take();
         let mut inner = parts(pair);
         let name = self.name_or_empty(inner.next(), span);
-        match inner.next() {
+        let list = inner.next();
+        let is_called = list.as_ref().is_some_and(|list| list.as_rule() == Rule::arguments);
+        if !is_called && is_printer(&name.text) {
+            let message = format!("expected `(` behind `{}`", name.text);
+            self.error(codes::SYNTAX, name.span, message, |error| {
+                error.label("always a function, never a variable");
+            });
+        }
+        match list {
             None => ExpressionKind::Variable(name.text),
             Some(list) if list.as_rule() == Rule::arguments => {
                 ExpressionKind::Call { function: name, arguments: self.arguments(list) }

@@ -1,4 +1,4 @@
-//! Where functions were inlined, and where labels are.
+//! Where functions were inlined, what they call, and where labels are.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -118,6 +118,55 @@ fn labels_in(
                     (name(dwarf, unit, entry)?, begin(dwarf, unit, entry)?)
                 {
                     found.push(Label { function: function.clone(), name, address });
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The names of the functions that the one at an address calls, each once: compilers that optimize note them.
+pub(in crate::program_file) fn calls(path: &Path, function: u64) -> Vec<String> {
+    let found = with_dwarf(path, |dwarf, _| {
+        let mut found = vec![];
+        each_unit(dwarf, |unit, ranges| {
+            if ranges.iter().any(|range| range.contains(&function)) {
+                let _ = calls_in(dwarf, unit, function, &mut found);
+            }
+        });
+        found
+    });
+    let mut found = found.unwrap_or_default();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn calls_in(
+    dwarf: &Dwarf<Slice<'_>>,
+    unit: &Unit<Slice<'_>>,
+    function: u64,
+    found: &mut Vec<String>,
+) -> gimli::Result<()> {
+    let mut entries = unit.entries();
+    let mut depth = 0;
+    let mut inside: Option<isize> = None;
+    while let Some((step, entry)) = entries.next_dfs()? {
+        depth += step;
+        if inside.is_some_and(|of| depth <= of) {
+            return Ok(());
+        }
+        match entry.tag() {
+            gimli::DW_TAG_subprogram if begin(dwarf, unit, entry)? == Some(function) => {
+                inside = Some(depth);
+            }
+            gimli::DW_TAG_call_site | gimli::DW_TAG_GNU_call_site if inside.is_some() => {
+                for link in [gimli::DW_AT_call_origin, gimli::DW_AT_abstract_origin] {
+                    let Some(AttributeValue::UnitRef(origin)) = entry.attr_value(link)? else {
+                        continue;
+                    };
+                    found.extend(name(dwarf, unit, &unit.entry(origin)?)?);
                 }
             }
             _ => {}

@@ -127,6 +127,11 @@ pub(super) fn find(
 const HERE: Architecture =
     if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 };
 
+/// The register with the address of the instruction.
+pub(super) fn instruction_pointer() -> Register {
+    registers::instruction_pointer(HERE)
+}
+
 /// The register of DWARF's number.
 fn of_number(register: gimli::Register) -> Option<Register> {
     let number = usize::from(register.0);

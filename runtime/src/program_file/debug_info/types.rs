@@ -62,6 +62,11 @@ impl Types {
         }
     }
 
+    /// Whether values of a type are structures or arrays.
+    pub(super) fn is_in_memory(&self, ty: TypeId) -> bool {
+        matches!(self.shape(ty), Shape::Aggregate { .. } | Shape::Array { .. })
+    }
+
     /// How values of a type are given to functions.
     pub(super) fn class(&self, ty: TypeId) -> Class {
         match self.shape(ty) {

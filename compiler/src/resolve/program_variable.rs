@@ -1,0 +1,90 @@
+//! Variables of programs: structures and arrays in their memory, and what belongs to no function.
+
+use super::context::{Reached, Ty};
+use super::{Resolver, Scope};
+use crate::btf::{Kind, TypeId};
+use crate::families;
+use crate::hir::{Attach, ContextVariable, ExprKind, Instruction};
+use crate::source::Span;
+use crate::syntax::ast::{Literal, LiteralValue};
+
+impl Resolver<'_> {
+    /// `$name` of a variable that belongs to no function, at code of a program.
+    pub(super) fn variable_of_file(
+        &mut self,
+        scope: &Scope<'_>,
+        name: &str,
+        file: Option<&str>,
+        span: Span,
+    ) -> Option<Reached> {
+        let point = scope.point.filter(|_| scope.takes_more)?;
+        // At a return the place is in the caller.
+        let Attach::Instruction(Instruction { path, offset, returns: false, .. }) = &point.attach
+        else {
+            return None;
+        };
+        let found = self.facts.program_variable(path, *offset, name, file)?;
+        let variable = families::program_variable(&found);
+        let known = self.more_context.iter().position(|other| *other == variable);
+        let at = known.unwrap_or_else(|| {
+            self.more_context.push(variable.clone());
+            self.more_context.len() - 1
+        });
+        let address = self.expr(span, ExprKind::Context(point.context.len() + at));
+        Some(Reached::memory(address, Ty::Kernel(TypeId(variable.ty)), span))
+    }
+
+    /// `@var("name@file", "program")` at code of this program.
+    pub(super) fn named_variable(
+        &mut self,
+        scope: &Scope<'_>,
+        literal: &Literal,
+        module: Option<&Literal>,
+        span: Span,
+    ) -> Option<Reached> {
+        let LiteralValue::String(text) = &literal.value else { return None };
+        let (name, file) = match text.split_once('@') {
+            Some((name, file)) => (name, Some(file)),
+            None => (text.as_str(), None),
+        };
+        if let Some(Literal { value: LiteralValue::String(module), .. }) = module {
+            let Attach::Instruction(instruction) = &scope.point?.attach else { return None };
+            let is_path =
+                instruction.path == *module || instruction.path.ends_with(&format!("/{module}"));
+            let named = || self.facts.program_file(crate::program_file::ProgramName::File(module));
+            if !is_path && !named().is_ok_and(|file| file.path == instruction.path) {
+                return None;
+            }
+        }
+        self.variable_of_file(scope, name, file, span)
+    }
+
+    /// The context variable of a position.
+    pub(super) fn of_context(
+        &mut self,
+        at: usize,
+        variable: &ContextVariable,
+        span: Span,
+    ) -> Reached {
+        let expr = self.expr(span, ExprKind::Context(at));
+        match self.is_in_memory(variable) {
+            true => Reached::memory(expr, Ty::Kernel(TypeId(variable.ty)), span),
+            false => Reached::of_variable(expr, variable, span),
+        }
+    }
+
+    /// Whether a variable is a structure or an array, whose address the context has.
+    pub(super) fn is_in_memory(&self, variable: &ContextVariable) -> bool {
+        self.aggregate(variable).is_some()
+    }
+
+    /// What a structure or an array is, if the variable is one of a program's.
+    pub(super) fn aggregate(&self, variable: &ContextVariable) -> Option<Kind> {
+        if variable.ty == 0 || !self.facts.is_program_type(variable.ty) {
+            return None;
+        }
+        let btf = self.facts.all_types().ok()?;
+        let kind = btf.kind(btf.strip(TypeId(variable.ty)))?;
+        matches!(kind, Kind::Struct | Kind::Union | Kind::Array).then_some(kind)
+    }
+}
