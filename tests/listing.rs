@@ -44,11 +44,15 @@ fn the_forms_that_match() {
     );
     assert_eq!(
         listed(&["-l", "perf.sw.c*"]),
-        [
-            "perf.sw.context_switches[.sample(N)][.hz(N)][.process]",
-            "perf.sw.cpu_clock[.sample(N)][.hz(N)][.process]",
-            "perf.sw.cpu_migrations[.sample(N)][.hz(N)][.process]",
-        ]
+        ["context_switches", "cpu_clock", "cpu_migrations"]
+            .map(|event| {
+                [
+                    format!("perf.sw.{event}.process(\"NAME\").counter(\"NAME\")"),
+                    format!("perf.sw.{event}[.sample(N)][.hz(N)].process(\"NAME\")"),
+                    format!("perf.sw.{event}[.sample(N)][.hz(N)][.process]"),
+                ]
+            })
+            .concat()
     );
     assert_eq!(listed(&["-l", "begin"]), ["begin"]);
 }

@@ -31,4 +31,13 @@ impl Btf {
             matches!(self.kind(self.strip(target)), Some(Kind::Struct | Kind::Union))
         })
     }
+
+    /// Whether a type is a pointer that programs at tracepoints may not load from their context before Linux 6.13 or
+    /// so: the verifier knew pointers to structures, to integers and to `void`, but not to `const void`, to pointers,
+    /// functions, or structures that are declared only.
+    pub fn is_opaque_pointer(&self, id: TypeId) -> bool {
+        let Some(target) = self.pointee(self.strip(id)) else { return false };
+        let known = [Kind::Struct, Kind::Union, Kind::Integer];
+        target.0 != 0 && !self.kind(self.strip(target)).is_some_and(|kind| known.contains(&kind))
+    }
 }

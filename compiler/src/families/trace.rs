@@ -166,7 +166,10 @@ fn point(btf: &Btf, name: &str, full: &str, tracepoint: &Tracepoint) -> Point {
             ContextVariable {
                 name: argument.clone(),
                 ty: ty.0,
-                source: ContextSource::Word(at as u32),
+                source: match btf.is_opaque_pointer(*ty) {
+                    true => ContextSource::HiddenWord(at as u32),
+                    false => ContextSource::Word(at as u32),
+                },
                 value,
                 trusted: btf.is_struct_pointer(*ty),
             }

@@ -514,6 +514,8 @@ pub struct ContextVariable {
 pub enum ContextSource {
     /// The 64-bit word with this index in the program's context.
     Word(u32),
+    /// The same, where the verifier may refuse to load it: a helper reads it.
+    HiddenWord(u32),
     /// The 8 bytes at this offset of `struct pt_regs`, which the first word of the program's context
     /// points to.
     Register(u32),

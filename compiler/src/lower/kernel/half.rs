@@ -26,6 +26,7 @@ impl KernelCode<'_, '_> {
         let scalar = variable.value;
         let word = match variable.source {
             ContextSource::Word(word) => word,
+            ContextSource::HiddenWord(word) => return self.read_context(word),
             ContextSource::Member { word, offset } => {
                 let flags = MemFlagsData::new();
                 let place = 8 * word as i32;
@@ -43,6 +44,17 @@ impl KernelCode<'_, '_> {
         let flags = MemFlagsData::new();
         let value = self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32);
         self.extend(value, scalar)
+    }
+
+    /// A word of the context as a number, whatever the verifier takes it for.
+    fn read_context(&mut self, word: u32) -> Value {
+        let slot = self.load_slot();
+        let to = self.emitter.slot_address(slot, 0);
+        let size = self.emitter.constant(8);
+        let from = self.emitter.builder.ins().iadd_imm_s(self.context, 8 * i64::from(word));
+        self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
+        let from = self.emitter.slot_address(slot, 0);
+        self.emitter.load(from, 0)
     }
 
     /// The value of the lowest bytes of a word.
@@ -394,13 +406,7 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         let (true, ContextSource::Word(word)) = (variable.trusted, variable.source) else {
             return self.context(index);
         };
-        let slot = self.load_slot();
-        let to = self.emitter.slot_address(slot, 0);
-        let size = self.emitter.constant(8);
-        let from = self.emitter.builder.ins().iadd_imm_s(self.context, 8 * i64::from(word));
-        self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
-        let from = self.emitter.slot_address(slot, 0);
-        self.emitter.load(from, 0)
+        self.read_context(word)
     }
 
     fn load(&mut self, load: &Load, address: Value, span: Span) -> Value {
