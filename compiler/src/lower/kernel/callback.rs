@@ -124,6 +124,9 @@ impl Taking<'_> {
             self.function(&mut round, scratch.inner)?;
             self.functions[at].function = round;
         }
+        if drop_tests(function) {
+            bpf::simplify(function)?;
+        }
         Ok(())
     }
 
@@ -491,6 +494,30 @@ fn budget_test(function: &Function, block: Block) -> Option<(Block, (Block, Vec<
     let pool = &function.dfg.value_lists;
     let arguments = exhausted.args(pool).filter_map(|a| a.as_value()).collect();
     Some((block, (exhausted.block(pool), arguments), go_on.block(pool)))
+}
+
+/// Has what is left of the tests of `may_goto` go on: those of loops that never begin a second round, and so are none.
+/// Says whether there were any.
+fn drop_tests(function: &mut Function) -> bool {
+    let blocks: Vec<Block> = function.layout.blocks().collect();
+    let mut found = false;
+    for block in blocks {
+        if budget_test(function, block).is_none() {
+            continue;
+        }
+        let Some(branch) = function.layout.last_inst(block) else { continue };
+        let always = FuncCursor::new(function).at_inst(branch).ins().iconst(I64, 1);
+        let InstructionData::Brif { arg, .. } = &mut function.dfg.insts[branch] else { continue };
+        let test = std::mem::replace(arg, always);
+        // Nothing but the branch has the result of the test.
+        if let ValueDef::Result(call, _) =
+            function.dfg.value_def(function.dfg.resolve_aliases(test))
+        {
+            function.layout.remove_inst(call);
+        }
+        found = true;
+    }
+    found
 }
 
 /// Has the branch at the end of a block go elsewhere.
