@@ -121,10 +121,12 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
     outcome
 }
 
-/// Why a case may fail: where chance has a part in it, or here, where the CPU is emulated.
+/// Why a case may fail: where chance has a part in it, or here, where the kernel is older than what it needs
+/// (`# since: 6.4: what`) or the CPU is emulated.
 fn excuse(case: &Case) -> Option<&str> {
     let emulated = || case.header("emulated").filter(|_| session::is_emulated());
-    case.header("unmet").or_else(emulated)
+    let too_old = || case.header("since").filter(|since| session::is_before(since));
+    case.header("unmet").or_else(too_old).or_else(emulated)
 }
 
 /// Appends how cases went to the file that NTAP_RESULTS names: for tables of several kernels.

@@ -36,6 +36,16 @@ fn time_factor() -> u32 {
     std::env::var("NTAP_TIME_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
+/// Whether the running kernel is older than the release that a text begins with: `6.4: programs at netfilter hooks`.
+pub(crate) fn is_before(text: &str) -> bool {
+    let numbers = |text: &str| -> Option<(u32, u32)> {
+        let mut parts = text.split(|c: char| !c.is_ascii_digit());
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    };
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    numbers(&release).zip(numbers(text)).is_some_and(|(running, needed)| running < needed)
+}
+
 /// Whether this is a guest whose CPU is emulated.
 pub(crate) fn is_emulated() -> bool {
     time_factor() > 1

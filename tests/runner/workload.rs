@@ -280,6 +280,14 @@ fn send_by_dummy(count: u64, bytes: usize) -> io::Result<()> {
             _ => Err(io::Error::last_os_error()),
         }
     };
+    // Only the first network namespace has one from the beginning.
+    if command(libc::SIOCGIFINDEX as libc::Ioctl, &request).is_err() {
+        let words = ["link", "add", "dummy0", "type", "dummy"];
+        let status = std::process::Command::new("ip").args(words).status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("ip {}: {status}", words.join(" "))));
+        }
+    }
     // 10.9.8.7, whose network is all of 10.0.0.0/8.
     let address = libc::sockaddr_in {
         sin_family: libc::AF_INET as libc::sa_family_t,
