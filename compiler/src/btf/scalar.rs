@@ -32,9 +32,9 @@ impl Btf {
         })
     }
 
-    /// Whether a type is a pointer that programs at tracepoints may not load from their context before Linux 6.13 or
-    /// so: the verifier knew pointers to structures, to integers and to `void`, but not to `const void`, to pointers,
-    /// functions, or structures that are declared only.
+    /// Whether a type is a pointer that programs at tracepoints may not load from their context on every kernel: up
+    /// to Linux 6.12 at least, the verifier knows pointers to structures, to integers and to `void`, but not to
+    /// `const void`, to pointers, functions, or structures that are declared only.
     pub fn is_opaque_pointer(&self, id: TypeId) -> bool {
         let Some(target) = self.pointee(self.strip(id)) else { return false };
         let known = [Kind::Struct, Kind::Union, Kind::Integer];

@@ -86,8 +86,8 @@ codes! {
         "Arguments of kernel probes are typed by BTF, which kernels built with CONFIG_DEBUG_INFO_BTF offer in /sys/kernel/btf/vmlinux.";
     NO_PROBES = "E0212", "no probes found",
         "Nothing in the script would ever run: it has no probe, or none of its optional ones exists.";
-    TIMER_RANGE = "E0213", "interval out of range",
-        "Timers run from every 10 microseconds to once a day.";
+    POINT_RANGE = "E0213", "number in a probe point out of range",
+        "Timers run from every 10 microseconds to once a day. The type, the event and the period of a performance event are those of perf_event_open(2), and a probe has a period or a frequency. Memory is watched in 1, 2, 4 or 8 bytes at a multiple of as many.";
     ARRAY_SIZE = "E0214", "bad array size",
         "The size of an array is a literal number from 1 to 16777216.";
     INITIAL_VALUE = "E0215", "bad initial value",

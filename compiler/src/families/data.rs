@@ -72,13 +72,13 @@ fn point(
     };
     if !matches!(bytes, 1 | 2 | 4 | MOST_BYTES) {
         diagnostics
-            .error(codes::TIMER_RANGE, span, "length out of range")
+            .error(codes::POINT_RANGE, span, "length out of range")
             .label(format!("{} is not 1, 2, 4 or 8", bytes as i64));
         return vec![];
     }
     if !address.is_multiple_of(bytes) {
         diagnostics
-            .error(codes::TIMER_RANGE, span, "address not aligned")
+            .error(codes::POINT_RANGE, span, "address not aligned")
             .label(format!("{address:#x} is not a multiple of {bytes}"));
         return vec![];
     }

@@ -47,6 +47,14 @@ const BY_NUMBER: &str = "After every 1000000 (or `sample`) counts of a perf even
                          the handler runs in the processes of this program.";
 const COUNTER: &str = "Refused: counters that handlers read with `@perf`, of each process its own.";
 
+/// The events the kernel counts, as a choice of names: those of [`SOFTWARE_EVENTS`].
+const SOFTWARE_NAMES: &str = "cpu_clock|task_clock|page_faults|context_switches|cpu_migrat\
+    ions|page_faults_min|page_faults_maj|alignment_faults|emulation_faults|dummy";
+
+/// The events the CPU counts, as a choice of names: those of [`HARDWARE_EVENTS`].
+const HARDWARE_NAMES: &str = "cpu_cycles|instructions|cache_references|cache_misses|branch\
+    _instructions|branch_misses|bus_cycles|stalled_cycles_frontend|stalled_cycles_backend|ref_cpu_cycles";
+
 pub(super) const FAMILIES: &[Family] = &[
     Family {
         form: &[
@@ -91,11 +99,7 @@ pub(super) const FAMILIES: &[Family] = &[
         form: &[
             ("perf", None),
             ("sw", None),
-            (
-                "cpu_clock|task_clock|page_faults|context_switches|cpu_migrations|page_faults_min|\
-                 page_faults_maj|alignment_faults|emulation_faults|dummy",
-                None,
-            ),
+            (SOFTWARE_NAMES, None),
             ("sample?", Number),
             ("hz?", Number),
             ("process?", None),
@@ -108,11 +112,7 @@ pub(super) const FAMILIES: &[Family] = &[
         form: &[
             ("perf", None),
             ("sw", None),
-            (
-                "cpu_clock|task_clock|page_faults|context_switches|cpu_migrations|page_faults_min|\
-                 page_faults_maj|alignment_faults|emulation_faults|dummy",
-                None,
-            ),
+            (SOFTWARE_NAMES, None),
             ("sample?", Number),
             ("hz?", Number),
             ("process", Text),
@@ -125,11 +125,7 @@ pub(super) const FAMILIES: &[Family] = &[
         form: &[
             ("perf", None),
             ("sw", None),
-            (
-                "cpu_clock|task_clock|page_faults|context_switches|cpu_migrations|page_faults_min|\
-                 page_faults_maj|alignment_faults|emulation_faults|dummy",
-                None,
-            ),
+            (SOFTWARE_NAMES, None),
             ("process", Text),
             ("counter", Text),
         ],
@@ -141,12 +137,7 @@ pub(super) const FAMILIES: &[Family] = &[
         form: &[
             ("perf", None),
             ("hw", None),
-            (
-                "cpu_cycles|instructions|cache_references|cache_misses|branch_instructions|\
-                 branch_misses|bus_cycles|stalled_cycles_frontend|stalled_cycles_backend|\
-                 ref_cpu_cycles",
-                None,
-            ),
+            (HARDWARE_NAMES, None),
             ("sample?", Number),
             ("hz?", Number),
             ("process?", None),
@@ -159,12 +150,7 @@ pub(super) const FAMILIES: &[Family] = &[
         form: &[
             ("perf", None),
             ("hw", None),
-            (
-                "cpu_cycles|instructions|cache_references|cache_misses|branch_instructions|\
-                 branch_misses|bus_cycles|stalled_cycles_frontend|stalled_cycles_backend|\
-                 ref_cpu_cycles",
-                None,
-            ),
+            (HARDWARE_NAMES, None),
             ("sample?", Number),
             ("hz?", Number),
             ("process", Text),
@@ -177,12 +163,7 @@ pub(super) const FAMILIES: &[Family] = &[
         form: &[
             ("perf", None),
             ("hw", None),
-            (
-                "cpu_cycles|instructions|cache_references|cache_misses|branch_instructions|\
-                 branch_misses|bus_cycles|stalled_cycles_frontend|stalled_cycles_backend|\
-                 ref_cpu_cycles",
-                None,
-            ),
+            (HARDWARE_NAMES, None),
             ("process", Text),
             ("counter", Text),
         ],
@@ -198,7 +179,7 @@ fn by_number(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
     };
     let Ok(kind) = u32::try_from(kind) else {
         diagnostics
-            .error(codes::TIMER_RANGE, span, "perf event type out of range")
+            .error(codes::POINT_RANGE, span, "perf event type out of range")
             .label(format!("{kind} is not between 0 and {}", u32::MAX));
         return vec![];
     };
@@ -221,7 +202,7 @@ fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: CountedEve
         let (n, span) = request.number_of(component)?;
         if n < 1 {
             diagnostics
-                .error(codes::TIMER_RANGE, span, format!("{component} value out of range"))
+                .error(codes::POINT_RANGE, span, format!("{component} value out of range"))
                 .label(format!("{n} is not greater than 0"));
         }
         Some(n.max(1) as u64)
@@ -229,7 +210,7 @@ fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: CountedEve
     let rate = match (positive("sample"), positive("hz")) {
         (Some(_), Some(hertz)) => {
             diagnostics
-                .error(codes::TIMER_RANGE, request.point.span, "both `sample` and `hz`")
+                .error(codes::POINT_RANGE, request.point.span, "both `sample` and `hz`")
                 .label("a handler runs after so many counts or so many times a second")
                 .help(format!("leave out `.hz({hertz})`"));
             return vec![];

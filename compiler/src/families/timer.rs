@@ -78,7 +78,7 @@ pub(super) const FAMILIES: &[Family] = &[
             Some((rate @ 1..=100_000, _)) => sampled(request, rate as u64),
             Some((rate, span)) => {
                 diagnostics
-                    .error(codes::TIMER_RANGE, span, "frequency out of range (1, 100000)")
+                    .error(codes::POINT_RANGE, span, "frequency out of range (1, 100000)")
                     .label(format!("{rate} is not between 1 and 100000"));
                 vec![]
             }
@@ -122,7 +122,7 @@ fn every(request: &Request<'_>, diagnostics: &mut Diagnostics, unit_ns: i64) -> 
     if !(least..=most).contains(&count) {
         diagnostics
             .error(
-                codes::TIMER_RANGE,
+                codes::POINT_RANGE,
                 span,
                 format!("interval value out of range ({least}, {most})"),
             )
@@ -134,7 +134,7 @@ fn every(request: &Request<'_>, diagnostics: &mut Diagnostics, unit_ns: i64) -> 
         Some((n, span)) => {
             if !(0..=count).contains(&n) {
                 diagnostics
-                    .error(codes::TIMER_RANGE, span, "randomize value out of range")
+                    .error(codes::POINT_RANGE, span, "randomize value out of range")
                     .label(format!("{n} is not between 0 and the interval, {count}"));
                 return vec![];
             }
@@ -149,7 +149,7 @@ fn hertz(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let Some((rate, span)) = request.number(1) else { return vec![] };
     if !(1..=10_000).contains(&rate) {
         diagnostics
-            .error(codes::TIMER_RANGE, span, "frequency out of range (1, 10000)")
+            .error(codes::POINT_RANGE, span, "frequency out of range (1, 10000)")
             .label(format!("{rate} is not between 1 and 10000"));
         return vec![];
     }
