@@ -14,6 +14,7 @@
 //! | `int80 N` | makes N getppid calls of the 32-bit architecture |
 //! | `fork N` | makes N processes that end at once, each after the one before |
 //! | `threads T N` | has T threads make N getppid calls each, at once |
+//! | `futex-wait N` | waits N times a millisecond for one lock that nobody gives back |
 //! | `netns` | moves into a fresh network namespace whose loopback is up |
 //! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
 //! | `dummy N BYTES` | gives the network device dummy0 an address and sends N datagrams of BYTES by it |
@@ -61,6 +62,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "close" => close_nothing(number()?),
             "int80" => calls::compat(number()?),
             "fork" => calls::fork(number()?),
+            "futex-wait" => futex_wait(number()?),
             "call" => calls.call(&mut words)?,
             "threads" => threads(number()?, number()?),
             "udp-to-closed-port" => {
@@ -142,6 +144,15 @@ fn threads(count: u64, calls: u64) {
             scope.spawn(|| repeat(libc::SYS_getppid, calls));
         }
     });
+}
+
+fn futex_wait(count: u64) {
+    let lock = std::sync::atomic::AtomicU32::new(1);
+    let most = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    for _ in 0..count {
+        // SAFETY: the lock and the time outlive the call, which only reads them.
+        unsafe { libc::syscall(libc::SYS_futex, lock.as_ptr(), libc::FUTEX_WAIT, 1, &most) };
+    }
 }
 
 fn spin(time: Duration) {

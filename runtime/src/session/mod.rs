@@ -6,8 +6,10 @@
 
 mod arming;
 mod background;
+mod blocks;
 mod error_count;
 mod errors;
+mod event_loop;
 mod events;
 mod flame_graph;
 mod follow;
@@ -29,15 +31,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use cranelift_codegen::entity::EntityRef;
 use ntap_compiler::builtins::User;
 use ntap_compiler::hir::{
-    Attach, EventId, ExprKind, GlobalId, HitText, Probe, ProbeId, Script, each_expression,
-    max_nesting,
+    Attach, ExprKind, GlobalId, HitText, Probe, ProbeId, Script, each_expression, max_nesting,
 };
-use ntap_compiler::layout::{ArrayId, Layout, Storage};
+use ntap_compiler::layout::{Layout, Storage};
 use ntap_compiler::limits::Limits;
-use ntap_compiler::lower::{ErrorKind, ErrorSite, Role};
+use ntap_compiler::lower::Role;
 use ntap_compiler::pipeline::{Analyzed, Compiled};
 use ntap_compiler::source::{SourceMap, Span};
 
@@ -50,7 +50,7 @@ pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
 
-use crate::block::{BlockContext, RaisedError, Recording, Warnings};
+use crate::block::{BlockContext, Recording, Warnings};
 pub use crate::block::{SavedGlobal, WarningsShown};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
@@ -59,21 +59,19 @@ use crate::passes::{PassClock, counted};
 use crate::sys;
 use crate::target_process::{self, TargetProcess};
 use error_count::ErrorCount;
-use events::{Event, Events};
+use event_loop::SKIPPED_WATCH;
+use events::Events;
 use flame_graph::FlameGraph;
 use format::folded::FoldedStacks;
-use kernel_half::{KernelHalf, Record};
+use kernel_half::KernelHalf;
 use losses::BlockErrors;
-use monitor::{Key, Monitor, View};
+use monitor::Monitor;
 use outlets::Outlets;
 use output::Output;
 use output_file::OutputFile;
-use overload::{Overload, Step};
+use overload::Overload;
 use recorder::Recorder;
 use timing::Timing;
-
-/// How often it is looked whether too many hits were skipped, unless what handlers cost is looked at.
-const SKIPPED_WATCH: Duration = Duration::from_secs(1);
 
 /// What a session is to do besides the script.
 #[derive(Clone, Debug, Default)]
@@ -492,166 +490,6 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn start_timers(
-        &mut self,
-        events: &mut Events,
-        options: &SessionOptions,
-    ) -> Result<(), SessionError> {
-        let mut timers: Vec<_> = self
-            .points
-            .iter()
-            .filter_map(|(&id, point)| match point.attach {
-                Attach::Timer { period_ns, randomize_ns } => Some((id, period_ns, randomize_ns)),
-                _ => None,
-            })
-            .collect();
-        timers.sort();
-        for (id, period_ns, randomize_ns) in timers {
-            events.add_timer(id, period_ns, randomize_ns)?;
-            if !self.disarmed.contains(&id) {
-                events.start_timer(id)?;
-            }
-        }
-        if let Some(limit) = options.time_limit {
-            events.limit_time(limit)?;
-        }
-        Ok(())
-    }
-
-    /// Handles events until the session is to end.
-    fn wait(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        while !self.ending {
-            let more = self.handle_records();
-            if self.ending {
-                break;
-            }
-            self.rearm(events)?;
-            for event in events.next(self.kernel_half.as_ref(), more)? {
-                match event {
-                    Event::Records => {}
-                    Event::Timer(probe) => {
-                        self.run_beside_kernel(probe);
-                    }
-                    Event::Asked => self.exchange()?,
-                    Event::Input => self.read_input(events)?,
-                    Event::Watch => self.watch(events)?,
-                    Event::NextFile => self.output.next_file(),
-                    Event::Draw => self.draw(),
-                    Event::Keys => match self.monitor.as_mut().map(Monitor::keys) {
-                        Some(Key::Quit) => self.end("quit"),
-                        Some(Key::Draw) => self.draw(),
-                        None => {}
-                    },
-                    Event::Interrupt => self.end("interrupted"),
-                    Event::TimeLimit => self.end("time_limit"),
-                    Event::TargetEnded => {
-                        // What the process asked before it ended.
-                        self.exchange()?;
-                        self.end("target_ended");
-                    }
-                }
-                if self.ending {
-                    break;
-                }
-                self.rearm(events)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Draws the screen of `--monitor`.
-    fn draw(&mut self) {
-        let Some(mut monitor) = self.monitor.take() else { return };
-        let most = monitor.lines_for_globals();
-        let mut globals = vec![];
-        for (name, id, pointer) in &self.watched {
-            // Each has its place, those with many elements what is left.
-            let storage = self.layout.storage[*id];
-            let room = (most / self.watched.len().max(1)).max(1);
-            match self.context.greatest(name, storage, *pointer, room) {
-                Ok(lines) => globals.extend(lines),
-                Err(error) => globals.push(format!("{name}: {error}")),
-            }
-        }
-        self.context.finish();
-        let ids = self.places.iter().map(|(id, _)| *id);
-        let times = self.timing.as_ref().map(|t| t.times(self.kernel_half.as_ref(), ids));
-        let probes = times
-            .into_iter()
-            .flatten()
-            .map(|(id, time)| (self.points[&id].name.clone(), self.disarmed.contains(&id), time));
-        let view = View { elapsed: self.begun.elapsed(), globals, probes: probes.collect() };
-        monitor.draw(view);
-        self.monitor = Some(monitor);
-    }
-
-    /// Ends the session when more hits were skipped than MAXSKIPPED allows.
-    fn watch_skipped(&mut self) {
-        let Some(most) = self.limits.skipped.filter(|_| !self.layout.suppresses_errors) else {
-            return;
-        };
-        let half = self.kernel_half.as_ref();
-        let losses = losses::losses(half, &self.block_errors, &self.points, &self.layout);
-        if losses::skipped(&losses) > most && !self.errors.too_many() {
-            self.output.flush(&mut self.context.state.output);
-            let message = "ERROR: Skipped too many probes, check MAXSKIPPED\n";
-            write_message(&mut self.context.state.output, message);
-            self.errors.fail();
-            self.end("skipped");
-        }
-    }
-
-    /// Runs a block that something outside of the kernel asked for, after what happened in the kernel before.
-    fn run_beside_kernel(&mut self, probe: ProbeId) {
-        self.handle_records();
-        if self.ending {
-            return;
-        }
-        if let Some(arrays) = self.layout.taken.get(&probe) {
-            match self.context.state.arrays.take(arrays) {
-                Ok(dropped) => self.report_overflows(&dropped),
-                Err(error) => self.note_unsettled(&error),
-            }
-        }
-        self.run_block(Role::Probe(probe), None);
-    }
-
-    /// Looks at what handlers cost, and pauses those that cost too much.
-    fn watch(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        self.watch_skipped();
-        let (Some(overload), Some(half)) = (&mut self.overload, &mut self.kernel_half) else {
-            events.watch_after(SKIPPED_WATCH)?;
-            return Ok(());
-        };
-        let mut warnings = vec![];
-        let after = match overload.look(half, &half.attached()) {
-            Step::Wait(after) => after,
-            Step::Pause(probes, after) => {
-                for (id, percent) in probes {
-                    half.detach_probe(id);
-                    let name = &self.points[&id].name;
-                    let seconds = after.as_secs();
-                    warnings.push(format!(
-                        "{name}: its handler took {percent} % of the time of all CPUs; it is paused \
-                         for {seconds} s (--overload)"
-                    ));
-                }
-                after
-            }
-            Step::Resume(probes, after) => {
-                for id in probes {
-                    half.attach_probe(id, &self.points[&id])?;
-                }
-                after
-            }
-        };
-        events.watch_after(after)?;
-        for warning in warnings {
-            self.warn(&warning);
-        }
-        Ok(())
-    }
-
     /// Ends the session, for a reason outside the script.
     fn end(&mut self, reason: &'static str) {
         self.ending = true;
@@ -707,158 +545,5 @@ impl Session<'_> {
             }
             self.run_block(Role::Probe(id), None);
         }
-    }
-
-    /// Handles all records that are in the ring buffer now. Gives whether there may be more: as many as there is room
-    /// for were handled, and more kept coming, but timers and signals have to have their turn.
-    fn handle_records(&mut self) -> bool {
-        self.context.state.symbols.update();
-        let Some(mut half) = self.kernel_half.take() else { return false };
-        let mut handled = 0u32;
-        let most = half.most_records();
-        while handled < most
-            && let Some(record) = half.next_record()
-        {
-            match record {
-                // What happened after the event that ended the session is not of it.
-                Record::Event(..) | Record::Error { .. } if self.ended_by_event => {}
-                Record::Event(event, payload) => {
-                    let role = Role::Event(EventId::new(event as usize));
-                    let had_ended = self.context.state.exiting || self.failed();
-                    self.run_quietly(role, Some(&payload));
-                    if !had_ended && (self.context.state.exiting || self.failed()) {
-                        self.ended_by_event = true;
-                        half.halt();
-                    }
-                }
-                Record::Error { site, address, text } => {
-                    self.kernel_error(site, Some(address), &text);
-                }
-                Record::Exit => self.ending = true,
-            }
-            handled += 1;
-            if handled.is_multiple_of(256) {
-                self.output.flush_if_large(&mut self.context.state.output);
-            }
-        }
-        if let Some(site) = half.take_lost_error() {
-            self.errors.note_report();
-            self.kernel_error(site, None, &[]);
-        }
-        if half.exit_called() {
-            self.ending = true;
-        }
-        self.kernel_half = Some(half);
-        self.output.flush(&mut self.context.state.output);
-        self.note_closed_output();
-        handled == most
-    }
-
-    /// Says once that intervals may not be exact, when they cannot be made so.
-    fn note_unsettled(&mut self, error: &crate::sys::SysError) {
-        if !std::mem::replace(&mut self.unsettled, true) {
-            self.warn(&format!(
-                "counts between two rounds of a timer may be off by the handlers that were running: {error}"
-            ));
-        }
-    }
-
-    /// Reports the arrays whose elements, those kept here and those taken from kernel code, are too many.
-    fn report_overflows(&mut self, dropped: &[(ArrayId, u64)]) {
-        for &(id, count) in dropped {
-            let array = &self.layout.arrays[id];
-            let error = RaisedError {
-                message: format!("Array overflow, {count} elements have no room"),
-                site: ErrorSite {
-                    kind: ErrorKind::Script,
-                    span: array.span,
-                    near: format!("identifier '{}'", array.name),
-                },
-            };
-            self.report(&error, None);
-        }
-    }
-
-    fn note_closed_output(&mut self) {
-        if self.output.closed() {
-            self.end("output_closed");
-        }
-        if let Some(error) = self.output.take_failure() {
-            eprintln!("ERROR: the output cannot be written: {}", sys::error_text(&error));
-            self.outcome.output_failed = true;
-        }
-    }
-
-    /// Runs a block and writes its output.
-    fn run_block(&mut self, role: Role, payload: Option<&[u8]>) {
-        self.run_quietly(role, payload);
-        self.output.flush(&mut self.context.state.output);
-        self.note_closed_output();
-    }
-
-    fn run_quietly(&mut self, role: Role, payload: Option<&[u8]>) {
-        let actions = match role {
-            Role::Event(_) => self.limits.actions,
-            Role::Probe(_) | Role::Function(_) => self.limits.actions_interruptible,
-        };
-        self.context.begin(payload, actions);
-        let probe = match role {
-            Role::Probe(probe) => Some(probe),
-            Role::Event(event) => Some(self.layout.events[event].probe),
-            Role::Function(_) => None,
-        };
-        if let Some(hit_texts) = probe.and_then(|probe| self.hit_texts.get(&probe)) {
-            self.context.state.hit_texts = hit_texts.clone();
-        }
-        let shapes = self.format.wants_values() || self.folded.is_some();
-        let before = shapes.then(|| self.take_output());
-        let start = self.timing.is_some().then(Instant::now);
-        self.native.run(role, &mut self.context);
-        if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
-            timing.note(probe, start.elapsed());
-        }
-        let error = self.context.finish();
-        if let Some(before) = before {
-            self.shape_output(probe, before);
-        }
-        if let Some(error) = error {
-            self.report(&error, probe);
-        }
-        if self.context.state.exiting {
-            self.ending = true;
-        }
-    }
-
-    /// Reports an error of a kernel handler, which has counted it.
-    fn kernel_error(&mut self, site: u64, address: Option<u64>, text: &[u8]) {
-        if let Some(error) = self.context.error_of_site(site, address, text) {
-            let probe = self.probe_at(error.site.span);
-            self.tell_error(&error, probe);
-        }
-        self.end_if_failed();
-    }
-
-    fn end_if_failed(&mut self) {
-        if self.errors.too_many() {
-            self.end("errors");
-        }
-    }
-
-    /// Whether the session has failed: there were more errors than it goes on with.
-    fn failed(&self) -> bool {
-        self.errors.too_many()
-    }
-
-    /// Counts and tells the error of a block in userspace; after too many the session ends.
-    fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
-        if let Some(probe) = probe {
-            self.block_errors.note(probe, error.site.kind.counter());
-        }
-        if self.layout.suppresses_errors {
-            return;
-        }
-        self.errors.add();
-        self.tell_error(error, probe);
-        self.end_if_failed();
     }
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use super::Session;
 use super::timing::ProbeTime;
 
 /// Lines of output that are kept for the end.
@@ -260,6 +261,34 @@ impl Drop for Monitor {
         for line in &lines.kept {
             let _ = self.terminal.write_all(line);
         }
+    }
+}
+
+impl Session<'_> {
+    /// Draws the screen of `--monitor`.
+    pub(super) fn draw(&mut self) {
+        let Some(mut monitor) = self.monitor.take() else { return };
+        let most = monitor.lines_for_globals();
+        let mut globals = vec![];
+        for (name, id, pointer) in &self.watched {
+            // Each has its place, those with many elements what is left.
+            let storage = self.layout.storage[*id];
+            let room = (most / self.watched.len().max(1)).max(1);
+            match self.context.greatest(name, storage, *pointer, room) {
+                Ok(lines) => globals.extend(lines),
+                Err(error) => globals.push(format!("{name}: {error}")),
+            }
+        }
+        self.context.finish();
+        let ids = self.places.iter().map(|(id, _)| *id);
+        let times = self.timing.as_ref().map(|t| t.times(self.kernel_half.as_ref(), ids));
+        let probes = times
+            .into_iter()
+            .flatten()
+            .map(|(id, time)| (self.points[&id].name.clone(), self.disarmed.contains(&id), time));
+        let view = View { elapsed: self.begun.elapsed(), globals, probes: probes.collect() };
+        monitor.draw(view);
+        self.monitor = Some(monitor);
     }
 }
 
