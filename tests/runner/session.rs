@@ -66,6 +66,9 @@ fn at_usual_priority(command: &mut Command) {
 pub(crate) fn run(case: &Case) -> Result<(), String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
     command.args(case.words("options"));
+    if let Some(features) = case.header("without") {
+        command.env("NTAP_WITHOUT", features);
+    }
     if let Some(line) = case.header("command") {
         command.args(["-c", line]);
     }
