@@ -13,11 +13,11 @@ use crate::backend::names;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{CpuVersion, Facts};
-use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
+use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script, max_nesting};
 use crate::layout::{ArrayId, Layout, control, counters, times};
 use crate::library::{self, Library};
 use crate::limits::Limits;
-use crate::lower::{self, KernelFeatures, LoopBound, Lowered, TaskOffsets};
+use crate::lower::{self, KernelFeatures, LoopBound, Lowered, MOST_CALLS, TaskOffsets};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Subprogram, Variable};
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
@@ -244,7 +244,9 @@ impl Analyzed {
         }
         let architecture = options.facts.architecture();
         let string_bytes = options.limits.string_bytes;
-        let features = KernelFeatures { loops, actions, architecture, tasks, string_bytes };
+        let nesting = options.limits.nesting.unwrap_or_else(|| max_nesting(&script)) as usize;
+        let features =
+            KernelFeatures { loops, actions, architecture, tasks, string_bytes, nesting };
         Some(Analyzed { whole, script, types, layout, features })
     }
 
@@ -311,6 +313,7 @@ impl Analyzed {
     ) -> Option<(Lowered, Option<ObjectInput>)> {
         let mut lowered = self.lower();
         let object = if self.has_kernel_half() {
+            self.test_calls(&lowered, diagnostics)?;
             self.take_out_loops(&mut lowered, diagnostics)?;
             self.test_scratch(&lowered, diagnostics)?;
             let programs = self.programs(&mut lowered, options, diagnostics)?;
@@ -321,6 +324,18 @@ impl Analyzed {
             None
         };
         Some((lowered, object))
+    }
+
+    /// Reports handlers that are too long because functions are copied into them.
+    fn test_calls(&self, lowered: &Lowered, diagnostics: &mut Diagnostics) -> Option<()> {
+        for kernel in lowered.kernel.iter().filter(|k| k.has_too_many_calls) {
+            let span = self.script.probes[kernel.probe].span;
+            diagnostics
+                .error(codes::STACK, span, "this handler calls too many functions")
+                .label(format!("more than {MOST_CALLS}, with those that these call"))
+                .help("call fewer functions, or functions that call themselves only once");
+        }
+        (!diagnostics.has_errors()).then_some(())
     }
 
     /// Reports handlers that need more memory than the kernel gives.
@@ -602,6 +617,13 @@ fn report_stack(span: Span, bytes: u32, diagnostics: &mut Diagnostics) {
 }
 
 fn report_backend(span: Span, error: &BackendError, diagnostics: &mut Diagnostics) {
+    if let BackendError::BranchOutOfRange { .. } = error {
+        diagnostics
+            .error(codes::STACK, span, "this handler is too long")
+            .label(error.to_string())
+            .help("do a part of it in another probe, or in `probe end`");
+        return;
+    }
     diagnostics
         .error(codes::INTERNAL, span, format!("ntap cannot compile this: {error}"))
         .note("this is a bug in ntap; please report it with the script");
