@@ -682,8 +682,8 @@ pub fn event_name(event: EventId) -> String {
 /// The section that tells loaders what a program is for.
 fn section(attach: &Attach) -> String {
     match attach {
-        Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
-        Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Tracepoint { name, btf_typedef: Some(_), .. } => format!("tp_btf/{name}"),
+        Attach::Tracepoint { name, btf_typedef: None, .. } => format!("raw_tp/{name}"),
         Attach::Function(points) => {
             let kind = if points.returns { "kretprobe" } else { "kprobe" };
             match &points.targets[..] {
