@@ -105,7 +105,9 @@ impl SystemTapOptions {
         if let Some((option, _)) = elsewhere.iter().find(|(_, given)| *given) {
             refuse(
                 conflict,
-                &format!("`{option}` is not there: scripts are compiled for the machine they run on"),
+                &format!(
+                    "`{option}` is not there: scripts are compiled for the machine they run on"
+                ),
             );
         }
         if !verbose {
