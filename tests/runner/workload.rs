@@ -19,6 +19,8 @@
 //! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
 //! | `dummy N BYTES` | gives the network device dummy0 an address and sends N datagrams of BYTES by it |
 //! | `tcp N BYTES`, `tcp6 N BYTES` | makes N connections to itself, with a message each; see `network.rs` |
+//! | `vsock N BYTES` | sends itself N messages of BYTES over a connection of the family AF_VSOCK |
+//! | `sctp N` | sends itself N messages over SCTP |
 //! | `tcp-refused N` | tries N times to connect to a port nobody listens on |
 //! | `tcp-unanswered MS` | connects to a socket whose queue is full, and waits |
 //! | `exec` | makes a process that executes /bin/true, and waits for it |
@@ -38,7 +40,7 @@
 //! | `malloc N BYTES` | allocates and frees so much N times |
 //! | `touch N` | writes to N pages that were never used |
 
-use super::{calls, marks, network, steps};
+use super::{calls, marks, module_sockets, network, steps};
 use std::io::{self, Read, Write};
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -77,6 +79,14 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                 let (count, bytes) = (number()?, number()?);
                 network::connections(verb == "tcp6", count, bytes as usize)
                     .map_err(|error| format!("{verb}: {error}"))?;
+            }
+            "vsock" => {
+                let (count, bytes) = (number()?, number()?);
+                module_sockets::vsock(count, bytes as usize)
+                    .map_err(|error| format!("{verb}: {error}"))?;
+            }
+            "sctp" => {
+                module_sockets::sctp(number()?).map_err(|error| format!("{verb}: {error}"))?;
             }
             "tcp-refused" => network::refused(number()?),
             "tcp-unanswered" => {

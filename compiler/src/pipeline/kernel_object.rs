@@ -314,8 +314,8 @@ pub(super) fn report_backend(span: Span, error: &BackendError, diagnostics: &mut
 /// The section that tells loaders what a program is for.
 fn section(attach: &Attach) -> String {
     match attach {
-        Attach::Tracepoint { name, btf_typedef: Some(_) } => format!("tp_btf/{name}"),
-        Attach::Tracepoint { name, btf_typedef: None } => format!("raw_tp/{name}"),
+        Attach::Tracepoint { name, btf_typedef: Some(_), .. } => format!("tp_btf/{name}"),
+        Attach::Tracepoint { name, btf_typedef: None, .. } => format!("raw_tp/{name}"),
         Attach::Function(points) => {
             let kind = if points.returns { "kretprobe" } else { "kprobe" };
             match &points.targets[..] {
