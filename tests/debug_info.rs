@@ -38,7 +38,7 @@ fn trace(program: &Path, script: &str) -> Output {
     let program = program.to_str().expect("a path of text");
     let script = script.replace("PROGRAM", &format!("process(\"{program}\")"));
     let mut command = Command::new("timeout");
-    command.args(["60", NTAP, "-c", program, "-e", &script]);
+    command.args(["60", NTAP, "-c", &format!("'{program}'"), "-e", &script]);
     command.stdin(Stdio::null()).output().expect("ntap starts")
 }
 

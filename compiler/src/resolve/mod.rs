@@ -23,6 +23,7 @@ mod iteration;
 mod list;
 mod loop_variable;
 mod memory_print;
+mod module_type;
 mod once;
 mod operators;
 mod pointer;

@@ -77,7 +77,10 @@ impl Resolver<'_> {
         let LiteralValue::String(text) = &literal.value else { return None };
         let name = text.split('@').next().unwrap_or_default();
         let facts = self.facts;
-        let btf = match facts.btf() {
+        if let Some(Literal { value: LiteralValue::String(module), .. }) = module {
+            facts.module_types(&[module]);
+        }
+        let btf = match facts.all_types() {
             Ok(btf) => btf,
             Err(missing) => {
                 let message = format!("no kernel types: {missing}");
@@ -189,7 +192,7 @@ impl Resolver<'_> {
     /// as macros.
     pub(super) fn enumerator(&mut self, literal: &Literal, span: Span) -> Option<Expr> {
         let LiteralValue::String(text) = &literal.value else { return None };
-        let btf = self.facts.btf();
+        let btf = self.facts.all_types();
         let constants = Constants { btf: btf.as_ref().ok().copied(), library: self.library };
         let unknown = match c_expression::evaluate(text, &constants) {
             Ok(value) => return Some(self.expr(span, ExprKind::Number(value))),
@@ -217,7 +220,7 @@ impl Resolver<'_> {
         span: Span,
     ) -> Option<Expr> {
         let facts = self.facts;
-        let btf = match facts.btf() {
+        let btf = match facts.all_types() {
             Ok(btf) => btf,
             Err(missing) => {
                 let message = format!("no kernel types: {missing}");

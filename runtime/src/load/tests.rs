@@ -18,7 +18,7 @@ const RARE_SYSCALL: i64 = libc::SYS_sched_get_priority_max;
 
 fn plan(name: &str, kind: ProgramKind) -> LoadPlan {
     LoadPlan {
-        programs: vec![ProgramPlan { name: name.into(), kind }],
+        programs: vec![ProgramPlan { name: name.into(), kind, module: None }],
         map_sizes: vec![("events".into(), 1 << 16)],
     }
 }

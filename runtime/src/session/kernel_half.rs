@@ -116,12 +116,16 @@ impl KernelHalf {
             .iter()
             .filter_map(|(id, probe)| {
                 let kind = program_kind(&probe.point.attach, uprobe_multi)?;
-                Some(ProgramPlan { name: program_name(id), kind })
+                let module = match &probe.point.attach {
+                    Attach::Tracepoint { module, .. } => module.clone(),
+                    _ => None,
+                };
+                Some(ProgramPlan { name: program_name(id), kind, module })
             })
             .collect();
         let adders = arrays_with_adders(layout);
         let kind = ProgramKind::RawTracepoint;
-        let adders = adders.map(|(id, _)| ProgramPlan { name: adder_name(id), kind });
+        let adders = adders.map(|(id, _)| ProgramPlan { name: adder_name(id), kind, module: None });
         let programs: Vec<ProgramPlan> = programs.into_iter().chain(adders).collect();
         if programs.len() > MANY_PROGRAMS {
             sys::lift_open_files_limit();
@@ -514,10 +518,10 @@ fn is_together(points: &FunctionPoints) -> bool {
 
 fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<AttachPoint> {
     match &point.attach {
-        Attach::Tracepoint { name, btf_typedef: Some(_) } => {
+        Attach::Tracepoint { name, btf_typedef: Some(_), .. } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
         }
-        Attach::Tracepoint { name, btf_typedef: None } => {
+        Attach::Tracepoint { name, btf_typedef: None, .. } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
         }
         Attach::Function(points) => Some(AttachPoint::Functions {
