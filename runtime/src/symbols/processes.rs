@@ -197,7 +197,8 @@ mod tests {
     fn records_of_several_cpus_are_taken_in_order() {
         let mut processes = Processes::default();
         let knows = |processes: &Processes, address| processes.known(PROCESS, address).is_some();
-        processes.take_until(10, vec![(5, mapped(0x1000)), (6, ProcessRecord::Exit { process: 1 })]);
+        processes
+            .take_until(10, vec![(5, mapped(0x1000)), (6, ProcessRecord::Exit { process: 1 })]);
         assert!(knows(&processes, 0x1800));
         // The CPU that was read last is ahead: its process has run another program on the CPU that was read first.
         processes.take_until(20, vec![(23, mapped(0x5000))]);
