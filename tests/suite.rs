@@ -69,14 +69,15 @@ fn main() -> ExitCode {
         all.skipped += outcome.skipped;
         all.unmet += outcome.unmet;
         all.alone += outcome.alone;
-        all.names.extend(outcome.names);
+        all.failures.extend(outcome.failures);
     }
     println!(
         "\nsuites: {} passed ({} of them at a second try), {} failed, {} known to fail, {} skipped",
         all.passed, all.alone, all.failed, all.unmet, all.skipped
     );
-    for name in &all.names {
-        println!("failed: {name}");
+    // Said again where the output ends: logs are long.
+    for (name, failure) in &all.failures {
+        println!("\nfailed: {name}\n{}", failure.trim_end());
     }
     if all.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

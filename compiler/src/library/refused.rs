@@ -98,7 +98,7 @@ pub const FUNCTIONS: &[Refused] = &[
     Refused {
         names: &["addr_from_rqst", "addr_from_rqst_str"],
         reason: "the structure is one of the module `sunrpc`",
-        instead: "`format_ipaddr` takes an address that `@cast` reads of it",
+        instead: "`format_ipaddr` takes an address that `@cast(p, \"svc_rqst\", \"sunrpc\")` reads of it",
     },
 ];
 
@@ -127,8 +127,8 @@ pub const POINTS: &[Refused] = &[
     },
     Refused {
         names: &["nfs", "nfsd", "sunrpc", "scsi"],
-        reason: "they are functions of kernel modules, whose structures are not read yet",
-        instead: "`module(\"NAME\").function(\"FUNCTION\")` probes one",
+        reason: "they are functions of kernel modules, and not in the library",
+        instead: "`module(\"NAME\").function(\"FUNCTION\")` probes one, with the structures of the module",
     },
     Refused {
         names: &["netfilter.arp", "netfilter.bridge"],

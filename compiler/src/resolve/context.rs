@@ -365,6 +365,7 @@ impl Resolver<'_> {
         let facts = self.facts;
         let btf = facts.all_types().ok()?;
         let (structure, what) = self.structure(btf, base, name)?;
+        let btf = facts.all_types().ok()?;
         let Some(field) = btf.field(structure, &name.text) else {
             let members = btf.field_names(structure);
             let diagnostic = self.diagnostics.error(
@@ -422,9 +423,17 @@ impl Resolver<'_> {
             }
         };
         let target = pointee.map(|target| btf.strip(target));
+        let declared = target.filter(|&target| btf.kind(target) == Some(Kind::Forward));
+        let defined = declared.and_then(|declared| self.definition(btf, declared));
+        let target = defined.or(target);
+        let btf = self.facts.all_types().ok()?;
         match target {
             Some(target) if matches!(btf.kind(target), Some(Kind::Struct | Kind::Union)) => {
-                let space = base.behind();
+                // The verifier knows the declaration only.
+                let space = match (base.behind(), defined) {
+                    (Space::Trusted, Some(_)) => Space::Kernel,
+                    (space, _) => space,
+                };
                 let address = self.value_of(base)?;
                 let what = What::Memory { address, offset: 0, space, bits: None, bytes: None };
                 Some((target, what))
@@ -469,7 +478,11 @@ impl Resolver<'_> {
         // Probes of programs mean their types first.
         let in_process = scope.point.is_some_and(|point| point.attach.in_process());
         let of_program = in_process.then(|| self.program_type(btf, name)).flatten();
-        let found = of_program.or_else(|| named_type(btf, name));
+        let of_modules = match module {
+            Some(Literal { value: LiteralValue::String(modules), .. }) => Some(modules.as_str()),
+            _ => None,
+        };
+        let found = of_program.or_else(|| self.type_of_kernel(name, of_modules));
         if found.is_none() {
             let plain = name.trim_start_matches("struct ").trim();
             let names: Vec<&str> = btf.names(Kind::Struct).collect();
@@ -480,8 +493,8 @@ impl Resolver<'_> {
                 .suggest(plain, names);
             if !modules.split(':').any(is_kernel) {
                 diagnostic.note(
-                    "types of headers, programs and modules that the kernel itself does not have would \
-                     take a C compiler or debug information",
+                    "types of headers and programs that the kernel itself does not have would take a C \
+                     compiler or debug information, those of modules need the module to be loaded",
                 );
             }
         }
@@ -714,12 +727,12 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.
 /// Whether a module of `@cast` is a header of programs, `<header.h>`, or a file.
 fn is_of_programs(module: &str) -> bool {
     module.starts_with('<') || module.contains('/') && !module.contains('<')
 }
 
+/// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.
 fn is_kernel(module: &str) -> bool {
     module == "kernel" || module.starts_with("kernel<")
 }
@@ -739,7 +752,7 @@ pub(super) fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
 }
 
 /// Which kinds of types a name can stand for, and the name alone.
-fn kinds_of(name: &str) -> (&'static [Kind], &str) {
+pub(super) fn kinds_of(name: &str) -> (&'static [Kind], &str) {
     let name = name.trim().trim_end_matches('*').trim_end();
     let (kinds, plain): (&[Kind], &str) = if let Some(plain) = name.strip_prefix("struct ") {
         (&[Kind::Struct], plain)

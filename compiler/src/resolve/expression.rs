@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::{Resolver, Scope, aggregate::names_histogram, counted, pointer::Holder};
+use super::{Resolver, Scope, addition, aggregate::names_histogram, counted, pointer::Holder};
 use crate::builtins;
 use crate::diagnostic::bpftrace::{self, WordPlace};
 use crate::diagnostic::codes;
@@ -322,6 +322,10 @@ impl Resolver<'_> {
         if operator == AssignOperator::Set {
             self.learn_assignment(scope, &target, &value);
         }
+        let (operator, value) = match operator {
+            AssignOperator::Set => addition::as_addition(&target, value),
+            AssignOperator::Arithmetic(_) | AssignOperator::Concatenate => (operator, value),
+        };
         let kind = ExprKind::Assign {
             target: Box::new(target),
             operator,

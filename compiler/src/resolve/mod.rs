@@ -5,6 +5,7 @@
 //! Parts that a constant condition rules out (`@defined`, numbers) are not resolved at all, so that
 //! one script can name what only some kernels have. Reports what it cannot resolve and goes on.
 
+mod addition;
 mod aggregate;
 mod alias;
 mod braces;
@@ -21,6 +22,7 @@ mod iteration;
 mod list;
 mod loop_variable;
 mod memory_print;
+mod module_type;
 mod once;
 mod operators;
 mod pointer;

@@ -78,7 +78,10 @@ impl Resolver<'_> {
         let LiteralValue::String(text) = &literal.value else { return None };
         let name = text.split('@').next().unwrap_or_default();
         let facts = self.facts;
-        let btf = match facts.btf() {
+        if let Some(Literal { value: LiteralValue::String(module), .. }) = module {
+            facts.module_types(&[module]);
+        }
+        let btf = match facts.all_types() {
             Ok(btf) => btf,
             Err(missing) => {
                 let message = format!("no kernel types: {missing}");
@@ -190,7 +193,7 @@ impl Resolver<'_> {
     /// as macros.
     pub(super) fn enumerator(&mut self, literal: &Literal, span: Span) -> Option<Expr> {
         let LiteralValue::String(text) = &literal.value else { return None };
-        let btf = self.facts.btf();
+        let btf = self.facts.all_types();
         let constants = Constants { btf: btf.as_ref().ok().copied(), library: self.library };
         let unknown = match c_expression::evaluate(text, &constants) {
             Ok(value) => return Some(self.expr(span, ExprKind::Number(value))),
@@ -218,7 +221,7 @@ impl Resolver<'_> {
         span: Span,
     ) -> Option<Expr> {
         let facts = self.facts;
-        let btf = match facts.btf() {
+        let btf = match facts.all_types() {
             Ok(btf) => btf,
             Err(missing) => {
                 let message = format!("no kernel types: {missing}");
