@@ -398,6 +398,28 @@ pub struct KernelMap {
     pub counted: bool,
     /// Whether user blocks add to elements by a program (`lower/kernel/adder`), for kernel code does so, too.
     pub adder: bool,
+    /// How user blocks delete single elements, where kernel code may be changing them.
+    pub removal: Option<Removal>,
+}
+
+/// How a user block deletes an element of an array of numbers that kernel code asks for, too. A handler that has found
+/// the element may add to it until it ends, so the element stays in the map: the program that user blocks add by takes
+/// the number away that the block has seen, and notes that the element is gone. A handler that changes an element that
+/// is gone brings it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Where in the value is whether the element is gone: 0 when it is not. One that is gone and not 0 is there: a
+    /// handler is about to bring it back.
+    pub gone: u32,
+    /// Whether kernel code adds to elements, so that what is more than the block has seen is new.
+    pub kernel_adds: bool,
+}
+
+impl KernelMap {
+    /// The most elements of the map of an array of this capacity: those that are gone take room, too.
+    pub fn entries(&self, capacity: u32) -> u32 {
+        if self.removal.is_some() { capacity.saturating_mul(2) } else { capacity }
+    }
 }
 
 /// A kind of record and the code that handles it.

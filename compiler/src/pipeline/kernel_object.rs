@@ -215,7 +215,7 @@ impl Analyzed {
                 kind,
                 key_size: map.key_bytes,
                 value_size: map.value_bytes,
-                max_entries: array.capacity,
+                max_entries: map.entries(array.capacity),
                 flags: 0,
             };
             maps.push(definition.clone());

@@ -1,7 +1,7 @@
 //! Expressions.
 
 use super::{
-    Resolver, Scope, aggregate::names_histogram, constant, counted, pointer::Holder,
+    Resolver, Scope, addition, aggregate::names_histogram, constant, counted, pointer::Holder,
     print::PRINTERS,
 };
 use crate::builtins;
@@ -324,6 +324,10 @@ impl Resolver<'_> {
         if operator == AssignOperator::Set {
             self.learn_assignment(scope, &target, &value);
         }
+        let (operator, value) = match operator {
+            AssignOperator::Set => addition::as_addition(&target, value),
+            AssignOperator::Arithmetic(_) | AssignOperator::Concatenate => (operator, value),
+        };
         let kind = ExprKind::Assign {
             target: Box::new(target),
             operator,

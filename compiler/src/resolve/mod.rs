@@ -5,6 +5,7 @@
 //! Parts that a constant condition rules out (`@defined`, numbers) are not resolved at all, so that
 //! one script can name what only some kernels have. Reports what it cannot resolve and goes on.
 
+mod addition;
 mod aggregate;
 mod alias;
 mod braces;
