@@ -172,6 +172,7 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
                 name: function.name,
                 point: name.clone(),
                 address: function.address,
+                module: function.module,
             };
             let functions =
                 FunctionPoints { targets: vec![target], returns: wanted.returns, entry };
