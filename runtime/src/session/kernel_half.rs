@@ -178,8 +178,14 @@ impl KernelHalf {
 
     /// Tells kernel code what to add to the monotonic clock for the time of day.
     pub(super) fn set_clock(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
-        let offset = now.wrapping_sub(monotonic_ns());
+        // Between the two clocks this thread may lose its CPU: of several readings the quickest is right.
+        let readings = (0..8).map(|_| {
+            let before = monotonic_ns();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let took = monotonic_ns() - before;
+            (took, now.map_or(0, |d| d.as_nanos() as i64).wrapping_sub(before + took / 2))
+        });
+        let (_, offset) = readings.min_by_key(|(took, _)| *took).unwrap_or_default();
         self.globals
             .u64_at(control::REAL_TIME_OFFSET_NS as usize)
             .store(offset as u64, Ordering::Relaxed);
