@@ -145,7 +145,7 @@ fn run(block: &Block) -> String {
     let cut = options.iter().position(|word| word == "--").unwrap_or(options.len());
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
     // Ends what forgets to end.
-    command.args(["-T", "10"]).args(&options[..cut]).arg("-e").arg(&block.text);
+    command.args(["-T", "60"]).args(&options[..cut]).arg("-e").arg(&block.text);
     command.args(options.iter().skip(cut + 1));
     command.stdin(Stdio::null()).env("TZ", "UTC").env_remove("NO_COLOR");
     let output = command.output().expect("ntap starts");

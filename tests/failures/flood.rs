@@ -9,7 +9,7 @@ use crate::tracer::{Hammer, Session, cpus, number_before};
 /// A reader that does not read, and an interrupt in the middle: what was printed and what is said to be lost are all
 /// events there were.
 #[test]
-fn printed_and_lost_are_all() {
+fn printed_and_lost_are_exactly_all() {
     if crate::hindrance() {
         return;
     }
@@ -22,7 +22,7 @@ fn printed_and_lost_are_all() {
         let mut out = session.child.stdout.take().expect("a pipe");
         hammer.go();
         // The pipe is full, then the ring buffer; then comes Ctrl-C, or a request to end.
-        std::thread::sleep(Duration::from_millis(700));
+        hammer.wait_until_busy_for(Duration::from_millis(700));
         session.signal([libc::SIGINT, libc::SIGTERM][cpu % 2]);
         let mut text = String::new();
         out.read_to_string(&mut text).expect("text");
@@ -78,7 +78,7 @@ fn a_reader_goes_away() {
     drop(out);
     let closed = std::time::Instant::now();
     let (_, messages, status) = session.end();
-    assert!(closed.elapsed() < Duration::from_secs(10));
+    assert!(closed.elapsed() < Duration::from_secs(30));
     // What is lost is said all the same; but the closed pipe is no error of anybody's.
     let told = |line: &str| line.contains(" records lost: the ring buffer was full");
     assert!(messages.lines().all(told), "{messages}");

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::NTAP;
 
@@ -22,6 +23,15 @@ impl Hammer {
         let mut line = self.0.stdin.take().expect("a pipe");
         line.write_all(b"\n").expect("the process reads");
     }
+
+    /// Waits until it has had so much time of the CPUs, however long that takes on a busy machine.
+    pub(crate) fn wait_until_busy_for(&self, time: Duration) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while cpu_time(self.0.id()) < time {
+            assert!(Instant::now() < deadline, "the process does nothing");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 impl Drop for Hammer {
@@ -29,6 +39,17 @@ impl Drop for Hammer {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The time that all threads of a process have had a CPU: words 14 and 15 of /proc/PID/stat, of which the second may
+/// hold spaces and ends with `)`.
+fn cpu_time(pid: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = rest.split_whitespace().skip(11).take(2).flat_map(str::parse::<u64>).sum();
+    // SAFETY: asks for a number.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as u64;
+    Duration::from_millis(ticks * 1000 / per_second.max(1))
 }
 
 pub(crate) fn cpus() -> usize {

@@ -11,6 +11,7 @@ use ntap_compiler::pipeline;
 use ntap_compiler::source::SourceMap;
 
 use super::recorded_kernel::RecordedKernel;
+use super::workload::cpu_time;
 use super::{Outcome, cases, stages};
 
 /// Scripts tried without `NTAP_FUZZ`, and for how long at most.
@@ -33,14 +34,6 @@ const SNIPPETS: &[&str] = &[
     "while (1) ", "for (;;) ", "a", "a[1]", "x", "pid()", "execname()", "symname(", "sprintf(\"%d %s\", ",
     "printf(\"%s\", ", "print(", "strlen(", "error(\"e\")", "exit()", "a <<< 1", "s .= ", "=~ \"a.*b\"",
 ];
-
-/// The time this thread has run, whatever else the machine does.
-fn cpu_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is valid for the call, and the clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
 
 /// Runs them, if they are among what is chosen.
 pub(crate) fn run(words: &[String]) -> Outcome {
@@ -67,18 +60,20 @@ pub(crate) fn run(words: &[String]) -> Outcome {
         let one = cpu_time();
         match catch_unwind(AssertUnwindSafe(|| compile(&text, &kernel))) {
             Ok(_) if cpu_time() - one > SLOW => {
-                outcome.failed += 1;
-                println!("---- garbled, seed {seed}: {:?}\n{text}\n", cpu_time() - one);
+                outcome.fail(&format!("garbled, seed {seed}: {:?}", cpu_time() - one), text);
             }
             Ok(is_compiled) => {
                 outcome.passed += 1;
                 compiled += usize::from(is_compiled);
             }
             Err(_) => {
-                outcome.failed += 1;
-                println!("---- garbled, seed {seed}: it panicked; the message is above\n{text}\n");
+                let name = format!("garbled, seed {seed}: it panicked; the message is above");
+                outcome.fail(&name, text);
             }
         }
+    }
+    for (name, failure) in &outcome.failures {
+        println!("---- {name}\n{failure}\n");
     }
     println!(
         "garbled: {} passed, {} failed; {compiled} were compiled to the end",
@@ -86,8 +81,7 @@ pub(crate) fn run(words: &[String]) -> Outcome {
     );
     // When nothing compiles any more, the later stages are not tried.
     if longest == LONGEST && compiled < 20 {
-        outcome.failed += 1;
-        println!("---- garbled: too few scripts are compiled");
+        outcome.fail("garbled", format!("too few scripts are compiled: {compiled}"));
     }
     outcome
 }

@@ -6,11 +6,13 @@ pub(crate) mod cases;
 pub(crate) mod garbled;
 pub(crate) mod generated;
 pub(crate) mod generator;
+pub(crate) mod judged;
 pub(crate) mod marks;
 pub(crate) mod module_sockets;
 mod network;
 pub(crate) mod one_liners;
 pub(crate) mod privilege;
+pub(crate) mod quiet;
 pub(crate) mod recorded_kernel;
 pub(crate) mod scripts;
 pub(crate) mod session;
@@ -58,8 +60,16 @@ pub(crate) struct Outcome {
     pub(crate) unmet: usize,
     /// Cases among those that passed that failed beside others and passed alone.
     pub(crate) alone: usize,
-    /// The names of those that failed.
-    pub(crate) names: Vec<String>,
+    /// The names of those that failed, each with what is wrong.
+    pub(crate) failures: Vec<(String, String)>,
+}
+
+impl Outcome {
+    /// Notes a failure.
+    pub(crate) fn fail(&mut self, name: &str, failure: String) {
+        self.failed += 1;
+        self.failures.push((name.to_string(), failure));
+    }
 }
 
 /// As many cases of a suite as may get a second try: more failures than these are no chance.
@@ -83,9 +93,19 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
         return outcome;
     }
     let mut failures = failures(suite, &chosen);
-    if suite.at_once > 1 && failures.len() <= SECOND_TRIES {
-        failures.retain(|(case, failure)| {
-            let passed = !case.name.contains("exact-") && failure_of(suite, case).is_none();
+    if (1..=SECOND_TRIES).contains(&failures.len()) && suite.at_once > 1 {
+        failures.retain_mut(|(case, failure)| {
+            if case.name.contains("exact-") {
+                return true;
+            }
+            quiet::wait();
+            let second = failure_of(suite, case);
+            let passed = second.is_none();
+            if let Some(second) = second
+                && second != *failure
+            {
+                failure.push_str(&format!("\n-- and alone:\n{second}"));
+            }
             if passed {
                 outcome.alone += 1;
                 println!(
@@ -111,9 +131,8 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
                 println!("{}: known to fail: {reason}", case.name);
             }
             None => {
-                outcome.failed += 1;
-                outcome.names.push(case.name.clone());
                 println!("---- {}\n{}\n", case.name, failure.trim_end());
+                outcome.fail(&case.name, failure);
             }
         }
     }

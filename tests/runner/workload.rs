@@ -22,7 +22,7 @@
 //! | `vsock N BYTES` | sends itself N messages of BYTES over a connection of the family AF_VSOCK |
 //! | `sctp N` | sends itself N messages over SCTP |
 //! | `tcp-refused N` | tries N times to connect to a port nobody listens on |
-//! | `tcp-unanswered MS` | connects to a socket whose queue is full, and waits |
+//! | `tcp-unanswered` | connects to a socket whose queue is full, and waits until packets have been sent again |
 //! | `exec` | makes a process that executes /bin/true, and waits for it |
 //! | `handle N` | sends itself SIGUSR1 N times, and handles it |
 //! | `write-through N BYTES` | writes N times BYTES to a new file, each time to the disk, then removes it |
@@ -31,7 +31,9 @@
 //! | `done` | prints that word |
 //! | `cat PATH` | prints what is read from a file |
 //! | `sleep MS` | sleeps |
-//! | `spin MS` | computes |
+//! | `spin MS` | computes, for so much time of a CPU |
+//! | `calls-for MS` | makes getppid calls, for so much time of a CPU |
+//! | `write N BYTES` | writes N times BYTES to a new file, then removes it |
 //! | `steps N` | calls the function `workload_step(n, n * 10, "step")` for n = 1, 2, ... N; it returns `2 * n` |
 //! | `children N` | makes N processes, one after another, that make one getuid call and end |
 //! | `framed-threads T N` | has T threads call them, at once |
@@ -91,18 +93,25 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             }
             "tcp-refused" => network::refused(number()?),
             "tcp-unanswered" => {
-                network::unanswered(number()?).map_err(|error| format!("{verb}: {error}"))?;
+                network::unanswered().map_err(|error| format!("{verb}: {error}"))?;
             }
             "exec" => execute().map_err(|error| format!("exec: {error}"))?,
             "handle" => handle(number()?),
-            "write-through" => {
+            "write" | "write-through" => {
                 let (count, bytes) = (number()?, number()?);
-                write_through(count, bytes as usize)
-                    .map_err(|error| format!("write-through: {error}"))?;
+                let flags = if verb == "write" { 0 } else { libc::O_SYNC };
+                write(count, bytes as usize, flags).map_err(|error| format!("{verb}: {error}"))?;
             }
             "netns" => fresh_network().map_err(|error| format!("netns: {error}"))?,
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
             "spin" => spin(Duration::from_millis(number()?)),
+            "calls-for" => {
+                let time = Duration::from_millis(number()?);
+                let start = cpu_time();
+                while cpu_time() - start < time {
+                    repeat(libc::SYS_getppid, 1000);
+                }
+            }
             "touch" => touch(number()? as usize).map_err(|error| format!("touch: {error}"))?,
             "children" => children(number()?).map_err(|error| format!("children: {error}"))?,
             "framed-threads" => {
@@ -167,9 +176,17 @@ fn futex_wait(count: u64) {
     }
 }
 
+/// The time this thread has had a CPU: on a busy machine it has to wait for that.
+pub(crate) fn cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid for the call, and the clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 fn spin(time: Duration) {
-    let start = std::time::Instant::now();
-    while start.elapsed() < time {
+    let start = cpu_time();
+    while cpu_time() - start < time {
         std::hint::black_box((0..10_000).fold(0u64, |sum, n| std::hint::black_box(sum ^ n)));
     }
 }
@@ -215,15 +232,12 @@ fn handle(count: u64) {
     }
 }
 
-fn write_through(count: u64, bytes: usize) -> io::Result<()> {
+fn write(count: u64, bytes: usize, flags: i32) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = format!("/var/tmp/ntap-workload-{}", std::process::id());
     std::fs::create_dir_all("/var/tmp")?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .custom_flags(libc::O_SYNC)
-        .open(&path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).custom_flags(flags).open(&path)?;
     for _ in 0..count {
         file.write_all(&vec![b'x'; bytes])?;
     }

@@ -6,7 +6,7 @@ use super::{Library, PieceId};
 use crate::builtins;
 use crate::diagnostic::Diagnostics;
 use crate::families;
-use crate::resolve::is_printer;
+use crate::printers::printer_of;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::mentions::{Mention, each_mention, has_next};
 use crate::syntax::{self, ParseOptions, ast};
@@ -100,7 +100,7 @@ impl Gatherer<'_> {
             self.want(file, true, name);
         }
         let is_known = self.functions.contains(name)
-            || is_printer(name)
+            || printer_of(name).is_some()
             || self.library.is_plain() && builtins::find(name).is_some();
         if !is_known {
             self.take(self.library.functions(name));

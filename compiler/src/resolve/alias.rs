@@ -12,6 +12,7 @@ use crate::syntax::ast::{AliasDeclaration, Component, ProbePoint, Statement};
 const MAX_DEPTH: usize = 32;
 
 /// A probe point that is no alias, with the code aliases put around the handler.
+#[derive(Clone)]
 pub(super) struct Expanded<'a> {
     /// The point.
     pub(super) point: ProbePoint,
@@ -23,7 +24,33 @@ pub(super) struct Expanded<'a> {
     pub(super) epilogues: Vec<&'a Statement>,
 }
 
+impl Expanded<'_> {
+    /// A point to which no alias led.
+    fn plain(point: ProbePoint) -> Self {
+        Expanded { point, written: None, prologues: vec![], epilogues: vec![] }
+    }
+}
+
 impl<'a> Resolver<'a> {
+    /// Replaces braces, aliases, and wildcards in the names of other points by what they stand for.
+    pub(super) fn expand_names(&mut self, point: &ProbePoint) -> Vec<Expanded<'a>> {
+        let mut all = vec![];
+        for expanded in self.expand(point, 0) {
+            let named = families::named(&expanded.point);
+            if named.is_empty() {
+                all.push(expanded);
+            } else {
+                all.extend(named.into_iter().map(|point| Expanded { point, ..expanded.clone() }));
+            }
+        }
+        // Aliases are not all that a wildcard finds.
+        if all.iter().all(|expanded| expanded.written.is_some()) {
+            let named = families::named(point).into_iter();
+            all.extend(named.map(Expanded::plain));
+        }
+        all
+    }
+
     /// Replaces braces and aliases by what they stand for.
     pub(super) fn expand(&mut self, point: &ProbePoint, depth: usize) -> Vec<Expanded<'a>> {
         if let Some(points) = braces::expand(point) {
@@ -43,12 +70,7 @@ impl<'a> Resolver<'a> {
         let goes_deep = point.components.iter().any(|c| c.name.text.contains("**"));
         let aliases = if goes_deep { aliases } else { self.nearest(aliases, point) };
         if aliases.is_empty() {
-            return vec![Expanded {
-                point: point.clone(),
-                written: None,
-                prologues: vec![],
-                epilogues: vec![],
-            }];
+            return vec![Expanded::plain(point.clone())];
         }
         if depth == MAX_DEPTH {
             self.diagnostics

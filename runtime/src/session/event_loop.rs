@@ -110,6 +110,9 @@ impl Session<'_> {
                 Err(error) => self.note_unsettled(&error),
             }
         }
+        if let Err(error) = self.context.state.arrays.make_room() {
+            self.note_unsettled(&error);
+        }
         self.run_block(Role::Probe(probe), None);
     }
 

@@ -50,6 +50,8 @@ pub(super) enum Event {
 enum Source {
     Signals,
     Records,
+    /// There is much to be known of processes: it is taken in before records are handled.
+    Processes,
     Timer {
         probe: ProbeId,
         descriptor: OwnedFd,
@@ -157,6 +159,11 @@ impl Events {
     /// Watches the ring buffer.
     pub(super) fn watch_records(&mut self, ring: BorrowedFd<'_>) -> Result<()> {
         self.add(ring.as_raw_fd(), Source::Records)
+    }
+
+    /// Watches what processes map.
+    pub(super) fn watch_processes(&mut self, records: BorrowedFd<'_>) -> Result<()> {
+        self.add(records.as_raw_fd(), Source::Processes)
     }
 
     /// Watches a process by its pidfd.
@@ -369,6 +376,7 @@ impl Events {
                 self.busy = true;
                 (None, Event::Records)
             }
+            Source::Processes => (None, Event::Records),
             Source::TimeLimit(_) => (None, Event::TimeLimit),
             Source::Target => (None, Event::TargetEnded),
             Source::Outlets => (None, Event::Asked),

@@ -178,8 +178,14 @@ impl KernelHalf {
 
     /// Tells kernel code what to add to the monotonic clock for the time of day.
     pub(super) fn set_clock(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
-        let offset = now.wrapping_sub(monotonic_ns());
+        // Between the two clocks this thread may lose its CPU: of several readings the quickest is right.
+        let readings = (0..8).map(|_| {
+            let before = monotonic_ns();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let took = monotonic_ns() - before;
+            (took, now.map_or(0, |d| d.as_nanos() as i64).wrapping_sub(before + took / 2))
+        });
+        let (_, offset) = readings.min_by_key(|(took, _)| *took).unwrap_or_default();
         self.globals
             .u64_at(control::REAL_TIME_OFFSET_NS as usize)
             .store(offset as u64, Ordering::Relaxed);
@@ -447,13 +453,12 @@ impl KernelHalf {
         Some((info.run_count, info.run_time_ns))
     }
 
-    /// What a probe's handler noted of its runs on each CPU (`layout::times`), when handlers are measured.
-    pub(super) fn times(&self, probe: ProbeId) -> Option<Vec<u8>> {
+    /// What handlers noted of their runs on each CPU in an element (`layout::times`), when they are measured.
+    pub(super) fn times(&self, at: u32) -> Option<Vec<u8>> {
         let map = self.loaded.map_descriptor(TIMES)?;
         let mut element = vec![0; times::SIZE as usize * kernel::possible_cpus()];
         // SAFETY: the keys of arrays have 4 bytes, and there is room for the value of each possible CPU.
-        let found =
-            unsafe { sys::lookup_element(map, &probe.as_u32().to_ne_bytes(), &mut element) };
+        let found = unsafe { sys::lookup_element(map, &at.to_ne_bytes(), &mut element) };
         found.is_ok_and(|found| found).then_some(element)
     }
 

@@ -428,6 +428,9 @@ impl Session<'_> {
     ) -> Result<(), SessionError> {
         // From here on signals are events, so that an interrupt in a block waits for its end.
         let mut events = Events::new()?;
+        for records in self.context.state.symbols.descriptors() {
+            events.watch_processes(records)?;
+        }
         self.open_outlets(&mut events, options)?;
         self.tell_start();
         self.run_probes(|attach| match attach {

@@ -8,6 +8,7 @@ mod processes;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -108,6 +109,11 @@ impl UserSymbols {
     /// Begins to follow what processes map.
     pub fn follow(&mut self) {
         self.processes.follow();
+    }
+
+    /// What becomes readable when there is much to be taken in, by [`UserSymbols::update`].
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.processes.descriptors()
     }
 
     /// Takes in what processes have mapped, before there is too much of it.
