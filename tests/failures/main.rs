@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 mod flood;
+mod losses;
 mod tracer;
 
 use tracer::{Hammer, Session, cpus, number_before};
@@ -38,16 +39,14 @@ fn hindrance() -> bool {
 fn hammer() {
     let Ok(words) = std::env::var("NTAP_HAMMER") else { return };
     let numbers: Vec<u64> = words.split(' ').map(|word| word.parse().expect("a number")).collect();
-    let [first_cpu, threads, calls] = numbers[..] else { panic!("{words}") };
+    let [first_cpu, threads, calls, broken_frames] = numbers[..] else { panic!("{words}") };
+    let call = if broken_frames != 0 { tracer::getppid_without_frame } else { tracer::getppid };
     std::io::stdin().read_line(&mut String::new()).expect("a line");
     std::thread::scope(|scope| {
         for cpu in first_cpu..first_cpu + threads {
             scope.spawn(move || {
                 pin_to_cpu(cpu as usize);
-                for _ in 0..calls {
-                    // SAFETY: the call takes nothing and cannot fail.
-                    unsafe { libc::syscall(libc::SYS_getppid) };
-                }
+                (0..calls).for_each(|_| call());
             });
         }
     });
