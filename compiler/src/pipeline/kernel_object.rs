@@ -256,7 +256,7 @@ impl Analyzed {
                 kind: map_kind::PERCPU_ARRAY,
                 key_size: 4,
                 value_size: times::SIZE,
-                max_entries: self.layout.probes,
+                max_entries: self.layout.times_elements(),
                 flags: 0,
             });
         }

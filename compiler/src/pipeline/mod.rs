@@ -216,7 +216,7 @@ impl Analyzed {
         }
         layout.suppresses_errors = options.suppress_handler_errors;
         if options.timing {
-            layout.measure();
+            layout.measure(&script);
         }
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);

@@ -90,6 +90,7 @@ impl<'a> Resolver<'a> {
             };
             for target in &alias.points {
                 let mut target = target.clone();
+                let begin = families::spell(&target);
                 target.components.extend(suffix.iter().cloned());
                 // Errors are about what the user wrote.
                 target.span = point.span;
@@ -97,7 +98,8 @@ impl<'a> Resolver<'a> {
                 let mut written = alias.alias.clone();
                 written.components.extend(suffix.iter().cloned());
                 for mut expanded in self.expand(&target, depth + 1) {
-                    expanded.written = Some(families::spell(&written));
+                    expanded.written =
+                        Some(found_as(&alias.alias, suffix, &begin, &expanded, &written));
                     // What is nearer to the probe point runs first before, and last after the handler.
                     expanded.prologues.extend(alias.prologue.as_ref());
                     expanded.epilogues.splice(0..0, alias.epilogue.as_ref());
@@ -190,6 +192,22 @@ impl Resolver<'_> {
 
 fn starts_with(alias: &[&str], begin: &[Component]) -> bool {
     alias.len() >= begin.len() && alias.iter().zip(begin).all(|(a, b)| *a == b.name.text)
+}
+
+/// What a point is called that an alias with a suffix led to: with what was found in place of wildcards that stand
+/// for components of other aliases.
+fn found_as(
+    alias: &ProbePoint,
+    suffix: &[Component],
+    begin: &str,
+    found: &Expanded<'_>,
+    written: &ProbePoint,
+) -> String {
+    let has_wildcards = suffix.iter().any(|component| glob::is_pattern(&component.name.text));
+    match found.written.as_deref().and_then(|inner| inner.strip_prefix(begin)) {
+        Some(rest) if has_wildcards => families::spell(alias) + rest,
+        _ => families::spell(written),
+    }
 }
 
 /// Whether a point with `**`, which goes over dots, stands for an alias.
