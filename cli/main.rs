@@ -1,6 +1,7 @@
 //! The `ntap` command.
 
 mod check;
+mod command_line;
 mod compile;
 mod emit;
 mod errors;

@@ -98,10 +98,16 @@ impl SystemTapOptions {
                 "`--remote` is not there: run ntap on that machine, as in `ssh HOST ntap ...`",
             );
         }
-        if self.sysroot.is_some() || !self.sysenv.is_empty() {
+        let elsewhere = [
+            ("--sysroot", self.sysroot.as_ref().is_some_and(|root| root != "/")),
+            ("--sysenv", !self.sysenv.is_empty()),
+        ];
+        if let Some((option, _)) = elsewhere.iter().find(|(_, given)| *given) {
             refuse(
                 conflict,
-                "`--sysroot` is not there: scripts are compiled for the machine they run on",
+                &format!(
+                    "`{option}` is not there: scripts are compiled for the machine they run on"
+                ),
             );
         }
         if !verbose {

@@ -6,8 +6,8 @@ use clap::{CommandFactory, Subcommand};
 
 use ntap_compiler::diagnostic::suggest;
 
+use crate::command_line::CommandLine;
 use crate::errors::Failure;
-use crate::options::CommandLine;
 use crate::write_out;
 
 /// The subcommands.

@@ -82,7 +82,8 @@ fn blocks(page: &Path) -> Vec<Block> {
 
 fn compile(name: &str, text: &str) -> Result<Compiled, String> {
     let kernel = RecordedKernel::read("6.18");
-    let options = Options::new(&[], &kernel);
+    let arguments = ["7".to_string()];
+    let options = Options::new(&arguments, &kernel);
     let mut sources = SourceMap::default();
     sources.add(name, text);
     let mut diagnostics = Diagnostics::default();
@@ -144,7 +145,7 @@ fn run(block: &Block) -> String {
     let cut = options.iter().position(|word| word == "--").unwrap_or(options.len());
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
     // Ends what forgets to end.
-    command.args(["-T", "10"]).args(&options[..cut]).arg("-e").arg(&block.text);
+    command.args(["-T", "60"]).args(&options[..cut]).arg("-e").arg(&block.text);
     command.args(options.iter().skip(cut + 1));
     command.stdin(Stdio::null()).env("TZ", "UTC").env_remove("NO_COLOR");
     let output = command.output().expect("ntap starts");
@@ -239,4 +240,83 @@ fn reference_is_what_the_catalogues_say() {
             cases::difference(&written, &text)
         );
     }
+}
+
+/// The words in the cells of a page's tables that are for ntap: the second column, between backticks.
+fn words(page: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = fs::read_to_string(path).expect("a readable page");
+    // A bar within a word is written `\|`.
+    let text = text.replace("\\|", "\u{1}");
+    let rows = text.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---"));
+    let cells = rows.filter_map(|row| row.split('|').nth(2));
+    let mut words = vec![];
+    for cell in cells {
+        let odd = cell.split('`').skip(1).step_by(2);
+        words.extend(odd.map(|word| word.replace('\u{1}', "|")));
+    }
+    words
+}
+
+/// Whether a word of a table is one of ntap: an option, a command, or something that a script may contain.
+fn is_known(word: &str, help: &str) -> bool {
+    if let Some(command) = word.strip_prefix("ntap ") {
+        let first = command.split_whitespace().next().unwrap_or_default();
+        return help.contains(&format!("\n## `ntap {first}`")) || is_known(first, help);
+    }
+    if let Some(option) = word.strip_prefix('-') {
+        let name = option.split([' ', '=']).next().unwrap_or_default();
+        return help.contains(&format!("-{name}"));
+    }
+    // Programs are looked at: the suites do this with their own.
+    if word.starts_with("process(") {
+        return true;
+    }
+    let probes = [
+        "begin",
+        "timer.s(1)",
+        "kernel.trace(\"kfree_skb\")",
+        "syscall.openat.return",
+        "kernel.function(\"vfs_read\").return",
+    ];
+    // What words mean by themselves: `a` and `x` stand for an aggregate, an array or a string.
+    let globals = [
+        "",
+        "global x, condition\n",
+        "global a\nprobe timer.s(7) { a <<< 1 }\n",
+        "global x\nprobe timer.s(7) { x[1] = 2 }\n",
+        "global x\nprobe timer.s(7) { x[1] <<< 2 }\n",
+        "global a, b\nprobe timer.s(7) { a = b = \"text\" }\n",
+    ];
+    let word = word.replace("...", "{ }");
+    let mut scripts =
+        vec![format!("{word}\nprobe timer.s(9) {{ }}"), format!("probe {word} {{ }}")];
+    for probe in probes {
+        scripts.push(format!("probe {probe} {{ {word} }}"));
+        scripts
+            .push(format!("probe {probe} {{ p = $file; n = 1; s = \"text\"; println({word}) }}"));
+        scripts.push(format!(
+            "probe {probe} {{ key = k = 1; p = &$file->f_pos; n = 1; println({word}) }}"
+        ));
+    }
+    globals.iter().any(|globals| {
+        scripts.iter().any(|script| compile("word", &format!("{globals}{script}")).is_ok())
+    })
+}
+
+#[test]
+fn words_of_the_tables_are_words_of_the_language() {
+    let help = command_line();
+    let mut unknown = vec![];
+    let mut count = 0;
+    for page in ["docs/coming-from-bpftrace.md", "docs/coming-from-systemtap.md"] {
+        for word in words(page) {
+            count += 1;
+            if !is_known(&word, &help) {
+                unknown.push(format!("{page}: `{word}`"));
+            }
+        }
+    }
+    assert!(count > 90, "only {count} words found");
+    assert!(unknown.is_empty(), "not known here:\n{}", unknown.join("\n"));
 }

@@ -37,7 +37,7 @@ fn every_function_of_a_program() {
         "global n probe process(\"{program}\").function(\"many_*\") {{ n++ }} probe end {{ println(n) }}"
     );
     let mut command = Command::new("timeout");
-    command.args(["240", NTAP, "-c", program, "-e", &script]);
+    command.args(["240", NTAP, "-c", &format!("'{program}'"), "-e", &script]);
     let output = command.stdin(Stdio::null()).output().expect("ntap starts");
     let said = String::from_utf8_lossy(&output.stderr);
     let printed = String::from_utf8_lossy(&output.stdout);

@@ -43,7 +43,7 @@ fn is_root() -> bool {
 
 /// The objects that a script prints, each one valid.
 fn objects(arguments: &[&str], script: &str) -> Vec<Value> {
-    let mut words = vec!["-f", "json", "-T", "20"];
+    let mut words = vec!["-f", "json", "-T", "60"];
     words.extend(arguments);
     words.extend(["-e", script]);
     let output = ntap(&words);

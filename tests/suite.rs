@@ -13,8 +13,8 @@ mod runner;
 use std::process::ExitCode;
 
 use runner::{
-    Outcome, Suite, both, cases, cases::Case, garbled, generated, one_liners, privilege, scripts,
-    session, stages, workload,
+    Outcome, Suite, both, cases, cases::Case, garbled, generated, judged, one_liners, privilege,
+    scripts, session, stages, workload,
 };
 
 const SUITES: &[Suite] = &[
@@ -23,6 +23,7 @@ const SUITES: &[Suite] = &[
         takes: |case| !case.name.starts_with("errors/syntax-"),
         ..pure("errors", stages::errors)
     },
+    Suite { cases: judged::cases, ..pure("judged", judged::run) },
     pure("types", stages::types),
     pure("split", stages::split),
     pure("clif", stages::clif),
@@ -68,14 +69,15 @@ fn main() -> ExitCode {
         all.skipped += outcome.skipped;
         all.unmet += outcome.unmet;
         all.alone += outcome.alone;
-        all.names.extend(outcome.names);
+        all.failures.extend(outcome.failures);
     }
     println!(
         "\nsuites: {} passed ({} of them at a second try), {} failed, {} known to fail, {} skipped",
         all.passed, all.alone, all.failed, all.unmet, all.skipped
     );
-    for name in &all.names {
-        println!("failed: {name}");
+    // Said again where the output ends: logs are long.
+    for (name, failure) in &all.failures {
+        println!("\nfailed: {name}\n{}", failure.trim_end());
     }
     if all.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use crate::btf::Btf;
+use crate::btf::{Btf, ModuleTypes};
 use crate::program_file::{
     FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
 };
@@ -89,14 +89,25 @@ pub trait Facts {
     /// The type information of the kernel proper (not of modules).
     fn btf(&self) -> Result<&Btf, NoBtf>;
 
-    /// The type information of the kernel proper with that of a module; `None` where there is none.
-    fn module_btf(&self, module: &str) -> Option<Btf> {
-        let _ = module;
-        None
+    /// The types of modules that are loaded; from then on they are among [`Facts::all_types`]. `None` for a module
+    /// that is not there, or has none.
+    fn module_types(&self, modules: &[&str]) -> Vec<Option<ModuleTypes>> {
+        vec![None; modules.len()]
     }
 
-    /// All types that are known so far: those of the kernel proper, and behind them those of the programs that
-    /// [`Facts::function_variables`] was asked about. The numbers of types stay what they are.
+    /// Module and name of each tracepoint of the modules that are loaded.
+    fn module_tracepoints(&self) -> Vec<(String, String)> {
+        vec![]
+    }
+
+    /// The modules whose type information has a name that the kernel's has not got.
+    fn modules_mentioning(&self, name: &str) -> Vec<String> {
+        let _ = name;
+        vec![]
+    }
+
+    /// All types that are known so far: those of the kernel proper, and behind them those of the programs and
+    /// modules that [`Facts::function_variables`] and [`Facts::module_types`] were asked about. The numbers of types stay what they are.
     fn all_types(&self) -> Result<&Btf, NoBtf> {
         self.btf()
     }
@@ -190,6 +201,12 @@ pub trait Facts {
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
         let _ = pattern;
         None
+    }
+
+    /// The source file of the kernel's function at each address, as far as that can be told without debug
+    /// information.
+    fn files_of_functions(&self, addresses: &[u64]) -> Vec<Option<String>> {
+        vec![None; addresses.len()]
     }
 
     /// The tracepoints that belong to a system, as tracefs lists them: by name, the name of the system

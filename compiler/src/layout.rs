@@ -20,10 +20,11 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
-use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId};
+use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId, Script};
 use crate::histogram::Histogram;
 use crate::regex::Automaton;
 use crate::source::Span;
@@ -155,8 +156,11 @@ pub struct Layout {
     pub scratch_map: u32,
     /// Whether errors of handlers are counted, by probe and cause, and nothing else: `--suppress-handler-errors`.
     pub suppresses_errors: bool,
-    /// Index of the map where handlers note what they took, an element for each probe: `-t`.
+    /// Index of the map where handlers note what they took, an element for each probe, and behind these one for each
+    /// point of probes that have several: `-t`.
     pub times_map: Option<u32>,
+    /// Where in that map the points of probes begin that have several.
+    pub times_of_points: BTreeMap<ProbeId, Range<u32>>,
     /// How the probes of system calls share programs.
     pub routes: Routes,
     /// Index of the first map of tail calls, behind those of the arrays.
@@ -398,6 +402,28 @@ pub struct KernelMap {
     pub counted: bool,
     /// Whether user blocks add to elements by a program (`lower/kernel/adder`), for kernel code does so, too.
     pub adder: bool,
+    /// How user blocks delete single elements, where kernel code may be changing them.
+    pub removal: Option<Removal>,
+}
+
+/// How a user block deletes an element of an array of numbers that kernel code asks for, too. A handler that has found
+/// the element may add to it until it ends, so the element stays in the map: the program that user blocks add by takes
+/// the number away that the block has seen, and notes that the element is gone. A handler that changes an element that
+/// is gone brings it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Where in the value is whether the element is gone: 0 when it is not. One that is gone and not 0 is there: a
+    /// handler is about to bring it back.
+    pub gone: u32,
+    /// Whether kernel code adds to elements, so that what is more than the block has seen is new.
+    pub kernel_adds: bool,
+}
+
+impl KernelMap {
+    /// The most elements of the map of an array of this capacity: those that are gone take room, too.
+    pub fn entries(&self, capacity: u32) -> u32 {
+        if self.removal.is_some() { capacity.saturating_mul(2) } else { capacity }
+    }
 }
 
 /// A kind of record and the code that handles it.
@@ -463,10 +489,29 @@ impl Layout {
         self.probes - called
     }
 
-    /// Has kernel handlers measure themselves.
-    pub fn measure(&mut self) {
+    /// Has kernel handlers of the script measure themselves.
+    pub fn measure(&mut self, script: &Script) {
         self.times_map = Some(self.scratch_map);
         self.scratch_map += 1;
+        let mut next = self.probes;
+        for (id, probe) in script.probes.iter() {
+            let points = probe.places() as u32;
+            if points > 1 {
+                self.times_of_points.insert(id, next..next + points);
+                next += points;
+            }
+        }
+    }
+
+    /// The elements of the map of times that are a probe's.
+    pub fn times_of(&self, probe: ProbeId) -> Range<u32> {
+        let own = probe.as_u32()..probe.as_u32() + 1;
+        self.times_of_points.get(&probe).cloned().unwrap_or(own)
+    }
+
+    /// How many elements the map of times has.
+    pub fn times_elements(&self) -> u32 {
+        self.times_of_points.values().map(|points| points.end).max().unwrap_or(self.probes)
     }
 
     /// Whether any kernel map or `.bss` is needed for the arrays.

@@ -11,7 +11,7 @@ use crate::{Folder, NTAP, ntap, status, stderr, stdout};
 /// What ntap says to a script on standard input.
 fn ntap_reads(script: &[u8]) -> Output {
     let mut child = Command::new(NTAP)
-        .args(["-T", "10", "-"])
+        .args(["-T", "60", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -89,7 +89,7 @@ fn words_that_are_nearly_right_are_suggested() {
 #[test]
 fn a_broken_pipe_is_quiet() {
     let rows: &[&[&str]] = &[
-        &["-T", "20", "-e", "probe timer.ms(1) { println(\"x\") }"],
+        &["-T", "60", "-e", "probe timer.ms(1) { println(\"x\") }"],
         &["--dump-functions"],
         &["man"],
         &["completions", "bash"],

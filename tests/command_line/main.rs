@@ -307,7 +307,7 @@ fn a_session_goes_on_in_the_background() {
         "{}",
         stderr(&output)
     );
-    for _ in 0..200 {
+    for _ in 0..1200 {
         if fs::read_to_string(&name).is_ok_and(|text| text == "later\n") {
             return;
         }
@@ -363,6 +363,9 @@ fn hits_are_reported() {
     assert!(report.contains("timer.ms(1), (<input>:1:23), hits: 3, time: "), "{report}");
     if !is_root() || !has_types() {
         return println!("skipped: the rest needs root");
+    }
+    if Command::new("perl").arg("-v").output().is_err() {
+        return println!("skipped: the rest needs perl");
     }
     // The last three share a program.
     let script = "global n, p, q, u
@@ -499,15 +502,17 @@ fn handlers_that_take_too_much_are_paused() {
         return println!("skipped: not root");
     }
     let script = "global n  probe kernel.trace(\"sys_enter\") { for (i = 0; i < 300; i++) n += i }";
-    let busy = "timeout 3 dd if=/dev/zero of=/dev/null bs=1";
+    let busy = "timeout 4 dd if=/dev/zero of=/dev/null bs=1";
     let report = |overload: &str| {
         let output = ntap(&["--overload", overload, "-c", busy, "-e", script]);
         stderr(&output)
     };
-    let paused = report("3");
+    // On a busy machine it has a small part of the CPUs only.
+    let paused = report("1");
     let name = "WARNING: kernel.trace(\"sys_enter\"): ";
     assert!(paused.contains(&format!("{name}its handler took ")), "{paused}");
-    assert!(paused.contains(&format!("{name}paused 1 times, ")), "{paused}");
+    let times = paused.lines().find_map(|line| line.strip_prefix(&format!("{name}paused ")));
+    assert!(times.is_some_and(|times| times.starts_with(['1', '2'])), "{paused}");
     let never = report("100");
     assert!(!never.contains("paused"), "{never}");
 }

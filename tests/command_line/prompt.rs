@@ -63,7 +63,7 @@ fn lines_from_a_pipe() {
         let both = home.0.join("both");
         let output = fs::File::create(&both).expect("a file");
         let mut child = ntap(&home)
-            .args(["-i", "-T", "10"])
+            .args(["-i", "-T", "60"])
             .stdin(Stdio::piped())
             .stdout(output.try_clone().expect("a descriptor"))
             .stderr(output)
@@ -138,9 +138,8 @@ fn screens() {
         }
         terminal.type_keys("\x03");
         // What is typed before the key has been read is dropped with the line.
-        std::thread::sleep(Duration::from_millis(300));
-        terminal.type_keys(":quit\r");
-        assert!(terminal.end().success());
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(terminal.end_with(":quit\r").success());
     }
     assert!(failed.is_empty(), "{failed:?}");
 }
@@ -187,7 +186,7 @@ fn stopped_and_resized() {
     );
     let wait_for_shell = |terminal: &Terminal| terminal.wait_for("^shell>");
     wait_for_shell(&terminal);
-    terminal.type_keys(&format!("PS1='shell> '; clear; {NTAP}\r"));
+    terminal.type_keys(&format!("PS1='shell> '; clear; '{NTAP}'\r"));
     terminal.wait_for_prompt();
     terminal
         .type_keys("probe timer.ms(50) { printf(\"%s %d\\n\", \"li\" . \"ve\", c++) } global c\r");

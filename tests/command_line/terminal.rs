@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long a screen may take to show what is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process at a terminal.
 pub(crate) struct Terminal {
@@ -96,6 +96,23 @@ impl Terminal {
         while !is_there(&self.text()) {
             assert!(start.elapsed() < PATIENCE, "no {what} on the screen:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Types a line until the process ends: a line that is typed before the last key was read may be dropped with what
+    /// stood there.
+    pub(crate) fn end_with(mut self, line: &str) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            // A process that has ended reads nothing.
+            let _ = self.keyboard.write_all(line.as_bytes());
+            for _ in 0..400 {
+                if let Some(status) = self.child.try_wait().expect("a child") {
+                    return status;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", self.text());
         }
     }
 

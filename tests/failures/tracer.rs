@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::NTAP;
 
@@ -11,9 +12,21 @@ pub(crate) struct Hammer(pub(crate) Child);
 
 impl Hammer {
     pub(crate) fn new(first_cpu: usize, threads: usize, calls: u64) -> Hammer {
+        Hammer::start(first_cpu, threads, calls, false)
+    }
+
+    /// The same; during a call the frame pointer holds the address 16, where there is no memory.
+    pub(crate) fn with_broken_frames(first_cpu: usize, threads: usize, calls: u64) -> Hammer {
+        Hammer::start(first_cpu, threads, calls, true)
+    }
+
+    fn start(first_cpu: usize, threads: usize, calls: u64, broken_frames: bool) -> Hammer {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["--exact", "hammer", "--ignored", "--nocapture"]);
-        command.env("NTAP_HAMMER", format!("{first_cpu} {threads} {calls}"));
+        command.env(
+            "NTAP_HAMMER",
+            format!("{first_cpu} {threads} {calls} {}", u8::from(broken_frames)),
+        );
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         Hammer(command.spawn().expect("this program starts"))
     }
@@ -22,6 +35,43 @@ impl Hammer {
         let mut line = self.0.stdin.take().expect("a pipe");
         line.write_all(b"\n").expect("the process reads");
     }
+
+    /// Waits until it has had so much time of the CPUs, however long that takes on a busy machine.
+    pub(crate) fn wait_until_busy_for(&self, time: Duration) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while cpu_time(self.0.id()) < time {
+            assert!(Instant::now() < deadline, "the process does nothing");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Calls getppid(2).
+pub(crate) fn getppid() {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::syscall(libc::SYS_getppid) };
+}
+
+/// Calls getppid(2) while the frame pointer holds the address 16.
+pub(crate) fn getppid_without_frame() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the call takes nothing and cannot fail; it changes rax, rcx and r11. The frame pointer is what it was
+    // afterwards, and nothing is pushed below the stack pointer that the compiler may use.
+    unsafe {
+        std::arch::asm!(
+            "mov {kept}, rbp",
+            "mov ebp, 16",
+            "syscall",
+            "mov rbp, {kept}",
+            kept = out(reg) _,
+            inlateout("rax") libc::SYS_getppid => _,
+            out("rcx") _,
+            out("r11") _,
+            options(nostack),
+        );
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    getppid();
 }
 
 impl Drop for Hammer {
@@ -29,6 +79,17 @@ impl Drop for Hammer {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The time that all threads of a process have had a CPU: words 14 and 15 of /proc/PID/stat, of which the second may
+/// hold spaces and ends with `)`.
+fn cpu_time(pid: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = rest.split_whitespace().skip(11).take(2).flat_map(str::parse::<u64>).sum();
+    // SAFETY: asks for a number.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as u64;
+    Duration::from_millis(ticks * 1000 / per_second.max(1))
 }
 
 pub(crate) fn cpus() -> usize {

@@ -28,18 +28,24 @@ __attribute__((noinline)) node_t *walk(node_t *n, int depth)
     while (n && depth--) { last = n; n = n->next; }
     return last;
 }
+__attribute__((noinline)) int count_up(int by)
+{
+    total += by;
+    return total;
+}
 int main(void)
 {
     node_t second = { 0, "second", { 3, -4, 5, -3 }, "tagged", BLUE, { 1, 2, 3 } };
     node_t first = { &second, "first", { 1, 2, 7, 3 }, "one", GREEN, { 4, 5, 6 } };
     int r = 0;
     const char *hello = "hello";
-    fprintf(stderr, "%s %s %s %s\n", first.name, second.name, hello, first.tag);
+    /* What handlers read has to be in memory. */
+    fprintf(stderr, "%s %s %s %s %d\n", first.name, second.name, hello, first.tag, total);
     for (int i = 0; i < 2; i++)
         r += add(-5 - i, 1L << 40, 'x', 65535, hello, &first, 77);
     struct big b = make(42);
     double h = half(3.0, 9);
     node_t *w = walk(&first, 5);
     printf("program: %d %ld %f %s\n", r, b.a[0], h, w->name);
-    return 0;
+    return count_up(10) + count_up(10) - 44;
 }

@@ -21,7 +21,6 @@ use std::process::Command;
 
 use super::cases::Case;
 use super::session::{self, Finished};
-use super::workload;
 
 /// A case taken apart.
 #[derive(Clone, Debug, Default)]
@@ -114,12 +113,10 @@ pub(crate) fn run_file(
         command.env("NTAP_WITHOUT", "may_goto cpu4");
     }
     if side != Side::User {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let line = format!("{} {} getppid {events}", program.display(), workload::WORD);
-        command.args(["-c", &line]);
+        command.args(["-c", &session::workload_command(&format!("getppid {events}"))?]);
     }
     command.arg(path).arg(libc::SYS_getppid.to_string());
-    session::watch(&mut command, |_| {})
+    session::watch(&mut command)
 }
 
 /// Keeps a script where it can be looked at.

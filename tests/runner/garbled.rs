@@ -1,7 +1,7 @@
 //! Scripts of the suites cut, glued and garbled at random, through the whole compiler: every one is
 //! compiled or refused, in short time.
 //!
-//! `NTAP_FUZZ` and `NTAP_FUZZ_SEED` as for the generated programs.
+//! `NTAP_FUZZ` and `NTAP_FUZZ_SEED` as for the generated programs; `NTAP_FUZZ_SECONDS=600` goes on for so long.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use ntap_compiler::pipeline;
 use ntap_compiler::source::SourceMap;
 
 use super::recorded_kernel::RecordedKernel;
+use super::workload::cpu_time;
 use super::{Outcome, cases, stages};
 
 /// Scripts tried without `NTAP_FUZZ`, and for how long at most.
@@ -34,14 +35,6 @@ const SNIPPETS: &[&str] = &[
     "printf(\"%s\", ", "print(", "strlen(", "error(\"e\")", "exit()", "a <<< 1", "s .= ", "=~ \"a.*b\"",
 ];
 
-/// The time this thread has run, whatever else the machine does.
-fn cpu_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is valid for the call, and the clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
 /// Runs them, if they are among what is chosen.
 pub(crate) fn run(words: &[String]) -> Outcome {
     let mut outcome = Outcome::default();
@@ -49,9 +42,10 @@ pub(crate) fn run(words: &[String]) -> Outcome {
         return outcome;
     }
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
-    let (count, longest) = match number("NTAP_FUZZ") {
-        Some(count) => (count, Duration::MAX),
-        None => (SCRIPTS, LONGEST),
+    let (count, longest) = match (number("NTAP_FUZZ"), number("NTAP_FUZZ_SECONDS")) {
+        (Some(count), _) => (count, Duration::MAX),
+        (None, Some(seconds)) => (u64::MAX >> 1, Duration::from_secs(seconds)),
+        (None, None) => (SCRIPTS, LONGEST),
     };
     let first: u64 = number("NTAP_FUZZ_SEED").unwrap_or(1);
     let texts: Vec<String> =
@@ -67,27 +61,30 @@ pub(crate) fn run(words: &[String]) -> Outcome {
         let one = cpu_time();
         match catch_unwind(AssertUnwindSafe(|| compile(&text, &kernel))) {
             Ok(_) if cpu_time() - one > SLOW => {
-                outcome.failed += 1;
-                println!("---- garbled, seed {seed}: {:?}\n{text}\n", cpu_time() - one);
+                outcome.fail(&format!("garbled, seed {seed}: {:?}", cpu_time() - one), text);
             }
             Ok(is_compiled) => {
                 outcome.passed += 1;
                 compiled += usize::from(is_compiled);
             }
             Err(_) => {
-                outcome.failed += 1;
-                println!("---- garbled, seed {seed}: it panicked; the message is above\n{text}\n");
+                let name = format!("garbled, seed {seed}: it panicked; the message is above");
+                outcome.fail(&name, text);
             }
         }
     }
+    for (name, failure) in &outcome.failures {
+        println!("---- {name}\n{failure}\n");
+    }
     println!(
-        "garbled: {} passed, {} failed; {compiled} were compiled to the end",
-        outcome.passed, outcome.failed
+        "garbled: {} passed, {} failed; {compiled} were compiled to the end; {} seconds",
+        outcome.passed,
+        outcome.failed,
+        (cpu_time() - start).as_secs()
     );
     // When nothing compiles any more, the later stages are not tried.
     if longest == LONGEST && compiled < 20 {
-        outcome.failed += 1;
-        println!("---- garbled: too few scripts are compiled");
+        outcome.fail("garbled", format!("too few scripts are compiled: {compiled}"));
     }
     outcome
 }

@@ -6,10 +6,13 @@ pub(crate) mod cases;
 pub(crate) mod garbled;
 pub(crate) mod generated;
 pub(crate) mod generator;
+pub(crate) mod judged;
 pub(crate) mod marks;
-pub(crate) mod network;
+pub(crate) mod module_sockets;
+mod network;
 pub(crate) mod one_liners;
 pub(crate) mod privilege;
+pub(crate) mod quiet;
 pub(crate) mod recorded_kernel;
 pub(crate) mod scripts;
 pub(crate) mod session;
@@ -57,8 +60,16 @@ pub(crate) struct Outcome {
     pub(crate) unmet: usize,
     /// Cases among those that passed that failed beside others and passed alone.
     pub(crate) alone: usize,
-    /// The names of those that failed.
-    pub(crate) names: Vec<String>,
+    /// The names of those that failed, each with what is wrong.
+    pub(crate) failures: Vec<(String, String)>,
+}
+
+impl Outcome {
+    /// Notes a failure.
+    pub(crate) fn fail(&mut self, name: &str, failure: String) {
+        self.failed += 1;
+        self.failures.push((name.to_string(), failure));
+    }
 }
 
 /// As many cases of a suite as may get a second try: more failures than these are no chance.
@@ -82,9 +93,19 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
         return outcome;
     }
     let mut failures = failures(suite, &chosen);
-    if suite.at_once > 1 && failures.len() <= SECOND_TRIES {
-        failures.retain(|(case, failure)| {
-            let passed = !case.name.contains("exact-") && failure_of(suite, case).is_none();
+    if (1..=SECOND_TRIES).contains(&failures.len()) && suite.at_once > 1 {
+        failures.retain_mut(|(case, failure)| {
+            if case.name.contains("exact-") {
+                return true;
+            }
+            quiet::wait();
+            let second = failure_of(suite, case);
+            let passed = second.is_none();
+            if let Some(second) = second
+                && second != *failure
+            {
+                failure.push_str(&format!("\n-- and alone:\n{second}"));
+            }
             if passed {
                 outcome.alone += 1;
                 println!(
@@ -110,9 +131,8 @@ pub(crate) fn run(suite: &Suite, words: &[String]) -> Outcome {
                 println!("{}: known to fail: {reason}", case.name);
             }
             None => {
-                outcome.failed += 1;
-                outcome.names.push(case.name.clone());
                 println!("---- {}\n{}\n", case.name, failure.trim_end());
+                outcome.fail(&case.name, failure);
             }
         }
     }
@@ -149,12 +169,21 @@ fn failure_of(suite: &Suite, case: &Case) -> Option<String> {
 }
 
 fn failures<'c>(suite: &Suite, chosen: &'c [Case]) -> Vec<(&'c Case, String)> {
+    let (alone, beside): (Vec<&Case>, Vec<&Case>) =
+        chosen.iter().partition(|case| case.header("alone").is_some());
+    let mut failures = failures_of(suite, &beside, suite.at_once);
+    failures.extend(failures_of(suite, &alone, 1));
+    failures.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    failures
+}
+
+fn failures_of<'c>(suite: &Suite, chosen: &[&'c Case], at_once: usize) -> Vec<(&'c Case, String)> {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(vec![]);
     thread::scope(|scope| {
-        for _ in 0..suite.at_once {
+        for _ in 0..at_once {
             scope.spawn(|| {
-                while let Some(case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(&case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let Some(failure) = failure_of(suite, case) else { continue };
                     let mut list = failures.lock().unwrap_or_else(|broken| broken.into_inner());
                     list.push((case, failure));
@@ -162,7 +191,5 @@ fn failures<'c>(suite: &Suite, chosen: &'c [Case]) -> Vec<(&'c Case, String)> {
             });
         }
     });
-    let mut failures = failures.into_inner().unwrap_or_else(|broken| broken.into_inner());
-    failures.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    failures
+    failures.into_inner().unwrap_or_else(|broken| broken.into_inner())
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Makes so many connections to port 7777, one after the other. Over each goes a message of `bytes` to
 /// the side that accepted; then the connecting side closes, and after it the other.
@@ -30,8 +32,8 @@ pub(crate) fn refused(count: u64) {
     }
 }
 
-/// Connects to a socket whose queue is full, and waits so long: packets are dropped and sent again.
-pub(crate) fn unanswered(milliseconds: u64) -> io::Result<()> {
+/// Connects to a socket whose queue is full: packets are dropped and sent again after a second, which is waited for.
+pub(crate) fn unanswered() -> io::Result<()> {
     // SAFETY: makes sockets and gives them an address that outlives the call; all are closed with the process.
     unsafe {
         let listener = libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
@@ -51,6 +53,24 @@ pub(crate) fn unanswered(milliseconds: u64) -> io::Result<()> {
             libc::connect(client, at, bytes);
         }
     }
-    std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+    let start = Instant::now();
+    while sent_again()? == 0 {
+        if start.elapsed() > Duration::from_secs(30) {
+            return Err(io::Error::other("no packet was sent again"));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    // It is counted before it is sent.
+    thread::sleep(Duration::from_millis(200));
     Ok(())
+}
+
+/// TCP packets of this network namespace that were sent again: the column RetransSegs of /proc/net/snmp.
+fn sent_again() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/net/snmp")?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let mut columns = names.split(' ').zip(values.split(' '));
+    let found = columns.find(|(name, _)| *name == "RetransSegs");
+    found.and_then(|(_, value)| value.parse().ok()).ok_or(io::Error::other("no RetransSegs"))
 }

@@ -2,6 +2,9 @@
 //!
 //! Comments above a command say how it is tried, as the headers of `scripts` do:
 //! `<!-- workload: netns tcp 3 10 -->`, `<!-- line: n["workload"]=3 -->`, `<!-- needs: functions -->`.
+//!
+//! They count what all processes do, by name: each has a workload with a name of its own, which stands for `workload` in
+//! its lines.
 
 use std::path::Path;
 
@@ -17,7 +20,12 @@ pub(crate) fn cases(stage: &str) -> Vec<Case> {
     for line in page.lines() {
         let comment = line.strip_prefix("<!-- ").and_then(|line| line.strip_suffix(" -->"));
         if let Some(header) = comment {
-            headers.push_str(&format!("# {header}\n"));
+            let own = format!("w{}-{}", std::process::id() % 1_000_000, cases.len());
+            headers.push_str(&match header.split_once(": ") {
+                Some(("workload", words)) => format!("# workload: name {own} {words}\n"),
+                Some(("line", line)) => format!("# line: {}\n", with_name(line, &own)),
+                _ => format!("# {header}\n"),
+            });
         } else if let Some(script) = line.strip_prefix("ntap -e '") {
             let script = script.strip_suffix('\'').unwrap_or(script);
             let words: Vec<&str> = title.split(|c: char| !c.is_alphanumeric()).collect();
@@ -31,4 +39,13 @@ pub(crate) fn cases(stage: &str) -> Vec<Case> {
     }
     assert!(cases.len() >= 30, "{} has {} one-liners", path.display(), cases.len());
     cases
+}
+
+/// A line with another name for the workload: in quotes, or where it begins.
+fn with_name(line: &str, name: &str) -> String {
+    let line = line.replace("\"workload\"", &format!("\"{name}\""));
+    match line.strip_prefix("workload") {
+        Some(rest) => format!("{name}{rest}"),
+        None => line,
+    }
 }

@@ -7,7 +7,7 @@
 //! | `# options: -T 1` | options before it |
 //! | `# workload: netns tcp 2 10` | what the process started with `-c` does |
 //! | `# line: *127.0.0.1:7777*` | a line like this is printed, with `*` and `?` for what differs each time; spaces count as one |
-//! | `# line: 25+ packets *` | the same, with a number of 25 or more: other processes have such events as well |
+//! | `# line: 25+ packets *` | the same, with a number of 25 or more as the first or the last word: other processes have such events as well |
 //! | `# needs: functions` | the script probes functions of the kernel, where that can be done; elsewhere it is only loaded |
 //! | `# needs: module NAME` | of a module: where that is not loaded, `tests/examples.rs` compiles it for a recorded kernel |
 //! | `# needs: disk` | what it shows is about disks |
@@ -18,7 +18,7 @@ use std::process::Command;
 use ntap_compiler::glob;
 
 use super::cases::Case;
-use super::{privilege, session, workload};
+use super::{privilege, session};
 
 /// Runs a case.
 pub(crate) fn run(case: &Case) -> Result<(), String> {
@@ -38,10 +38,7 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     match case.header("workload") {
         // Loaded and verified only.
         _ if !can_attach => command.arg("-p4"),
-        Some(words) => {
-            let program = std::env::current_exe().map_err(|error| error.to_string())?;
-            command.args(["-c", &format!("{} {} {words}", program.display(), workload::WORD)])
-        }
+        Some(words) => command.args(["-c", &session::workload_command(words)?]),
         None => &mut command,
     };
     command.args(case.words("options"));
@@ -52,7 +49,7 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     };
     command.args(case.words("args"));
     command.env("TZ", "UTC").env_remove("NO_COLOR");
-    let finished = session::watch(&mut command, |_| {})?;
+    let finished = session::watch(&mut command)?;
     if finished.status != "0" {
         return Err(format!("exit status {}\n{}", finished.status, finished.stderr));
     }
@@ -108,13 +105,21 @@ fn compare_sample(case: &Case, printed: &str) -> Result<(), String> {
 fn is_like(pattern: &str, line: &str) -> bool {
     // Of patterns only `*` and `?` are meant.
     let (pattern, line) = (&pattern.replace('[', "("), &line.replace('[', "("));
-    let at_least = pattern.split_once("+ ").and_then(|(number, rest)| {
-        let number: u64 = number.parse().ok()?;
-        Some((number, rest))
-    });
-    let Some((least, rest)) = at_least else { return glob::matches(pattern, line) };
-    let (number, line) = line.split_once(' ').unwrap_or((line, ""));
-    number.parse().is_ok_and(|number: u64| number >= least) && glob::matches(rest, line)
+    let least = |word: &str| word.strip_suffix('+')?.parse::<u64>().ok();
+    let is_enough = |word: &str, least| word.parse().is_ok_and(|number: u64| number >= least);
+    if let Some((first, rest)) = pattern.split_once(' ')
+        && let Some(least) = least(first)
+    {
+        let (number, line) = line.split_once(' ').unwrap_or((line, ""));
+        return is_enough(number, least) && glob::matches(rest, line);
+    }
+    if let Some((rest, last)) = pattern.rsplit_once(' ')
+        && let Some(least) = least(last)
+    {
+        let (line, number) = line.rsplit_once(' ').unwrap_or(("", line));
+        return is_enough(number, least) && glob::matches(rest, line);
+    }
+    glob::matches(pattern, line)
 }
 
 /// Whether there is a disk: a block device of a bus.

@@ -8,15 +8,18 @@
 //! | `# workload: getppid 10` | what the process started with `-c` does, see `workload.rs` |
 //! | `# stdin: a\nb` | what comes on standard input, a pipe |
 //! | `# command: true` | the command started with `-c` |
-//! | `# attached: getppid 10` | a process that is running already and named with `-x`; it does this once the script has printed `ready` |
-//! | `# signal: INT` | a signal sent to ntap once the script has printed `ready`, and the attached process `done` |
+//! | `# attached: getppid 10` | a process that is running already and named with `-x`; it does this once the probes are live |
+//! | `# signal: INT` | a signal sent to ntap once the probes are live, and the attached process has printed `done` |
+//!
+//! `$SESSION` in options, a command and a workload is a name of this run of the case, for files of the session: it is
+//! put back into what is printed.
 //!
 //! Standard output is compared with `NAME.stdout`, standard error with `NAME.stderr`.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,10 +29,12 @@ use ntap_runtime::kernel::LiveKernel;
 use super::cases::Case;
 use super::workload;
 
-/// After this a session is killed and its case fails.
-const LONGEST: Duration = Duration::from_secs(20);
-/// Between the last user block before the probes go live and the probes.
-const SETTLE: Duration = Duration::from_millis(300);
+/// After this a session is killed and its case fails. Few take more than a second, but machines stall.
+const LONGEST: Duration = Duration::from_secs(60);
+/// What ntap says with `-v` when events are seen from now on.
+const LIVE: &str = " probes are live, attached in ";
+/// How other lines begin that are there for `-v` only.
+const VERBOSE: [&str; 2] = ["Pass ", "ntap: loaded "];
 
 /// NTAP_TIME_FACTOR: how many times slower than usual the machine is. 1 without it.
 fn time_factor() -> u32 {
@@ -62,23 +67,35 @@ fn at_usual_priority(command: &mut Command) {
     }
 }
 
+/// The command line of a workload, for `-c`.
+pub(crate) fn workload_command(words: &str) -> Result<String, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    Ok(format!("'{}' {} {words}", program.display(), workload::WORD))
+}
+
 /// Runs a case and compares.
 pub(crate) fn run(case: &Case) -> Result<(), String> {
+    let name = format!("case-{}-{}", case.name.replace('/', "-"), std::process::id());
+    let named = |text: &str| text.replace("$SESSION", &name);
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
-    command.args(case.words("options"));
+    command.args(case.words("options").iter().map(|word| named(word)));
     if let Some(features) = case.header("without") {
         command.env("NTAP_WITHOUT", features);
     }
     if let Some(line) = case.header("command") {
-        command.args(["-c", line]);
+        command.args(["-c", &named(line)]);
     }
     if let Some(words) = case.header("workload") {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        command.args(["-c", &format!("{} {} {words}", program.display(), workload::WORD)]);
+        command.args(["-c", &workload_command(&named(words))?]);
     }
     let mut attached = case.header("attached").map(start_attached).transpose()?;
     if let Some(attached) = &attached {
         command.args(["-x", &attached.child.id().to_string()]);
+    }
+    let signal = case.header("signal").map(signal_number).transpose()?;
+    let waits = signal.is_some() || attached.is_some();
+    if waits {
+        command.arg("-v");
     }
     command.arg(case.file_name());
     for word in case.words("args") {
@@ -87,9 +104,8 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     command.current_dir(case.path.parent().ok_or("a case is in a folder")?);
     command.env("TZ", "UTC").env_remove("NO_COLOR");
     at_usual_priority(&mut command);
-    let signal = case.header("signal").map(signal_number).transpose()?;
     let input = case.header("stdin").map(|text| text.replace("\\n", "\n"));
-    let finished = watch_with_input(&mut command, input.as_deref(), |session| {
+    let mut finished = watch_with_input(&mut command, input.as_deref(), |session| {
         if let Some(attached) = &mut attached {
             attached.release();
             if signal.is_some() {
@@ -102,10 +118,20 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
         }
     })?;
     drop(attached);
+    if waits {
+        let is_verbose =
+            |line: &str| VERBOSE.iter().any(|word| line.starts_with(word)) || line.contains(LIVE);
+        let is_said = |line: &&str| !is_verbose(line);
+        finished.stderr = finished.stderr.split_inclusive('\n').filter(is_said).collect();
+    }
+    let printed = |text: &str| text.replace(&name, "$SESSION");
     let wanted = case.header("status").unwrap_or("0");
     let mut failures = vec![];
-    failures.extend(case.compare("stdout", &finished.stdout).err());
-    failures.extend(case.compare("stderr", &finished.stderr).err());
+    failures.extend(case.compare("stdout", &printed(&finished.stdout)).err());
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let messages = without_times(&printed(&finished.stderr));
+    let messages = messages.replace(&*program.to_string_lossy(), "$PROGRAM");
+    failures.extend(case.compare("stderr", &messages).err());
     if finished.status != wanted {
         failures.push(format!(
             "exit status {}, expected {wanted}\n{}",
@@ -115,7 +141,8 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// A word of `# args:` that depends on the machine: `syscall:getppid`, `enum:SKB_DROP_REASON_NO_SOCKET`.
+/// A word of `# args:` that depends on the machine: `syscall:getppid`, `enum:SKB_DROP_REASON_NO_SOCKET`,
+/// `symbol:vfs_read`.
 fn argument(word: &str) -> Result<String, String> {
     match word.split_once(':') {
         Some(("syscall", name)) => {
@@ -127,6 +154,10 @@ fn argument(word: &str) -> Result<String, String> {
                 other => return Err(format!("the number of `{other}` is not known here")),
             };
             Ok(number.to_string())
+        }
+        Some(("symbol", name)) => {
+            let address = LiveKernel::new().symbol_address(name);
+            Ok(format!("{:#x}", address.ok_or(format!("no symbol `{name}`"))?))
         }
         Some(("enum", name)) => {
             let kernel = LiveKernel::new();
@@ -153,16 +184,25 @@ pub(crate) struct Finished {
     pub(crate) status: String,
 }
 
-/// Runs to the end, or kills what takes too long. `ready` is called when the script printed that line.
-pub(crate) fn watch(command: &mut Command, ready: impl FnMut(u32)) -> Result<Finished, String> {
-    watch_with_input(command, None, ready)
+/// Runs to the end, or kills what takes too long.
+pub(crate) fn watch(command: &mut Command) -> Result<Finished, String> {
+    watch_with_input(command, None, |_| {})
 }
 
-/// The same with a text on standard input, which ends behind it.
+/// What a session says while it runs.
+enum Said {
+    /// A line of standard output.
+    Line(String),
+    /// Its probes are live.
+    Live,
+}
+
+/// The same with a text on standard input, which ends behind it. `live` is called with the process when it says that
+/// its probes are live, which takes the option `-v`.
 fn watch_with_input(
     command: &mut Command,
     input: Option<&str>,
-    mut ready: impl FnMut(u32),
+    mut live: impl FnMut(u32),
 ) -> Result<Finished, String> {
     let start = Instant::now();
     let longest = LONGEST * time_factor();
@@ -176,19 +216,15 @@ fn watch_with_input(
         // What ends before it has read everything is judged by what it printed.
         let _ = pipe.write_all(text.as_bytes());
     }
-    let (lines, finished_stdout) = read_lines(&mut child)?;
-    let finished_stderr = read_errors(&mut child)?;
+    let (sender, said) = mpsc::channel();
+    let finished_stdout = read_lines(&mut child, sender.clone())?;
+    let finished_stderr = read_errors(&mut child, sender)?;
     let mut stdout = String::new();
     let mut is_late = false;
     loop {
-        match lines.recv_timeout(longest.saturating_sub(start.elapsed())) {
-            Ok(line) => {
-                stdout.push_str(&line);
-                if line == "ready\n" {
-                    thread::sleep(SETTLE * time_factor());
-                    ready(child.id());
-                }
-            }
+        match said.recv_timeout(longest.saturating_sub(start.elapsed())) {
+            Ok(Said::Line(line)) => stdout.push_str(&line),
+            Ok(Said::Live) => live(child.id()),
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 is_late = true;
@@ -214,28 +250,38 @@ fn watch_with_input(
     Ok(Finished { stdout, stderr, status })
 }
 
-fn read_lines(child: &mut Child) -> Result<(Receiver<String>, thread::JoinHandle<()>), String> {
+fn read_lines(child: &mut Child, said: Sender<Said>) -> Result<thread::JoinHandle<()>, String> {
     let pipe = child.stdout.take().ok_or("standard output is a pipe")?;
-    let (sender, receiver) = mpsc::channel();
-    let reading = thread::spawn(move || {
+    Ok(thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut line = vec![];
         while reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
             let text = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
-            if sender.send(text).is_err() {
+            if said.send(Said::Line(text)).is_err() {
                 return;
             }
         }
-    });
-    Ok((receiver, reading))
+    }))
 }
 
-fn read_errors(child: &mut Child) -> Result<thread::JoinHandle<String>, String> {
-    let mut pipe = child.stderr.take().ok_or("standard error is a pipe")?;
+fn read_errors(
+    child: &mut Child,
+    said: Sender<Said>,
+) -> Result<thread::JoinHandle<String>, String> {
+    let pipe = child.stderr.take().ok_or("standard error is a pipe")?;
     Ok(thread::spawn(move || {
+        let mut reader = BufReader::new(pipe);
         let mut bytes = vec![];
-        let _ = pipe.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
+        loop {
+            let begin = bytes.len();
+            if !reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
+                return String::from_utf8_lossy(&bytes).into_owned();
+            }
+            if String::from_utf8_lossy(&bytes[begin..]).contains(LIVE) {
+                // Nobody listens any more where it took too long.
+                let _ = said.send(Said::Live);
+            }
+        }
     }))
 }
 
@@ -277,4 +323,13 @@ impl Drop for Attached {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A text without the times of `-t`, which differ from run to run.
+fn without_times(text: &str) -> String {
+    let line = |line: &str| match line.split_once(", time: ") {
+        Some((before, times)) if times.trim_end().ends_with(" ns") => format!("{before}\n"),
+        _ => line.to_string(),
+    };
+    text.split_inclusive('\n').map(line).collect()
 }

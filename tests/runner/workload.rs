@@ -19,16 +19,22 @@
 //! | `udp-to-closed-port N BYTES` | sends N datagrams of BYTES to a port nobody listens on |
 //! | `dummy N BYTES` | gives the network device dummy0 an address and sends N datagrams of BYTES by it |
 //! | `tcp N BYTES`, `tcp6 N BYTES` | makes N connections to itself, with a message each; see `network.rs` |
+//! | `vsock N BYTES` | sends itself N messages of BYTES over a connection of the family AF_VSOCK |
+//! | `sctp N` | sends itself N messages over SCTP |
 //! | `tcp-refused N` | tries N times to connect to a port nobody listens on |
-//! | `tcp-unanswered MS` | connects to a socket whose queue is full, and waits |
+//! | `tcp-unanswered` | connects to a socket whose queue is full, and waits until packets have been sent again |
 //! | `exec` | makes a process that executes /bin/true, and waits for it |
 //! | `handle N` | sends itself SIGUSR1 N times, and handles it |
 //! | `write-through N BYTES` | writes N times BYTES to a new file, each time to the disk, then removes it |
+//! | `unload MODULE` | takes this module out of the kernel |
 //! | `wait` | waits for a byte on standard input |
 //! | `done` | prints that word |
 //! | `cat PATH` | prints what is read from a file |
 //! | `sleep MS` | sleeps |
-//! | `spin MS` | computes |
+//! | `sleepers T MS` | has T threads sleep at a time, each once by rt_sigtimedwait(2), which nobody else is likely to call |
+//! | `spin MS` | computes, for so much time of a CPU |
+//! | `calls-for MS` | makes getppid calls, for so much time of a CPU |
+//! | `write N BYTES` | writes N times BYTES to a new file, then removes it |
 //! | `steps N` | calls the function `workload_step(n, n * 10, "step")` for n = 1, 2, ... N; it returns `2 * n` |
 //! | `children N` | makes N processes, one after another, that make one getuid call and end |
 //! | `framed-threads T N` | has T threads call them, at once |
@@ -38,7 +44,7 @@
 //! | `malloc N BYTES` | allocates and frees so much N times |
 //! | `touch N` | writes to N pages that were never used |
 
-use super::{calls, marks, network, steps};
+use super::{calls, marks, module_sockets, network, steps};
 use std::io::{self, Read, Write};
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -78,20 +84,36 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                 network::connections(verb == "tcp6", count, bytes as usize)
                     .map_err(|error| format!("{verb}: {error}"))?;
             }
+            "vsock" => {
+                let (count, bytes) = (number()?, number()?);
+                module_sockets::vsock(count, bytes as usize)
+                    .map_err(|error| format!("{verb}: {error}"))?;
+            }
+            "sctp" => {
+                module_sockets::sctp(number()?).map_err(|error| format!("{verb}: {error}"))?;
+            }
             "tcp-refused" => network::refused(number()?),
             "tcp-unanswered" => {
-                network::unanswered(number()?).map_err(|error| format!("{verb}: {error}"))?;
+                network::unanswered().map_err(|error| format!("{verb}: {error}"))?;
             }
             "exec" => execute().map_err(|error| format!("exec: {error}"))?,
             "handle" => handle(number()?),
-            "write-through" => {
+            "write" | "write-through" => {
                 let (count, bytes) = (number()?, number()?);
-                write_through(count, bytes as usize)
-                    .map_err(|error| format!("write-through: {error}"))?;
+                let flags = if verb == "write" { 0 } else { libc::O_SYNC };
+                write(count, bytes as usize, flags).map_err(|error| format!("{verb}: {error}"))?;
             }
             "netns" => fresh_network().map_err(|error| format!("netns: {error}"))?,
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
+            "sleepers" => sleepers(number()?, Duration::from_millis(number()?)),
             "spin" => spin(Duration::from_millis(number()?)),
+            "calls-for" => {
+                let time = Duration::from_millis(number()?);
+                let start = cpu_time();
+                while cpu_time() - start < time {
+                    repeat(libc::SYS_getppid, 1000);
+                }
+            }
             "touch" => touch(number()? as usize).map_err(|error| format!("touch: {error}"))?,
             "children" => children(number()?).map_err(|error| format!("children: {error}"))?,
             "framed-threads" => {
@@ -110,6 +132,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "wait" => {
                 let _ = io::stdin().read(&mut [0]).map_err(|error| format!("wait: {error}"))?;
             }
+            "unload" => unload(&words.next().ok_or("`unload` needs a module")?)?,
             "done" => println!("done"),
             "cat" => {
                 let path = words.next().ok_or("`cat` needs a path")?;
@@ -155,9 +178,37 @@ fn futex_wait(count: u64) {
     }
 }
 
+/// The time this thread has had a CPU: on a busy machine it has to wait for that.
+pub(crate) fn cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid for the call, and the clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn sleepers(threads: u64, time: Duration) {
+    let ready = std::sync::Barrier::new(threads as usize);
+    let wanted = libc::timespec {
+        tv_sec: time.as_secs() as libc::time_t,
+        tv_nsec: time.subsec_nanos() as libc::c_long,
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                ready.wait();
+                // SAFETY: a set of signals is plain data; it and the time are valid for the call.
+                unsafe {
+                    let nothing: libc::sigset_t = std::mem::zeroed();
+                    libc::sigtimedwait(&nothing, std::ptr::null_mut(), &wanted);
+                }
+            });
+        }
+    });
+}
+
 fn spin(time: Duration) {
-    let start = std::time::Instant::now();
-    while start.elapsed() < time {
+    let start = cpu_time();
+    while cpu_time() - start < time {
         std::hint::black_box((0..10_000).fold(0u64, |sum, n| std::hint::black_box(sum ^ n)));
     }
 }
@@ -203,15 +254,12 @@ fn handle(count: u64) {
     }
 }
 
-fn write_through(count: u64, bytes: usize) -> io::Result<()> {
+fn write(count: u64, bytes: usize, flags: i32) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = format!("/var/tmp/ntap-workload-{}", std::process::id());
     std::fs::create_dir_all("/var/tmp")?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .custom_flags(libc::O_SYNC)
-        .open(&path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).custom_flags(flags).open(&path)?;
     for _ in 0..count {
         file.write_all(&vec![b'x'; bytes])?;
     }
@@ -321,4 +369,13 @@ fn send_by_dummy(count: u64, bytes: usize) -> io::Result<()> {
     request.ifr_ifru.ifru_flags = flags as libc::c_short;
     command(libc::SIOCSIFFLAGS as libc::Ioctl, &request)?;
     send_to("10.9.8.1:9", count, bytes)
+}
+
+fn unload(module: &str) -> Result<(), String> {
+    let name = std::ffi::CString::new(module).map_err(|error| error.to_string())?;
+    // SAFETY: the name is valid for the call.
+    match unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) } {
+        0 => Ok(()),
+        _ => Err(format!("unload {module}: {}", io::Error::last_os_error())),
+    }
 }

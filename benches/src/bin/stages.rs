@@ -119,7 +119,7 @@ fn stages() -> Vec<f64> {
     let probe = compiled.analyzed.script.probes.iter().find(|(_, p)| p.point.attach.in_kernel());
     let (id, _) = probe.expect("a kernel probe");
     let plan = LoadPlan {
-        programs: vec![ProgramPlan { name: program_name(id), kind }],
+        programs: vec![ProgramPlan { name: program_name(id), kind, module: None }],
         map_sizes: vec![],
     };
     let loaded = load(&bytes, &plan).unwrap_or_else(|error| panic!("{error}"));

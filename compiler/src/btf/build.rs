@@ -1,5 +1,5 @@
 //! Types made here, in the kernel's format: those of a program's debug information, to be added to others with
-//! [`Btf::with_module`].
+//! [`Btf::with_more`].
 //!
 //! Types name each other in circles, so an id is given first ([`Builder::reserve`]) and filled later.
 
@@ -151,7 +151,7 @@ impl Builder {
         self.fill(id, record);
     }
 
-    /// The types as [`Btf::with_module`] takes them.
+    /// The types as [`Btf::with_more`] takes them.
     pub fn finish(mut self) -> Vec<u8> {
         let unfilled = self.record("", Kind::Struct, 0, false, 0);
         let types: Vec<u8> = self
@@ -187,7 +187,7 @@ impl Builder {
 }
 
 /// A header with types and strings behind it.
-fn blob(types: &[u8], strings: &[u8]) -> Vec<u8> {
+pub(super) fn blob(types: &[u8], strings: &[u8]) -> Vec<u8> {
     let (types_bytes, strings_bytes) = (types.len() as u32, strings.len() as u32);
     let mut data = vec![];
     data.extend_from_slice(&MAGIC.to_le_bytes());

@@ -136,7 +136,7 @@ pub(super) fn vector_length(info: u32) -> usize {
 }
 
 /// What follows the common 12 bytes.
-fn tail_bytes(info: u32) -> Option<usize> {
+pub(super) fn tail_bytes(info: u32) -> Option<usize> {
     let each = vector_length(info);
     Some(match Kind::from_bits(kind_bits(info))? {
         Kind::Void => return None,

@@ -9,12 +9,13 @@
 //!
 //! The bytes are not trusted. A question about something malformed has the answer `None`, an empty
 //! iterator or an empty name; nothing panics, and chains and nests are followed to a fixed depth.
-//! Only little-endian data is read. A module's types build on the kernel's: [`Btf::with_module`].
+//! Only little-endian data is read. A module's types build on the kernel's: [`Btf::with_modules`].
 
 mod aggregate;
 mod build;
 mod describe;
 mod index;
+mod module;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use std::sync::OnceLock;
 
 pub use aggregate::{EnumValue, Field, Member, Parameter, Variable};
 pub use build::{Builder, NewInteger, NewMember};
+pub use module::{ModuleTypes, module_mentions, module_tracepoints};
 pub use scalar::ScalarType;
 pub use tracepoint::{Tracepoint, tracepoint, tracepoint_names};
 pub use types::{Array, Integer, IntegerEncoding};
@@ -181,22 +183,11 @@ impl Btf {
         Ok(Btf { data: Box::new(data), types, strings, index: OnceLock::new() })
     }
 
-    /// These types and those of a module, whose data builds on this one's: ids and places of names go on
-    /// where the kernel's end. A module's type information is in /sys/kernel/btf/NAME (5.11).
-    pub fn with_module(&self, module: &[u8]) -> Result<Btf, BtfError> {
-        let own = Btf::parse(module.to_vec())?;
+    /// These types and others, whose data builds on this one's: ids and places of names go on where these end.
+    pub fn with_more(&self, more: &[u8]) -> Result<Btf, BtfError> {
+        let own = Btf::parse(more.to_vec())?;
         let (types, strings) = ([self.types(), own.types()], [self.strings(), own.strings()]);
-        let (types, strings) = (types.concat(), strings.concat());
-        let (types_bytes, strings_bytes) = (types.len() as u32, strings.len() as u32);
-        let mut data = vec![];
-        data.extend_from_slice(&MAGIC.to_le_bytes());
-        data.extend_from_slice(&[1, 0]);
-        for word in [HEADER_BYTES as u32, 0, types_bytes, types_bytes, strings_bytes] {
-            data.extend_from_slice(&word.to_le_bytes());
-        }
-        data.extend(types);
-        data.extend(strings);
-        Btf::parse(data)
+        Btf::parse(build::blob(&types.concat(), &strings.concat()))
     }
 
     /// The first type of this kind and name. `find("sk_buff", Kind::Struct)`.

@@ -331,3 +331,45 @@ fn damaged_data_does_no_harm() {
         }
     }
 }
+
+#[test]
+fn modules_go_behind_other_types() {
+    let integer = NewInteger { bytes: 4, signed: true, ..NewInteger::default() };
+    let mut kernel = Builder::new(&Btf::none());
+    let int = kernel.reserve();
+    kernel.integer(int, "int", integer);
+    let kernel = Btf::none().with_more(&kernel.finish()).unwrap();
+    // Two modules, each numbered from where the kernel ends.
+    let module = |structure: &str, member: &str| {
+        let mut module = Builder::new(&kernel);
+        let (own, pointer, typedef) = (module.reserve(), module.reserve(), module.reserve());
+        let new = |name: &str, ty, bit_offset| {
+            let name = name.to_string();
+            NewMember { name, ty, bit_offset, bit_size: 0 }
+        };
+        let members = [new("next", pointer, 0), new(member, int, 64)];
+        module.aggregate(own, Kind::Struct, structure, 16, &members);
+        module.derived(pointer, Kind::Pointer, "", own);
+        module.derived(typedef, Kind::Typedef, &format!("btf_trace_{structure}"), pointer);
+        module.finish()
+    };
+    let (one, other) = (module("one", "first"), module("other", "second"));
+    // A program's types are already behind the kernel's.
+    let mut program = Builder::new(&kernel);
+    let of_program = program.reserve();
+    program.aggregate(of_program, Kind::Struct, "of_program", 4, &[]);
+    let so_far = kernel.with_more(&program.finish()).unwrap();
+
+    let (all, places) = so_far.with_modules(&kernel, &[one.clone(), other]).unwrap();
+    for (place, (name, member)) in places.iter().zip([("one", "first"), ("other", "second")]) {
+        let structure = all.find(name, Kind::Struct).unwrap();
+        assert!(place.contains(structure) && !place.contains(int) && !place.contains(of_program));
+        assert_eq!(place.own_id(structure), Some(2), "the kernel calls both so");
+        assert_eq!(all.field(structure, member).map(|field| field.ty), Some(int));
+        let next = all.field(structure, "next").unwrap().ty;
+        assert_eq!(all.pointee(next), Some(structure));
+    }
+    assert_eq!(all.find("of_program", Kind::Struct), Some(of_program));
+    assert_eq!(module_tracepoints(&one), ["one"]);
+    assert!(module_mentions(&one, "first") && !module_mentions(&one, "int"));
+}

@@ -6,7 +6,7 @@ mod arguments;
 mod forms;
 mod missing;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(super) use forms::FAMILIES;
 
@@ -61,11 +61,17 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
         }
     };
     if let Some(file) = wanted.file {
-        let Some(addresses) = request.facts.functions_of_file(file) else {
-            missing::report_file(file, wanted.span, diagnostics);
-            return vec![];
-        };
-        found.retain(|function| addresses.binary_search(&function.address).is_ok());
+        match only_of_file(request, &wanted, file, &mut found) {
+            FileTest::Passed => {}
+            FileTest::Unknown => {
+                missing::report_file(file, wanted.span, diagnostics);
+                return vec![];
+            }
+            FileTest::Elsewhere(files) => {
+                missing::report_elsewhere(&wanted, file, &files, diagnostics);
+                return vec![];
+            }
+        }
     }
     // One that was asked for by name is tried.
     if glob::is_pattern(wanted.pattern) {
@@ -85,6 +91,60 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     points(request, &wanted, found)
 }
 
+/// What became of functions that were to be in a file.
+enum FileTest {
+    /// Those that are left can be in it.
+    Passed,
+    /// There is no such file.
+    Unknown,
+    /// They are in these.
+    Elsewhere(Vec<String>),
+}
+
+/// Keeps the functions of a source file. One that was asked for by its name is kept, too, where it cannot be told
+/// which file it is in.
+fn only_of_file(
+    request: &Request<'_>,
+    wanted: &Wanted<'_>,
+    file: &str,
+    found: &mut Vec<Found>,
+) -> FileTest {
+    let listed = request.facts.functions_of_file(file);
+    let is_there = |function: &Found| {
+        listed.as_ref().is_some_and(|there| there.binary_search(&function.address).is_ok())
+    };
+    if glob::is_pattern(wanted.pattern) {
+        if let Some(modules) = files_of_module(wanted, file) {
+            found.retain(|function| function.module.as_deref().is_some_and(&modules));
+            return FileTest::Passed;
+        }
+        found.retain(is_there);
+        return if listed.is_some() { FileTest::Passed } else { FileTest::Unknown };
+    }
+    if found.iter().any(is_there) {
+        found.retain(is_there);
+        return FileTest::Passed;
+    }
+    if wanted.module.is_some() {
+        return FileTest::Passed;
+    }
+    let addresses: Vec<u64> = found.iter().map(|function| function.address).collect();
+    let files: Option<Vec<String>> =
+        request.facts.files_of_functions(&addresses).into_iter().collect();
+    match files {
+        Some(files) if !files.is_empty() => FileTest::Elsewhere(files),
+        _ => FileTest::Passed,
+    }
+}
+
+/// Which modules are made of nothing but the files meant, as far as their name or a pattern for all files tells.
+fn files_of_module<'a>(wanted: &Wanted<'a>, file: &'a str) -> Option<impl Fn(&str) -> bool + 'a> {
+    wanted.module?;
+    let base = file.rsplit('/').next().unwrap_or(file);
+    let stem = base.strip_suffix(".c").unwrap_or(base).replace('-', "_");
+    Some(move |module: &str| matches!(base, "*" | "*.c") || stem == module)
+}
+
 fn wanted<'a>(request: &'a Request<'_>) -> Option<Wanted<'a>> {
     let components = &request.point.components;
     let argument = |name: &str| {
@@ -97,8 +157,6 @@ fn wanted<'a>(request: &'a Request<'_>) -> Option<Wanted<'a>> {
         Some((name, file)) => (name, file.split(':').next()),
         None => (text, None),
     };
-    // One function is found by its name; which file it is in does not matter.
-    let file = file.filter(|_| glob::is_pattern(pattern));
     let has = |name: &str| components.iter().any(|c| c.name.text == name);
     Some(Wanted {
         pattern,
@@ -155,17 +213,13 @@ fn plain_name(symbol: &str) -> Option<&str> {
 
 /// One point for each function.
 fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<Point> {
-    let mut types: HashMap<Option<String>, Option<Typed<'_>>> = HashMap::new();
+    let typed = Typed::new(request, &found);
     let architecture = request.facts.architecture();
-    let names: HashSet<String> = found.iter().map(|f| f.name.clone()).collect();
     found
         .into_iter()
         .map(|function| {
-            let typed = types
-                .entry(function.module.clone())
-                .or_insert_with_key(|module| Typed::new(request, module.as_deref(), &names));
-            let (parameters, result) = match typed {
-                Some(typed) => typed.context(&function.name, architecture),
+            let (parameters, result) = match &typed {
+                Some(typed) => typed.context(&function, architecture),
                 None => (vec![], vec![]),
             };
             let (context, entry) =
@@ -176,6 +230,7 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
                 name: function.name,
                 point: name.clone(),
                 address: function.address,
+                module: function.module,
             };
             let functions =
                 FunctionPoints { targets: vec![target], returns: wanted.returns, entry };
@@ -184,59 +239,45 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
         .collect()
 }
 
-/// The types of the kernel proper, or of it and a module.
-enum Types<'a> {
-    Kernel(&'a Btf),
-    Module(Box<Btf>),
-}
-
 /// Types with the functions that are asked for.
 struct Typed<'a> {
-    types: Types<'a>,
-    prototypes: HashMap<String, TypeId>,
-    /// The types that handlers can use: those of the kernel proper.
-    usable: arguments::Usable,
+    types: &'a Btf,
+    /// By module and name.
+    prototypes: HashMap<(Option<String>, &'a str), TypeId>,
 }
 
 impl<'a> Typed<'a> {
-    fn new(
-        request: &Request<'a>,
-        module: Option<&str>,
-        names: &HashSet<String>,
-    ) -> Option<Typed<'a>> {
-        let kernel = request.facts.btf().ok()?;
-        let types = match module {
-            None => Types::Kernel(kernel),
-            Some(module) => Types::Module(Box::new(request.facts.module_btf(module)?)),
-        };
-        let usable = arguments::Usable {
-            types: kernel.type_count() as u32,
-            word: kernel.find("long unsigned int", Kind::Integer).unwrap_or(TypeId::VOID),
-        };
-        let mut typed = Typed { types, prototypes: HashMap::new(), usable };
-        let btf = typed.btf();
+    fn new(request: &Request<'a>, found: &[Found]) -> Option<Typed<'a>> {
+        let modules: BTreeSet<&str> = found.iter().filter_map(|f| f.module.as_deref()).collect();
+        let modules: Vec<&str> = modules.into_iter().collect();
+        let places = request.facts.module_types(&modules);
+        let places: Vec<_> =
+            modules.iter().zip(places).filter_map(|(m, p)| Some((*m, p?))).collect();
+        let types = request.facts.all_types().ok()?;
+        let names: HashSet<(Option<&str>, &str)> =
+            found.iter().map(|f| (f.module.as_deref(), f.name.as_str())).collect();
         // One scan: there are tens of thousands.
-        let of_names = btf.ids(Kind::Function).filter(|&id| names.contains(btf.name(id)));
-        typed.prototypes = of_names.map(|id| (btf.name(id).to_string(), id)).collect();
-        Some(typed)
-    }
-
-    fn btf(&self) -> &Btf {
-        match &self.types {
-            Types::Kernel(btf) => btf,
-            Types::Module(btf) => btf,
+        let mut prototypes = HashMap::new();
+        for id in types.ids(Kind::Function) {
+            let module = places.iter().find(|(_, place)| place.contains(id)).map(|(m, _)| *m);
+            let name = types.name(id);
+            if names.contains(&(module, name)) {
+                prototypes.insert((module.map(str::to_string), name), id);
+            }
         }
+        Some(Typed { types, prototypes })
     }
 
     /// The parameters of a function, and its result.
     fn context(
         &self,
-        function: &str,
+        function: &Found,
         architecture: Architecture,
     ) -> (Vec<ContextVariable>, Vec<ContextVariable>) {
-        let Some(&id) = self.prototypes.get(function) else { return (vec![], vec![]) };
-        let parameters = arguments::parameters(self.btf(), id, architecture, self.usable);
-        let result = arguments::result(self.btf(), id, architecture, self.usable);
+        let key = (function.module.clone(), function.name.as_str());
+        let Some(&id) = self.prototypes.get(&key) else { return (vec![], vec![]) };
+        let parameters = arguments::parameters(self.types, id, architecture);
+        let result = arguments::result(self.types, id, architecture);
         (parameters, result.into_iter().collect())
     }
 }

@@ -1,7 +1,9 @@
 //! `kernel.trace("name")`: kernel tracepoints with their BTF-typed arguments.
 
+use std::collections::BTreeSet;
+
 use super::{Argument::*, Family, Request};
-use crate::btf::{self, Btf, Tracepoint};
+use crate::btf::{self, Btf, ModuleTypes, Tracepoint};
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Facts;
 use crate::glob;
@@ -12,7 +14,8 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         form: &[("kernel", None), ("trace", Text)],
         summary: "At a kernel tracepoint; its arguments are `$variables` with the kernel's types. The \
-                  name may hold wildcards, and a system before a colon: `kernel.trace(\"tcp:*\")`.",
+                  name may hold wildcards, and a system before a colon: `kernel.trace(\"tcp:*\")`. \
+                  Those of modules are there while the module is loaded.",
         example: "probe kernel.trace(\"sched_switch\") { exit() }",
         resolve,
     },
@@ -48,7 +51,7 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
             // The verifier-typed form needs BTF; the raw one only the name.
             return vec![Point {
                 name: request.spelling(),
-                attach: Attach::Tracepoint { name: name.to_string(), btf_typedef: Option::None },
+                attach: untyped(name),
                 context: vec![],
                 first_local: Option::None,
                 identity: identity(name, text),
@@ -63,29 +66,69 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
             return vec![];
         }
     };
-    let is_wanted = |n: &&str| glob::matches(name, n) && is_in_system(request.facts, n, system);
-    let mut names: Vec<&str> = if glob::is_pattern(name) {
-        btf::tracepoint_names(btf).filter(is_wanted).collect()
+    let is_wanted = |n: &str| glob::matches(name, n) && is_in_system(request.facts, n, system);
+    let is_names = glob::is_pattern(name);
+    let mut names: Vec<&str> = if is_names {
+        btf::tracepoint_names(btf).filter(|n| is_wanted(n)).collect()
     } else {
         // Found without a walk over all names.
-        btf::tracepoint(btf, name).map(|_| name).into_iter().filter(is_wanted).collect()
+        btf::tracepoint(btf, name).map(|_| name).into_iter().filter(|n| is_wanted(n)).collect()
     };
     names.sort_unstable();
     names.dedup();
-    if names.is_empty() {
-        report_unknown(request.facts, btf, (system, name), span, diagnostics);
-    }
     let with_system = |name: &str| match request.facts.tracepoint_systems().get(name) {
         Some(system) => format!("{system}:{name}"),
         Option::None => name.to_string(),
     };
-    names
+    let full = |name: &str| if system.is_some() { with_system(name) } else { name.to_string() };
+    let mut points: Vec<Point> = names
         .into_iter()
-        .filter_map(|name| {
-            let full = if system.is_some() { with_system(name) } else { name.to_string() };
-            Some(point(btf, name, &full, &btf::tracepoint(btf, name)?))
-        })
-        .collect()
+        .filter_map(|name| Some(point(btf, name, &full(name), &btf::tracepoint(btf, name)?, &[])))
+        .collect();
+    if is_names || points.is_empty() {
+        points.extend(of_modules(request.facts, &is_wanted, &full));
+    }
+    // One of a module that has no types is still there by its name.
+    let is_listed = || request.facts.tracepoint_systems().contains_key(name) && is_wanted(name);
+    if points.is_empty() && !is_names && is_listed() {
+        let identity = identity(name, &full(name));
+        let spelled = format!("kernel.trace(\"{}\")", full(name));
+        points.push(Point { identity, ..Point::new(spelled, untyped(name)) });
+    }
+    if points.is_empty() {
+        report_unknown(request.facts, btf, (system, name), span, diagnostics);
+    }
+    points
+}
+
+/// A tracepoint of which only the name is known.
+fn untyped(name: &str) -> Attach {
+    let (btf_typedef, module) = (Option::None, Option::None);
+    Attach::Tracepoint { name: name.to_string(), btf_typedef, module }
+}
+
+/// The tracepoints of modules that are wanted, by their names.
+fn of_modules(
+    facts: &dyn Facts,
+    is_wanted: &dyn Fn(&str) -> bool,
+    full: &dyn Fn(&str) -> String,
+) -> Vec<Point> {
+    let mut found = facts.module_tracepoints();
+    found.retain(|(_, name)| is_wanted(name));
+    found.sort_unstable_by(|(_, one), (_, other)| one.cmp(other));
+    found.dedup_by(|(_, later), (_, earlier)| later == earlier);
+    let modules: BTreeSet<&str> = found.iter().map(|(module, _)| module.as_str()).collect();
+    let modules: Vec<&str> = modules.into_iter().collect();
+    let places: Vec<(&str, ModuleTypes)> = modules
+        .iter()
+        .zip(facts.module_types(&modules))
+        .filter_map(|(module, place)| Some((*module, place?)))
+        .collect();
+    let Ok(btf) = facts.all_types() else { return vec![] };
+    let each = |(_, name): &(String, String)| {
+        Some(point(btf, name, &full(name), &btf::tracepoint(btf, name)?, &places))
+    };
+    found.iter().filter_map(each).collect()
 }
 
 /// Whether a tracepoint belongs to a system, which may be a pattern. Where the systems are not known, a
@@ -153,7 +196,14 @@ fn identity(name: &str, full: &str) -> Identity {
     Identity { function: String::new(), texts }
 }
 
-fn point(btf: &Btf, name: &str, full: &str, tracepoint: &Tracepoint) -> Point {
+/// `modules` are those whose types are among the types.
+fn point(
+    btf: &Btf,
+    name: &str,
+    full: &str,
+    tracepoint: &Tracepoint,
+    modules: &[(&str, ModuleTypes)],
+) -> Point {
     let context = tracepoint
         .arguments
         .iter()
@@ -175,12 +225,16 @@ fn point(btf: &Btf, name: &str, full: &str, tracepoint: &Tracepoint) -> Point {
             }
         })
         .collect();
+    let of_module = modules.iter().find_map(|(module, types)| {
+        types.own_id(tracepoint.typedef_id).map(|id| (id, module.to_string()))
+    });
+    let (id, module) = match of_module {
+        Some((id, module)) => (id, Some(module)),
+        Option::None => (tracepoint.typedef_id.0, Option::None),
+    };
     Point {
         name: format!("kernel.trace(\"{full}\")"),
-        attach: Attach::Tracepoint {
-            name: name.to_string(),
-            btf_typedef: Some(tracepoint.typedef_id.0),
-        },
+        attach: Attach::Tracepoint { name: name.to_string(), btf_typedef: Some(id), module },
         context,
         first_local: Option::None,
         identity: identity(name, full),

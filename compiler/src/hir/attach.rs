@@ -31,6 +31,8 @@ pub enum Attach {
         /// The BTF id of `btf_trace_<name>`; without it a raw tracepoint is used, whose pointers the
         /// verifier does not trust.
         btf_typedef: Option<u32>,
+        /// The module it is one of, whose type information the id is of; `None` for the kernel proper.
+        module: Option<String>,
     },
     /// A hook of netfilter.
     Hook(HookPoint),

@@ -71,11 +71,6 @@ pub const FUNCTIONS: &[Refused] = &[
         instead: "`stack_size()` is the whole",
     },
     Refused {
-        names: &["print_regs"],
-        reason: "a handler reads registers one by one",
-        instead: "`register(\"rip\")` at a probe point that has registers",
-    },
-    Refused {
         names: &["dump_stack"],
         reason: "eBPF programs do not write stacks to the kernel's log",
         instead: "`print_backtrace()`",
@@ -103,7 +98,7 @@ pub const FUNCTIONS: &[Refused] = &[
     Refused {
         names: &["addr_from_rqst", "addr_from_rqst_str"],
         reason: "the structure is one of the module `sunrpc`",
-        instead: "`format_ipaddr` takes an address that `@cast` reads of it",
+        instead: "`format_ipaddr` takes an address that `@cast(p, \"svc_rqst\", \"sunrpc\")` reads of it",
     },
 ];
 
@@ -132,8 +127,8 @@ pub const POINTS: &[Refused] = &[
     },
     Refused {
         names: &["nfs", "nfsd", "sunrpc", "scsi"],
-        reason: "they are functions of kernel modules, whose structures are not read yet",
-        instead: "`module(\"NAME\").function(\"FUNCTION\")` probes one",
+        reason: "they are functions of kernel modules, and not in the library",
+        instead: "`module(\"NAME\").function(\"FUNCTION\")` probes one, with the structures of the module",
     },
     Refused {
         names: &["netfilter.arp", "netfilter.bridge"],

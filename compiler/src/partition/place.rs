@@ -6,7 +6,7 @@ use cranelift_codegen::entity::SecondaryMap;
 
 use crate::hir::*;
 use crate::layout::{
-    Array, ArrayValue, Displayed, KernelMap, Layout, SecondBank, StatsLayout, Storage,
+    Array, ArrayValue, Displayed, KernelMap, Layout, Removal, SecondBank, StatsLayout, Storage,
     initial_number,
 };
 use crate::layout::{DEFAULT_CAPACITY, DEFAULT_CAPACITY_WITH_PERCENTILES};
@@ -23,10 +23,18 @@ struct Uses {
     kernel_reads: bool,
     /// Whether kernel code does anything but add to it.
     kernel_sets: bool,
+    /// Whether kernel code adds to it.
+    kernel_adds: bool,
     /// The user blocks that set or delete it, or elements of it.
     user_setters: BTreeSet<ProbeId>,
     /// Whether a function that user blocks may call does so.
     function_sets: bool,
+    /// The user blocks that delete single elements.
+    element_deleters: BTreeSet<ProbeId>,
+    /// The user blocks that delete it whole.
+    whole_deleters: BTreeSet<ProbeId>,
+    /// Whether a function that user blocks may call deletes it, or an element.
+    function_deletes: bool,
     /// Whether user blocks, or functions they may call, add to it.
     user_adds: bool,
     /// Whether a loop runs over it in order of insertion.
@@ -129,9 +137,13 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
                 let mut map = kernel_map(&array, next_map, writers as u32);
                 map.added_only = added_only(ty, uses);
                 map.counted = uses.counts();
-                map.adder = needs_adder(ty, uses);
+                if deletes_beside_handlers(script, &taken, id, ty, uses) {
+                    map.remove_by_program(uses.kernel_adds);
+                }
+                map.adder = map.removal.is_some() || needs_adder(ty, uses);
                 next_map += 1;
-                if taken.values().any(|globals| globals.contains(&id)) {
+                let is_taken = taken.values().any(|globals| globals.contains(&id));
+                if is_taken || map.removal.is_some() {
                     let cell = layout.shared.len() as u32;
                     layout.shared.push(0);
                     map.bank = Some(SecondBank { index: next_map, cell });
@@ -175,6 +187,31 @@ fn needs_adder(ty: &GlobalType, uses: &Uses) -> bool {
         && !uses.kernel_writers.is_empty()
         && !added_only(ty, uses)
         && (uses.user_adds || uses.counts() && user_sets)
+}
+
+/// Whether user blocks that run beside kernel handlers delete elements of an array of numbers that these change and
+/// ask for.
+fn deletes_beside_handlers(
+    script: &Script,
+    taken: &BTreeMap<ProbeId, Vec<GlobalId>>,
+    id: GlobalId,
+    ty: &GlobalType,
+    uses: &Uses,
+) -> bool {
+    let beside = |probe: &ProbeId| {
+        !matches!(
+            script.probes[*probe].point.attach,
+            Attach::Begin(_) | Attach::End(_) | Attach::Error(_) | Attach::Never
+        )
+    };
+    let is_taken = |probe: &ProbeId| taken.get(probe).is_some_and(|ids| ids.contains(&id));
+    let is_array_of_numbers = ty.value == Type::Long && !ty.keys.is_empty();
+    is_array_of_numbers
+        && !uses.kernel_writers.is_empty()
+        && !added_only(ty, uses)
+        && (uses.function_deletes
+            || uses.element_deleters.iter().any(beside)
+            || uses.whole_deleters.iter().any(|probe| beside(probe) && !is_taken(probe)))
 }
 
 /// Adds the cells of the exchange with programs that add to elements, where there are any.
@@ -283,6 +320,17 @@ fn kernel_map(array: &Array, index: u32, writers: u32) -> KernelMap {
         added_only: false,
         counted: false,
         adder: false,
+        removal: None,
+    }
+}
+
+impl KernelMap {
+    /// Has elements deleted by a program, for which they say whether they are gone.
+    fn remove_by_program(&mut self, kernel_adds: bool) {
+        let gone = self.stamp.unwrap_or(self.value_bytes);
+        self.removal = Some(Removal { gone, kernel_adds });
+        self.stamp = self.stamp.map(|stamp| stamp + 8);
+        self.value_bytes += 8;
     }
 }
 
@@ -301,6 +349,7 @@ fn note(uses: &mut AllUses, id: GlobalId, user: User, access: Access) {
                 Access::Read => uses.kernel_reads = true,
                 Access::Add => {
                     uses.kernel_writers.insert(probe);
+                    uses.kernel_adds = true;
                 }
                 Access::Set => {
                     uses.kernel_writers.insert(probe);
@@ -344,7 +393,10 @@ fn statement_uses(statement: &Stmt, user: User, uses: &mut AllUses) {
                 expression_uses(e, user, uses);
             }
         }
-        StmtKind::Delete(place) => place_uses(place, user, Access::Set, uses),
+        StmtKind::Delete(place) => {
+            place_uses(place, user, Access::Set, uses);
+            note_delete(place, user, uses);
+        }
         StmtKind::Emit { captures, .. } => all_uses(captures, user, uses),
         StmtKind::Return(value) => {
             if let Some(value) = value {
@@ -357,6 +409,21 @@ fn statement_uses(statement: &Stmt, user: User, uses: &mut AllUses) {
         | StmtKind::Try { .. }
         | StmtKind::Fail(_)
         | StmtKind::Halt => {}
+    }
+}
+
+fn note_delete(place: &Place, user: User, uses: &mut AllUses) {
+    match (&place.kind, user) {
+        (PlaceKind::Element(id, _), User::Block(probe)) => {
+            uses[*id].element_deleters.insert(probe);
+        }
+        (PlaceKind::Global(id), User::Block(probe)) => {
+            uses[*id].whole_deleters.insert(probe);
+        }
+        (PlaceKind::Element(id, _) | PlaceKind::Global(id), User::Function) => {
+            uses[*id].function_deletes = true;
+        }
+        (_, User::Kernel(_)) | (PlaceKind::Local(_), _) => {}
     }
 }
 

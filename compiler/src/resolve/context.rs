@@ -1,13 +1,16 @@
 //! `$variables` and their members: from names to loads at known offsets, through BTF.
 
-use super::{Resolver, Scope, constant};
+use super::{Resolver, Scope};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::builtins;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::format::Format;
-use crate::hir::{Arithmetic, ContextSource, ContextVariable, Expr, ExprKind, Load, Print, Scalar};
+use crate::hir::{
+    Arithmetic, ContextSource, ContextVariable, Expr, ExprKind, Load, Point, Print, Scalar,
+};
 use crate::source::Span;
 use crate::syntax::ast::{Access, Expression, ExpressionKind, Literal, LiteralValue, Name};
+use crate::syntax::constant;
 
 /// Something in a member chain: a value, or memory a value can be loaded from.
 #[derive(Clone)]
@@ -139,7 +142,9 @@ impl Resolver<'_> {
 
     /// The variables of `$$parms` and its like, by position in the context.
     fn variables_of(&self, scope: &Scope<'_>, name: &str) -> Option<Vec<usize>> {
-        let point = scope.point?;
+        // Points of userspace have no variables but those a few of them name.
+        let has_some = |p: &&Point| p.attach.in_kernel() || !p.context.is_empty();
+        let point = scope.point.filter(has_some)?;
         let is_result = |at: &usize| point.context[*at].name == "return";
         let all = 0..point.context.len();
         let is_local = |at: &usize| point.first_local.is_some_and(|first| *at >= first);
@@ -274,6 +279,9 @@ impl Resolver<'_> {
                 if let Some(found) = self.named_variable(scope, name, module.as_ref(), span) {
                     return Some(found);
                 }
+                if let Some(found) = self.variable_at_return(scope, expression) {
+                    return Some(found);
+                }
                 self.kernel_variable(name, module.as_ref(), expression.span)
             }
             _ => {
@@ -360,6 +368,7 @@ impl Resolver<'_> {
         let facts = self.facts;
         let btf = facts.all_types().ok()?;
         let (structure, what) = self.structure(btf, base, name)?;
+        let btf = facts.all_types().ok()?;
         let Some(field) = btf.field(structure, &name.text) else {
             let members = btf.field_names(structure);
             let diagnostic = self.diagnostics.error(
@@ -417,9 +426,17 @@ impl Resolver<'_> {
             }
         };
         let target = pointee.map(|target| btf.strip(target));
+        let declared = target.filter(|&target| btf.kind(target) == Some(Kind::Forward));
+        let defined = declared.and_then(|declared| self.definition(btf, declared));
+        let target = defined.or(target);
+        let btf = self.facts.all_types().ok()?;
         match target {
             Some(target) if matches!(btf.kind(target), Some(Kind::Struct | Kind::Union)) => {
-                let space = base.behind();
+                // The verifier knows the declaration only.
+                let space = match (base.behind(), defined) {
+                    (Space::Trusted, Some(_)) => Space::Kernel,
+                    (space, _) => space,
+                };
                 let address = self.value_of(base)?;
                 let what = What::Memory { address, offset: 0, space, bits: None, bytes: None };
                 Some((target, what))
@@ -464,7 +481,11 @@ impl Resolver<'_> {
         // Probes of programs mean their types first.
         let in_process = scope.point.is_some_and(|point| point.attach.in_process());
         let of_program = in_process.then(|| self.program_type(btf, name)).flatten();
-        let found = of_program.or_else(|| named_type(btf, name));
+        let of_modules = match module {
+            Some(Literal { value: LiteralValue::String(modules), .. }) => Some(modules.as_str()),
+            _ => None,
+        };
+        let found = of_program.or_else(|| self.type_of_kernel(name, of_modules));
         if found.is_none() {
             let plain = name.trim_start_matches("struct ").trim();
             let names: Vec<&str> = btf.names(Kind::Struct).collect();
@@ -475,8 +496,8 @@ impl Resolver<'_> {
                 .suggest(plain, names);
             if !modules.split(':').any(is_kernel) {
                 diagnostic.note(
-                    "types of headers, programs and modules that the kernel itself does not have would \
-                     take a C compiler or debug information",
+                    "types of headers and programs that the kernel itself does not have would take a C \
+                     compiler or debug information, those of modules need the module to be loaded",
                 );
             }
         }
@@ -711,12 +732,12 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.
 /// Whether a module of `@cast` is a header of programs, `<header.h>`, or a file.
 fn is_of_programs(module: &str) -> bool {
     module.starts_with('<') || module.contains('/') && !module.contains('<')
 }
 
+/// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.
 fn is_kernel(module: &str) -> bool {
     module == "kernel" || module.starts_with("kernel<")
 }
@@ -736,7 +757,7 @@ pub(super) fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
 }
 
 /// Which kinds of types a name can stand for, and the name alone.
-fn kinds_of(name: &str) -> (&'static [Kind], &str) {
+pub(super) fn kinds_of(name: &str) -> (&'static [Kind], &str) {
     let name = name.trim().trim_end_matches('*').trim_end();
     let (kinds, plain): (&[Kind], &str) = if let Some(plain) = name.strip_prefix("struct ") {
         (&[Kind::Struct], plain)

@@ -5,12 +5,13 @@
 //! Parts that a constant condition rules out (`@defined`, numbers) are not resolved at all, so that
 //! one script can name what only some kernels have. Reports what it cannot resolve and goes on.
 
+mod addition;
 mod aggregate;
 mod alias;
 mod braces;
 mod c_expression;
-mod constant;
 mod context;
+mod effectless;
 mod entry;
 mod exchange;
 mod expression;
@@ -22,6 +23,7 @@ mod iteration;
 mod list;
 mod loop_variable;
 mod memory_print;
+mod module_type;
 mod once;
 mod operators;
 mod pointer;
@@ -43,7 +45,6 @@ use given::Given;
 use global::Globals;
 pub(crate) use list::{LISTED_VARIABLE, list};
 use pointer::{Owner, Pointees};
-pub(crate) use print::is_printer;
 use shared::{ContextUse, Shared};
 
 use crate::btf::TypeId;
@@ -82,6 +83,7 @@ pub fn resolve<'a>(
         if !pointees.next_round() {
             if !diagnostics.has_errors() {
                 unused::check(scripts, user_files, library, facts, &called, diagnostics);
+                effectless::warn(scripts, user_files, diagnostics);
             }
             return script;
         }
@@ -313,7 +315,7 @@ impl<'a> Resolver<'a> {
         let mut matched = false;
         // Braces give several points with the same handler; aliases add code of their own to theirs.
         let mut plain = Shared::default();
-        let alternatives = self.expand(point, 0);
+        let alternatives = self.expand_names(point);
         for (at, expanded) in alternatives.iter().enumerate() {
             let mut tried = Diagnostics::default();
             let optional = expanded.point.optional || expanded.point.sufficient;
@@ -503,6 +505,11 @@ impl<'a> Resolver<'a> {
                     self.diagnostics
                         .error(codes::SHAPE, span, "wrapping is not supported for scalars")
                         .also(global.span, "declared with `%` here");
+                } else if global.size.is_some() && matches!(shape, Shape::Scalar(_)) {
+                    self.diagnostics
+                        .error(codes::SHAPE, span, format!("array `{name}` used as a scalar"))
+                        .label("an element needs keys: `name[key]`")
+                        .also(global.span, "declared with a size here");
                 }
             }
             (Shape::Scalar(first), Shape::Array(..)) => {

@@ -3,7 +3,7 @@
 
 use super::c_expression::{self, Constants};
 use super::context::{Reached, Ty};
-use super::{Resolver, Scope, constant};
+use super::{Resolver, Scope};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::builtins::{self, Builtin};
 use crate::diagnostic::codes;
@@ -11,6 +11,7 @@ use crate::facts::Architecture;
 use crate::hir::{Arithmetic, Expr, ExprKind, Load, Scalar};
 use crate::source::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, Literal, LiteralValue};
+use crate::syntax::constant;
 
 /// The symbol of the array that holds where each CPU's variables begin.
 const CPU_OFFSETS: &str = "__per_cpu_offset";
@@ -77,7 +78,10 @@ impl Resolver<'_> {
         let LiteralValue::String(text) = &literal.value else { return None };
         let name = text.split('@').next().unwrap_or_default();
         let facts = self.facts;
-        let btf = match facts.btf() {
+        if let Some(Literal { value: LiteralValue::String(module), .. }) = module {
+            facts.module_types(&[module]);
+        }
+        let btf = match facts.all_types() {
             Ok(btf) => btf,
             Err(missing) => {
                 let message = format!("no kernel types: {missing}");
@@ -189,7 +193,7 @@ impl Resolver<'_> {
     /// as macros.
     pub(super) fn enumerator(&mut self, literal: &Literal, span: Span) -> Option<Expr> {
         let LiteralValue::String(text) = &literal.value else { return None };
-        let btf = self.facts.btf();
+        let btf = self.facts.all_types();
         let constants = Constants { btf: btf.as_ref().ok().copied(), library: self.library };
         let unknown = match c_expression::evaluate(text, &constants) {
             Ok(value) => return Some(self.expr(span, ExprKind::Number(value))),
@@ -217,7 +221,7 @@ impl Resolver<'_> {
         span: Span,
     ) -> Option<Expr> {
         let facts = self.facts;
-        let btf = match facts.btf() {
+        let btf = match facts.all_types() {
             Ok(btf) => btf,
             Err(missing) => {
                 let message = format!("no kernel types: {missing}");

@@ -128,6 +128,12 @@ impl Arrays {
         settled.map(|()| dropped)
     }
 
+    /// Makes room in the maps in which half of the elements, or more, are gone.
+    pub fn make_room(&mut self) -> Result<(), SysError> {
+        let kernels = self.arrays.values_mut().filter_map(|state| state.kernel.as_mut());
+        kernels.filter(|kernel| kernel.is_crowded()).try_for_each(KernelArray::move_to_other_map)
+    }
+
     /// Drops the copies of kernel arrays: the next block reads them anew.
     pub fn forget_snapshots(&mut self) {
         for state in self.arrays.values_mut() {
@@ -325,7 +331,12 @@ impl Arrays {
     pub fn delete(&mut self, id: ArrayId, key: &Key) -> Result<(), SysError> {
         let state = &mut self.arrays[id];
         if let Some(kernel) = state.kernel.as_ref().filter(|_| !state.held) {
-            kernel.delete(key)?;
+            match state.elements.get(key) {
+                Some(element) if state.current => kernel.delete(key, Some(element.value.long()))?,
+                // What has come since the block looked is not what it deletes.
+                None if state.current && kernel.keeps_deleted() => {}
+                Some(_) | None => kernel.delete(key, None)?,
+            }
         }
         state.own.remove(key);
         state.sorted.remove(key);
@@ -338,7 +349,7 @@ impl Arrays {
         let state = &mut self.arrays[id];
         state.refresh()?;
         if let Some(kernel) = state.kernel.as_mut().filter(|_| !state.held) {
-            kernel.clear(state.elements.keys())?;
+            kernel.clear(&state.elements)?;
             kernel.release();
         }
         state.own.clear();
@@ -429,7 +440,7 @@ impl ArrayState {
     fn hold(&mut self) -> Result<u64, SysError> {
         let Some(kernel) = &mut self.kernel else { return Ok(0) };
         let taken = kernel.read()?;
-        kernel.clear(taken.keys())?;
+        kernel.clear(&taken)?;
         kernel.release();
         let (mut dropped, capacity) = (0, self.layout.capacity as usize);
         let mut taken: Vec<_> = taken.into_iter().collect();

@@ -1,5 +1,6 @@
 //! An array in a kernel map: its bytes as keys and values.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -19,17 +20,21 @@ const ANY: u64 = 0;
 
 /// A kernel map with the layout of the array it holds.
 pub struct KernelArray {
-    map: MapData,
-    layout: KernelMap,
+    pub(super) map: MapData,
+    pub(super) layout: KernelMap,
+    /// The most elements.
+    pub(super) capacity: u32,
     keys: Vec<Type>,
     value: ArrayValue,
     /// The CPUs that have values of their own.
     cpus: usize,
-    globals: Rc<GlobalsMapping>,
+    pub(super) globals: Rc<GlobalsMapping>,
     /// The second map, and where in `.bss` is which one kernel code uses.
-    bank: Option<(MapData, usize)>,
+    pub(super) bank: Option<(MapData, usize)>,
     /// The map that was taken from kernel code for the running block: 0 or 1.
     taken: Option<u64>,
+    /// How many elements of the map were gone when it was last read.
+    pub(super) gone: Cell<u32>,
     /// The program that adds to an element, and where in `.bss` is what it is told and tells
     /// ([`Layout::exchange`](ntap_compiler::layout::Layout::exchange)).
     adder: Option<(OwnedFd, usize)>,
@@ -49,12 +54,14 @@ impl KernelArray {
         KernelArray {
             map,
             layout,
+            capacity: array.capacity,
             keys: array.keys.clone(),
             value: array.value,
             cpus,
             globals,
             bank,
             taken: None,
+            gone: Cell::new(0),
             adder: None,
         }
     }
@@ -132,12 +139,24 @@ impl KernelArray {
             return Ok(elements);
         }
         let key_bytes = self.layout.key_bytes as usize;
+        let mut gone = 0;
         // SAFETY: the sizes are those the map was made with.
         let entries = unsafe { sys::lookup_batch(self.descriptor(), key_bytes, bytes)? };
         for (key, value) in entries.iter() {
+            if self.is_gone(value) {
+                gone += 1;
+                continue;
+            }
             elements.insert(self.decode_key(key), self.element(value, stride));
         }
+        self.gone.set(gone);
         Ok(elements)
+    }
+
+    /// Whether an element has been deleted by a block, and no handler has changed it since.
+    pub(super) fn is_gone(&self, value: &[u8]) -> bool {
+        let Some(removal) = self.layout.removal else { return false };
+        read_word(value, removal.gone as usize) != 0 && read_word(value, 0) == 0
     }
 
     /// The number in an element, as it is now; 0 when there is none.
@@ -211,12 +230,17 @@ impl KernelArray {
         let (_, bytes) = self.value_bytes();
         let mut value = Vec::with_capacity(bytes);
         encode_word(word, width, &mut value);
+        if self.layout.removal.is_some() {
+            value.extend_from_slice(&0u64.to_ne_bytes());
+        }
         let mut stamp = 0;
-        if self.layout.stamp.is_some() {
+        if let Some(offset) = self.layout.stamp {
             let mut old = vec![0; bytes];
             // SAFETY: key and value have the sizes the map was made with.
             let exists = unsafe { sys::lookup_element(self.descriptor(), &key, &mut old)? };
-            stamp = if exists { read_word(&old, width) as u64 } else { self.next_stamp() };
+            let has_stamp = exists && !self.is_gone(&old);
+            stamp =
+                if has_stamp { read_word(&old, offset as usize) as u64 } else { self.next_stamp() };
             value.extend_from_slice(&stamp.to_ne_bytes());
         }
         // SAFETY: as above.
@@ -232,9 +256,19 @@ impl KernelArray {
     ///
     /// E2BIG when the array is full.
     pub fn add(&self, key: &Key, delta: i64) -> Option<Result<i64, SysError>> {
+        self.change(&self.encode_key(key), delta, false)
+    }
+
+    /// Runs the program that adds to an element, or takes from one that is deleted what was seen in it.
+    pub(super) fn change(
+        &self,
+        key: &[u8],
+        number: i64,
+        removes: bool,
+    ) -> Option<Result<i64, SysError>> {
         let (program, exchange) = self.adder.as_ref().filter(|_| self.taken.is_none())?;
-        self.globals.set_bytes(exchange + 8, &self.encode_key(key));
-        match sys::test_run(program.as_fd(), &[delta as u64]).ok()?.returned {
+        self.globals.set_bytes(exchange + 8, key);
+        match sys::test_run(program.as_fd(), &[number as u64, removes.into()]).ok()?.returned {
             0 => Some(Ok(self.globals.u64_at(*exchange).load(Ordering::Relaxed) as i64)),
             _ => {
                 let full = std::io::Error::from_raw_os_error(libc::E2BIG);
@@ -243,30 +277,36 @@ impl KernelArray {
         }
     }
 
-    /// Deletes an element.
-    pub fn delete(&self, key: &Key) -> Result<(), SysError> {
+    /// Deletes an element. `seen` is the number that the running block has seen in it, of an array of numbers: what
+    /// handlers have added since stays.
+    pub fn delete(&self, key: &Key, seen: Option<i64>) -> Result<(), SysError> {
         if self.is_scalar() {
             return self.zero();
+        }
+        let encoded = self.encode_key(key);
+        if self.layout.removal.is_some() {
+            let seen = seen.map_or_else(|| self.number(key), Ok)?;
+            if let Some(removed) = self.change(&encoded, seen, true) {
+                return removed.map(|_| ());
+            }
         }
         // SAFETY: the key has the size the map was made with.
-        unsafe { sys::delete_element(self.descriptor(), &self.encode_key(key)).map(|_| ()) }
+        unsafe { sys::delete_element(self.descriptor(), &encoded).map(|_| ()) }
     }
 
-    /// Deletes the elements of these keys.
-    pub fn clear<'k>(&self, keys: impl Iterator<Item = &'k Key>) -> Result<(), SysError> {
+    /// Deletes these elements.
+    pub fn clear(&self, elements: &Elements) -> Result<(), SysError> {
         if self.is_scalar() {
             return self.zero();
         }
-        let key_bytes = self.layout.key_bytes as usize;
-        let keys: Vec<u8> = keys.flat_map(|key| self.encode_key(key)).collect();
         if self.taken.is_none() {
             // Handlers may be deleting the same elements: one by one, so that an absent one stops nothing.
-            for key in keys.chunks_exact(key_bytes) {
-                // SAFETY: the key has the size the map was made with.
-                unsafe { sys::delete_element(self.descriptor(), key)? };
-            }
-            return Ok(());
+            return elements
+                .iter()
+                .try_for_each(|(key, element)| self.delete(key, Some(element.value.long())));
         }
+        let key_bytes = self.layout.key_bytes as usize;
+        let keys: Vec<u8> = elements.keys().flat_map(|key| self.encode_key(key)).collect();
         if keys.is_empty() {
             return Ok(());
         }

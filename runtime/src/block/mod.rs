@@ -1,6 +1,7 @@
 //! What user blocks run on: their context, and the functions they call.
 
 mod arrays;
+mod crowded_map;
 mod date;
 mod decode;
 mod display;

@@ -9,6 +9,7 @@ mod function_files;
 mod isa;
 pub mod kallsyms;
 mod memory;
+mod modules;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use ntap_compiler::btf::Btf;
+use ntap_compiler::btf::{Btf, ModuleTypes, TypeId};
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
 use ntap_compiler::program_file::{
     FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
@@ -59,6 +60,7 @@ pub struct LiveKernel {
     config: OnceLock<Option<Vec<u8>>>,
     btf: OnceLock<Result<Btf, NoBtf>>,
     more_types: OnceLock<Box<MoreTypes>>,
+    modules: modules::Modules,
     cpu_version: OnceLock<CpuVersion>,
     function_probes: OnceLock<bool>,
     kallsyms: OnceLock<Kallsyms>,
@@ -192,7 +194,7 @@ impl Facts for LiveKernel {
     }
 
     fn is_program_type(&self, ty: u32) -> bool {
-        ty as usize > self.btf().map_or(0, Btf::type_count)
+        ty as usize > self.btf().map_or(0, Btf::type_count) && !self.modules.contain(TypeId(ty))
     }
 
     fn function_variables(
@@ -203,7 +205,7 @@ impl Facts for LiveKernel {
         let none = Btf::none();
         let base = self.all_types().unwrap_or(&none);
         let (found, types) = program_file::function_variables(Path::new(path), places, base)?;
-        self.add_types(base.with_module(&types).ok()?)?;
+        self.add_types(base.with_more(&types).ok()?)?;
         Some(found)
     }
 
@@ -224,7 +226,7 @@ impl Facts for LiveKernel {
             let base = self.all_types().unwrap_or(&none);
             let path = Path::new(path);
             let (found, types) = program_file::variable(path, address, name, file, base)?;
-            self.add_types(base.with_module(&types).ok()?)?;
+            self.add_types(base.with_more(&types).ok()?)?;
             Some(found)
         };
         let found = find();
@@ -248,13 +250,19 @@ impl Facts for LiveKernel {
         program_file::labels(Path::new(path), function)
     }
 
-    fn module_btf(&self, module: &str) -> Option<Btf> {
-        // A name from a script must not lead elsewhere.
-        if module.contains('/') {
-            return None;
-        }
-        let types = std::fs::read(Path::new(BTF_PATH).with_file_name(module)).ok()?;
-        self.btf().ok()?.with_module(&types).ok()
+    fn module_types(&self, modules: &[&str]) -> Vec<Option<ModuleTypes>> {
+        let add = |types| {
+            self.add_types(types);
+        };
+        self.modules.types(modules, self.btf(), || self.all_types().ok(), add)
+    }
+
+    fn module_tracepoints(&self) -> Vec<(String, String)> {
+        self.modules.tracepoints()
+    }
+
+    fn modules_mentioning(&self, name: &str) -> Vec<String> {
+        self.modules.mentioning(name)
     }
 
     fn symbol_address(&self, name: &str) -> Option<u64> {
@@ -311,6 +319,10 @@ impl Facts for LiveKernel {
 
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
         function_files::functions_of(self.kallsyms(), pattern)
+    }
+
+    fn files_of_functions(&self, addresses: &[u64]) -> Vec<Option<String>> {
+        function_files::files_of(self.kallsyms(), addresses)
     }
 
     fn tracepoint_systems(&self) -> &BTreeMap<String, String> {

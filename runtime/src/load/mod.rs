@@ -43,6 +43,8 @@ pub struct ProgramPlan {
     pub name: String,
     /// What it is for.
     pub kind: ProgramKind,
+    /// The module whose type information the number in `kind` is of; `None` for the kernel's.
+    pub module: Option<String>,
 }
 
 /// What kind of event a program handles.

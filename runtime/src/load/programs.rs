@@ -1,6 +1,7 @@
 //! Loading an object's programs.
 
-use std::os::fd::BorrowedFd;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use aya_obj::{Function, Object};
 
@@ -51,13 +52,20 @@ pub(super) fn load_all(
     plan: &LoadPlan,
     btf: Option<BorrowedFd<'_>>,
 ) -> Result<Vec<LoadedProgram>, LoadError> {
-    plan.programs.iter().map(|program| load_one(object, program, btf)).collect()
+    let mut modules: HashMap<&str, OwnedFd> = HashMap::new();
+    for module in plan.programs.iter().filter_map(|program| program.module.as_deref()) {
+        if !modules.contains_key(module) {
+            modules.insert(module, sys::module_types(module)?);
+        }
+    }
+    plan.programs.iter().map(|program| load_one(object, program, btf, &modules)).collect()
 }
 
 fn load_one(
     object: &Object,
     plan: &ProgramPlan,
     btf: Option<BorrowedFd<'_>>,
+    modules: &HashMap<&str, OwnedFd>,
 ) -> Result<LoadedProgram, LoadError> {
     let function = object
         .programs
@@ -68,11 +76,13 @@ fn load_one(
     let (functions, lines) =
         (function.func_info.func_info_bytes(), function.line_info.line_info_bytes());
     let kind = plan.kind.kernel_kind();
+    let module = plan.module.as_deref().and_then(|module| modules.get(module));
     let spec = ProgramSpec {
         name: &plan.name,
         program_type: kind.program_type,
         expected_attach_type: kind.attach_type,
         attach_btf_id: kind.btf_id,
+        attach_module: module.map(AsFd::as_fd),
         flags: 0,
         instructions: &instructions,
         // The kernel takes line records only together with function records.

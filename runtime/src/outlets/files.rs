@@ -3,8 +3,8 @@
 //! A file that is only written is one pipe from beginning to end. A file that is read is a new pipe for each
 //! program that opens it: inotify tells that the pipe was opened, another one takes its place under the same
 //! name, and the first one gets the text and is closed, so that its reader comes to the end. Who opened it,
-//! to read or to write, is found by closing our own end of either side and asking poll(2) whether another
-//! one is left. Two programs that open a file in the same instant get the same pipe, and share its text.
+//! to read or to write, is found in `/proc`, and otherwise by closing our own end of either side and asking poll(2)
+//! whether another one is left. Two programs that open a file in the same instant get the same pipe, and share its text.
 //!
 //! Programs that read or write run no block by themselves: [`Files::requests`] says what they ask, and the session
 //! answers when it is its turn.
@@ -211,9 +211,16 @@ impl Files {
         let failed = |error| SysError::new("open the file", path.display().to_string(), error);
         // Nobody else finds it any more.
         pipe::permit(pipe.as_fd(), 0o600).map_err(failed)?;
-        for text in self.writes.take(pipe.as_fd()) {
-            if !outlet.writers.is_empty() {
-                asked.push(Asked::Tell(outlet.writers.clone(), text));
+        let texts = self.writes.take(pipe.as_fd());
+        let is_written = !texts.is_empty();
+        if !outlet.writers.is_empty() {
+            let told = texts.into_iter().map(|text| Asked::Tell(outlet.writers.clone(), text));
+            asked.extend(told);
+            // One that is about to write must not find the pipe without a reader, as below: it would be broken.
+            if is_written || pipe::is_open_elsewhere_to_write(pipe.as_fd()) {
+                let input = pipe::open_again(pipe.as_fd(), libc::O_RDONLY).map_err(failed)?;
+                drop(pipe);
+                return self.listen_to_writer(at, input);
             }
         }
         let output = pipe::open_again(pipe.as_fd(), libc::O_WRONLY).map_err(failed)?;
@@ -226,6 +233,11 @@ impl Files {
         }
         let input = pipe::open_again(output.as_fd(), libc::O_RDONLY).map_err(failed)?;
         drop(output);
+        self.listen_to_writer(at, input)
+    }
+
+    /// Listens to a pipe as long as somebody has it open to write.
+    fn listen_to_writer(&mut self, at: usize, input: OwnedFd) -> Result<()> {
         let state = pipe::state(input.as_fd(), libc::POLLIN);
         if state & libc::POLLHUP == 0 || state & libc::POLLIN != 0 {
             self.writes.follow(input.as_fd());

@@ -6,10 +6,13 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::sys::{Result, SysError};
 
@@ -64,6 +67,41 @@ pub(super) fn open_again(pipe: BorrowedFd<'_>, direction: libc::c_int) -> io::Re
     }
     // SAFETY: the call has just given us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Whether another process has this pipe open to write, as far as `/proc` tells.
+pub(super) fn is_open_elsewhere_to_write(pipe: BorrowedFd<'_>) -> bool {
+    // Who is in the middle of open(2) has no descriptor yet.
+    for _ in 0..5 {
+        if let Some(mode) = mode_elsewhere(pipe) {
+            return mode != libc::O_RDONLY;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    false
+}
+
+/// How the youngest other process that has this pipe open opened it: `O_RDONLY`, `O_WRONLY` or `O_RDWR`.
+fn mode_elsewhere(pipe: BorrowedFd<'_>) -> Option<libc::c_int> {
+    let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let wanted = fs::metadata(format!("/proc/self/fd/{}", pipe.as_raw_fd())).ok().map(id)?;
+    let number = |entry: io::Result<DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let mut processes: Vec<u32> = fs::read_dir("/proc").ok()?.filter_map(number).collect();
+    processes.sort_unstable_by(|a, b| b.cmp(a));
+    processes.retain(|&process| process != std::process::id());
+    processes.into_iter().find_map(|process| {
+        // One that ends meanwhile, or is not ours to look at, has nothing.
+        let folder = fs::read_dir(format!("/proc/{process}/fd")).ok()?;
+        let mut descriptors = folder.filter_map(number);
+        let found = descriptors.find(|descriptor: &u32| {
+            let opened = fs::metadata(format!("/proc/{process}/fd/{descriptor}"));
+            opened.is_ok_and(|opened| id(opened) == wanted)
+        })?;
+        // The flags of open(2), in octal digits.
+        let information = fs::read_to_string(format!("/proc/{process}/fdinfo/{found}")).ok()?;
+        let flags = information.lines().find_map(|line| line.strip_prefix("flags:"))?;
+        Some(libc::c_int::from_str_radix(flags.trim(), 8).ok()? & libc::O_ACCMODE)
+    })
 }
 
 /// What poll(2) says about a descriptor now.

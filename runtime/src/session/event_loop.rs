@@ -57,6 +57,7 @@ impl Session<'_> {
                     Event::Asked => self.exchange()?,
                     Event::Input => self.read_input(events)?,
                     Event::Watch => self.watch(events)?,
+                    Event::Modules => self.tell_gone_modules(),
                     Event::NextFile => self.output.next_file(),
                     Event::Draw => self.draw(),
                     Event::Keys => match self.monitor.as_mut().map(Monitor::keys) {
@@ -108,6 +109,9 @@ impl Session<'_> {
                 Ok(dropped) => self.report_overflows(&dropped),
                 Err(error) => self.note_unsettled(&error),
             }
+        }
+        if let Err(error) = self.context.state.arrays.make_room() {
+            self.note_unsettled(&error);
         }
         self.run_block(Role::Probe(probe), None);
     }

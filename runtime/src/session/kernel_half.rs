@@ -116,12 +116,16 @@ impl KernelHalf {
             .iter()
             .filter_map(|(id, probe)| {
                 let kind = program_kind(&probe.point.attach, uprobe_multi)?;
-                Some(ProgramPlan { name: program_name(id), kind })
+                let module = match &probe.point.attach {
+                    Attach::Tracepoint { module, .. } => module.clone(),
+                    _ => None,
+                };
+                Some(ProgramPlan { name: program_name(id), kind, module })
             })
             .collect();
         let adders = arrays_with_adders(layout);
         let kind = ProgramKind::RawTracepoint;
-        let adders = adders.map(|(id, _)| ProgramPlan { name: adder_name(id), kind });
+        let adders = adders.map(|(id, _)| ProgramPlan { name: adder_name(id), kind, module: None });
         let programs: Vec<ProgramPlan> = programs.into_iter().chain(adders).collect();
         if programs.len() > MANY_PROGRAMS {
             sys::lift_open_files_limit();
@@ -174,8 +178,14 @@ impl KernelHalf {
 
     /// Tells kernel code what to add to the monotonic clock for the time of day.
     pub(super) fn set_clock(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
-        let offset = now.wrapping_sub(monotonic_ns());
+        // Between the two clocks this thread may lose its CPU: of several readings the quickest is right.
+        let readings = (0..8).map(|_| {
+            let before = monotonic_ns();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let took = monotonic_ns() - before;
+            (took, now.map_or(0, |d| d.as_nanos() as i64).wrapping_sub(before + took / 2))
+        });
+        let (_, offset) = readings.min_by_key(|(took, _)| *took).unwrap_or_default();
         self.globals
             .u64_at(control::REAL_TIME_OFFSET_NS as usize)
             .store(offset as u64, Ordering::Relaxed);
@@ -443,13 +453,12 @@ impl KernelHalf {
         Some((info.run_count, info.run_time_ns))
     }
 
-    /// What a probe's handler noted of its runs on each CPU (`layout::times`), when handlers are measured.
-    pub(super) fn times(&self, probe: ProbeId) -> Option<Vec<u8>> {
+    /// What handlers noted of their runs on each CPU in an element (`layout::times`), when they are measured.
+    pub(super) fn times(&self, at: u32) -> Option<Vec<u8>> {
         let map = self.loaded.map_descriptor(TIMES)?;
         let mut element = vec![0; times::SIZE as usize * kernel::possible_cpus()];
         // SAFETY: the keys of arrays have 4 bytes, and there is room for the value of each possible CPU.
-        let found =
-            unsafe { sys::lookup_element(map, &probe.as_u32().to_ne_bytes(), &mut element) };
+        let found = unsafe { sys::lookup_element(map, &at.to_ne_bytes(), &mut element) };
         found.is_ok_and(|found| found).then_some(element)
     }
 
@@ -514,10 +523,10 @@ fn is_together(points: &FunctionPoints) -> bool {
 
 fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<AttachPoint> {
     match &point.attach {
-        Attach::Tracepoint { name, btf_typedef: Some(_) } => {
+        Attach::Tracepoint { name, btf_typedef: Some(_), .. } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
         }
-        Attach::Tracepoint { name, btf_typedef: None } => {
+        Attach::Tracepoint { name, btf_typedef: None, .. } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
         }
         Attach::Function(points) => Some(AttachPoint::Functions {

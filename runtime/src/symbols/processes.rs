@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use super::Mapped;
 use crate::kernel::LiveKernel;
+use crate::session::monotonic_ns;
 use crate::sys::{ProcessRecord, ProcessRecords};
 
 /// Of so many processes that have ended it is kept what they had mapped.
@@ -18,6 +20,8 @@ pub(super) struct Processes {
     ended: VecDeque<u32>,
     /// What the kernel tells, for each CPU.
     records: Vec<ProcessRecords>,
+    /// What was told of times that not all CPUs had been asked about.
+    early: Vec<(u64, ProcessRecord)>,
     /// Whether all processes that live have been looked at.
     all_learned: bool,
 }
@@ -35,13 +39,30 @@ impl Processes {
 
     /// Takes in what has happened.
     pub(super) fn update(&mut self) {
+        if self.records.is_empty() {
+            return;
+        }
+        let now = monotonic_ns() as u64;
         let mut records = vec![];
         for ring in &mut self.records {
             ring.read(&mut records);
         }
-        // A process may have been on several CPUs.
-        records.sort_by_key(|(time, _)| *time);
-        for (_, record) in records {
+        self.take_until(now, records);
+    }
+
+    /// What becomes readable when there is much to be taken in.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.records.iter().map(ProcessRecords::descriptor)
+    }
+
+    /// Takes in the records up to a time, in order: a process may have been on several CPUs, and those that were read
+    /// first know nothing of what it has done since then. What was told earlier is completed by that.
+    fn take_until(&mut self, time: u64, records: Vec<(u64, ProcessRecord)>) {
+        self.early.extend(records);
+        self.early.sort_by_key(|(time, _)| *time);
+        let known = self.early.partition_point(|(of, _)| *of <= time);
+        let later = self.early.split_off(known);
+        for (_, record) in std::mem::replace(&mut self.early, later) {
             self.take(record);
         }
     }
@@ -158,4 +179,32 @@ fn mapped(line: &str) -> Option<Mapped> {
         offset,
         path: PathBuf::from(path.trim_end_matches(" (deleted)")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No process has a number like this.
+    const PROCESS: u32 = u32::MAX - 1;
+
+    fn mapped(start: u64) -> ProcessRecord {
+        let path = "/bin/program".to_string();
+        ProcessRecord::Mapped { process: PROCESS, start, len: 0x1000, offset: 0, path }
+    }
+
+    #[test]
+    fn records_of_several_cpus_are_taken_in_order() {
+        let mut processes = Processes::default();
+        let knows = |processes: &Processes, address| processes.known(PROCESS, address).is_some();
+        processes
+            .take_until(10, vec![(5, mapped(0x1000)), (6, ProcessRecord::Exit { process: 1 })]);
+        assert!(knows(&processes, 0x1800));
+        // The CPU that was read last is ahead: its process has run another program on the CPU that was read first.
+        processes.take_until(20, vec![(23, mapped(0x5000))]);
+        assert!(knows(&processes, 0x1800) && !knows(&processes, 0x5800));
+        processes.take_until(30, vec![(22, ProcessRecord::Exec { process: PROCESS })]);
+        assert!(!knows(&processes, 0x1800) && knows(&processes, 0x5800));
+        assert!(processes.early.is_empty());
+    }
 }

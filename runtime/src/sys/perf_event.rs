@@ -162,12 +162,13 @@ pub fn open_perf_event(event: PerfEvent<'_>) -> Result<OwnedFd> {
         PerfEvent::Processes { of } => {
             const DUMMY: u64 = 9;
             const SAMPLE_TIME: u64 = 1 << 2;
-            // mmap, comm, task, sample_id_all, mmap2, comm_exec.
-            const RECORDS: u64 = 1 << 8 | 1 << 9 | 1 << 13 | 1 << 18 | 1 << 23 | 1 << 24;
+            // mmap, comm, task, sample_id_all, mmap2, comm_exec; and use_clockid: times are those of `clock`.
+            const RECORDS: u64 = 1 << 8 | 1 << 9 | 1 << 13 | 1 << 18 | 1 << 23 | 1 << 24 | 1 << 25;
             attributes.event_type = TYPE_SOFTWARE;
             attributes.config = DUMMY;
             attributes.sample_type = SAMPLE_TIME;
             attributes.flags = RECORDS;
+            attributes.clock = libc::CLOCK_MONOTONIC;
             match of {
                 CountsOf::Cpu(cpu) => (ALL, cpu as i32, format!("processes on CPU {cpu}")),
                 CountsOf::Thread(thread) => {

@@ -1,7 +1,7 @@
 //! What processes map, start and run, as the kernel tells perf (`PERF_RECORD_MMAP2` and its like): a ring
 //! buffer for each CPU.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::{CountsOf, Mapping, PerfEvent, Result, open_perf_event};
@@ -53,7 +53,7 @@ pub enum ProcessRecord {
 pub struct ProcessRecords {
     ring: Mapping,
     page_bytes: usize,
-    _event: OwnedFd,
+    event: OwnedFd,
 }
 
 impl ProcessRecords {
@@ -63,10 +63,15 @@ impl ProcessRecords {
         // SAFETY: takes a number only.
         let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
         let ring = Mapping::shared(event.as_fd(), (1 + PAGES) * page_bytes)?;
-        Ok(ProcessRecords { ring, page_bytes, _event: event })
+        Ok(ProcessRecords { ring, page_bytes, event })
     }
 
-    /// Reads what has come, each record with its time.
+    /// Becomes readable when half of the room is taken.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+
+    /// Reads what has come, each record with its time: nanoseconds of the monotonic clock.
     pub fn read(&mut self, into: &mut Vec<(u64, ProcessRecord)>) {
         let size = (PAGES * self.page_bytes) as u64;
         // SAFETY: both words are in the first page of the mapping, which lives as long as `self`, and are

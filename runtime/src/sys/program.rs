@@ -22,6 +22,8 @@ pub struct ProgramSpec<'a> {
     pub expected_attach_type: u32,
     /// The kernel type or function the program is for; 0 for none.
     pub attach_btf_id: u32,
+    /// The type information of the module that the type is of; `None` for the kernel's (5.11).
+    pub attach_module: Option<BorrowedFd<'a>>,
     /// `BPF_F_*`.
     pub flags: u32,
     /// The code, 8 bytes per instruction.
@@ -72,6 +74,8 @@ struct LoadAttributes {
     lines: u64,
     line_count: u32,
     attach_btf_id: u32,
+    attach_module: u32,
+    padding: u32,
 }
 
 const FUNCTION_RECORD_BYTES: usize = 8;
@@ -125,9 +129,11 @@ fn load_with_log(spec: &ProgramSpec<'_>, log: &mut [u8]) -> io::Result<OwnedFd> 
         lines: address(lines),
         line_count: (lines.len() / LINE_RECORD_BYTES) as u32,
         attach_btf_id: spec.attach_btf_id,
+        attach_module: spec.attach_module.map_or(0, |module| module.as_raw_fd() as u32),
+        padding: 0,
     };
-    // The verifier answers EAGAIN when a signal arrives; so do others (libbpf tries five times).
-    for _ in 0..4 {
+    // The verifier answers EAGAIN when a signal arrives, as when the process is stopped and goes on.
+    for _ in 0..50 {
         // SAFETY: every address is that of a slice (or literal) that outlives the call, with its length
         // beside it.
         match unsafe { bpf_descriptor(Command::ProgramLoad, &mut attributes) } {

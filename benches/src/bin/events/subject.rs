@@ -166,8 +166,10 @@ fn own(object: &[u8], name: &str) -> Subject {
     let btf = kernel.btf().expect("kernel type information");
     let point = tracepoint(btf, "sys_enter").expect("the tracepoint sys_enter");
     let kind = ProgramKind::TpBtf { btf_id: point.typedef_id.0 };
-    let plan =
-        LoadPlan { programs: vec![ProgramPlan { name: name.to_owned(), kind }], map_sizes: vec![] };
+    let plan = LoadPlan {
+        programs: vec![ProgramPlan { name: name.to_owned(), kind, module: None }],
+        map_sizes: vec![],
+    };
     let loaded = load(object, &plan).unwrap_or_else(|error| panic!("{error}"));
     let point = AttachPoint::TpBtf { name: "sys_enter".to_owned() };
     let link = attach(loaded.programs()[0].as_fd(), &point).unwrap_or_else(|e| panic!("{e}"));

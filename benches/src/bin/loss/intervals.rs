@@ -52,6 +52,13 @@ const CASES: &[Case] = &[
         timer: "k = rounds % 2; total += n[k]; delete n[k]",
         end: "total + n[0] + n[1]",
     },
+    Case {
+        name: "single keys that the handler asks for, deleted one by one",
+        globals: "n, total, rounds",
+        handler: "if (!(cpu() in n)) n[cpu()] = 1; else n[cpu()]++",
+        timer: "k = rounds % 2; total += n[k]; delete n[k]",
+        end: "total + n[0] + n[1]",
+    },
 ];
 
 pub(crate) fn measure(ntap: &Path) {

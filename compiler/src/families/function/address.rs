@@ -30,16 +30,19 @@ pub(super) fn statement(request: &Request<'_>, diagnostics: &mut Diagnostics) ->
     let function = inside.function;
     // Parameters are known where the calling convention puts them.
     let mut context = vec![];
-    if inside.address == function.address {
-        let names = [function.name.clone()].into();
-        if let Some(typed) = Typed::new(request, function.module.as_deref(), &names) {
-            context = typed.context(&function.name, request.facts.architecture()).0;
-        }
+    if inside.address == function.address
+        && let Some(typed) = Typed::new(request, std::slice::from_ref(&function))
+    {
+        context = typed.context(&function, request.facts.architecture()).0;
     }
     let name = request.spelling();
     let identity = Identity { function: function.name.clone(), ..Identity::default() };
-    let target =
-        FunctionTarget { name: function.name, point: name.clone(), address: inside.address };
+    let target = FunctionTarget {
+        name: function.name,
+        point: name.clone(),
+        address: inside.address,
+        module: function.module,
+    };
     let functions = FunctionPoints { targets: vec![target], returns: false, entry: vec![] };
     vec![Point { context, identity, ..Point::new(name, Attach::Function(functions)) }]
 }

@@ -5,21 +5,11 @@ use crate::facts::Architecture;
 use crate::hir::{ContextSource, ContextVariable, Scalar};
 use crate::registers::{self, Register};
 
-/// The types that handlers can use.
-#[derive(Clone, Copy)]
-pub(super) struct Usable {
-    /// Those up to this number: the kernel's own, to which a module's are added.
-    pub(super) types: u32,
-    /// What stands for another: a plain number.
-    pub(super) word: TypeId,
-}
-
 /// The parameters of a function at its entry, as far as they are in registers.
 pub(super) fn parameters(
     btf: &Btf,
     function: TypeId,
     architecture: Architecture,
-    usable: Usable,
 ) -> Vec<ContextVariable> {
     let words = registers::arguments(architecture);
     let mut free = words.iter();
@@ -32,7 +22,7 @@ pub(super) fn parameters(
         match btf.size(parameter.ty).unwrap_or(0) {
             0..=8 => {
                 let Some(&register) = free.next() else { continue };
-                context.extend(variable(btf, &name, parameter.ty, register, usable));
+                context.extend(variable(btf, &name, parameter.ty, register));
             }
             // A structure of two words takes two registers, or none when only one is left.
             9..=16 if free.len() >= 2 => {
@@ -51,24 +41,17 @@ pub(super) fn result(
     btf: &Btf,
     function: TypeId,
     architecture: Architecture,
-    usable: Usable,
 ) -> Option<ContextVariable> {
     let ty = btf.return_type(function)?;
-    variable(btf, "return", ty, registers::result(architecture), usable)
+    variable(btf, "return", ty, registers::result(architecture))
 }
 
-fn variable(
-    btf: &Btf,
-    name: &str,
-    ty: TypeId,
-    register: Register,
-    usable: Usable,
-) -> Option<ContextVariable> {
+fn variable(btf: &Btf, name: &str, ty: TypeId, register: Register) -> Option<ContextVariable> {
     // Structures by value have no value a script can hold.
     let value = btf.scalar(ty)?;
     Some(ContextVariable {
         name: name.to_string(),
-        ty: if ty.0 <= usable.types { ty.0 } else { usable.word.0 },
+        ty: ty.0,
         source: ContextSource::Word(register.offset / 8),
         value: Scalar { bytes: value.bytes, signed: value.signed },
         trusted: false,

@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I64};
 use super::{KernelCode, variables};
 use crate::backend::names;
 use crate::layout::{
-    ArrayId, ArrayValue, KernelMap, StatsLayout, VarianceLayout, control, counters,
+    ArrayId, ArrayValue, KernelMap, Removal, StatsLayout, VarianceLayout, control, counters,
     encode_greatest, encode_least,
 };
 use crate::lower::{Half, Helper, Operand, Text};
@@ -204,13 +204,31 @@ impl KernelCode<'_, '_> {
 
     pub(super) fn set(&mut self, array: ArrayId, keys: &[Operand], value: &Operand, span: Span) {
         let kind = self.layout.arrays[array].value;
-        let (_, element) = self.element(array, keys, span);
+        let (map, element) = self.element(array, keys, span);
         match kind {
             ArrayValue::Text(width) => self.copy_text(value.text(), element, 0, width),
             ArrayValue::Long | ArrayValue::Stats(_) => {
                 self.emitter.store(value.long(), element, 0);
+                if let Some(removal) = map.removal {
+                    self.bring_back(map, removal, element);
+                    // A block may have noted that it is gone between the number and the look.
+                    let zero = self.emitter.constant(0);
+                    self.emitter.store(zero, element, removal.gone);
+                }
             }
         }
+    }
+
+    /// An element that has been changed is there, and the last in the order of insertion if it was gone.
+    fn bring_back(&mut self, map: KernelMap, removal: Removal, element: Value) {
+        let (gone, done) = (self.emitter.block(), self.emitter.block());
+        let is_gone = self.emitter.load(element, removal.gone);
+        self.emitter.builder.ins().brif(is_gone, gone, &[], done, &[]);
+        self.emitter.switch_to(gone);
+        self.emitter.builder.set_cold_block(gone);
+        self.emitter.bring_back(map, removal, element);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
     }
 
     pub(super) fn add(
@@ -220,8 +238,12 @@ impl KernelCode<'_, '_> {
         delta: Value,
         span: Span,
     ) -> Value {
-        let (_, element) = self.element(array, keys, span);
-        self.emitter.fetch_add(element, delta)
+        let (map, element) = self.element(array, keys, span);
+        let old = self.emitter.fetch_add(element, delta);
+        if let Some(removal) = map.removal {
+            self.bring_back(map, removal, element);
+        }
+        old
     }
 
     pub(super) fn contains(&mut self, array: ArrayId, keys: &[Operand]) -> Value {
@@ -231,8 +253,21 @@ impl KernelCode<'_, '_> {
         let (found, missing) = (self.emitter.block(), self.emitter.block());
         let join = self.emitter.block();
         let result = self.emitter.builder.append_block_param(join, I64);
-        self.lookup(map, key, found, missing);
-        for (block, value) in [(found, 1), (missing, 0)] {
+        let element = self.lookup(map, key, found, missing);
+        let there = match map.map.removal {
+            None => found,
+            Some(removal) => {
+                let (gone, there) = (self.emitter.block(), self.emitter.block());
+                self.emitter.switch_to(found);
+                let is_gone = self.emitter.load(element, removal.gone);
+                self.emitter.builder.ins().brif(is_gone, gone, &[], there, &[]);
+                self.emitter.switch_to(gone);
+                let number = self.emitter.load(element, 0);
+                self.emitter.builder.ins().brif(number, there, &[], missing, &[]);
+                there
+            }
+        };
+        for (block, value) in [(there, 1), (missing, 0)] {
             self.emitter.switch_to(block);
             let value = self.emitter.constant(value);
             self.emitter.builder.ins().jump(join, &[value.into()]);
