@@ -11,7 +11,7 @@ mod flood;
 mod losses;
 mod tracer;
 
-use tracer::{Hammer, Session, cpus, number_before};
+use tracer::{Call, Hammer, Session, cpus, number_before};
 
 const NTAP: &str = env!("CARGO_BIN_EXE_ntap");
 
@@ -39,13 +39,18 @@ fn hindrance() -> bool {
 fn hammer() {
     let Ok(words) = std::env::var("NTAP_HAMMER") else { return };
     let numbers: Vec<u64> = words.split(' ').map(|word| word.parse().expect("a number")).collect();
-    let [first_cpu, threads, calls, broken_frames] = numbers[..] else { panic!("{words}") };
-    let call = if broken_frames != 0 { tracer::getppid_without_frame } else { tracer::getppid };
+    let [first_cpu, threads, calls, call] = numbers[..] else { panic!("{words}") };
+    let all_on_one = call == Call::Marked as u64;
+    let call: fn() = match call {
+        _ if all_on_one => || tracer::hammer_marked_call(),
+        call if call == Call::WithoutFrame as u64 => tracer::getppid_without_frame,
+        _ => tracer::getppid,
+    };
     std::io::stdin().read_line(&mut String::new()).expect("a line");
     std::thread::scope(|scope| {
         for cpu in first_cpu..first_cpu + threads {
             scope.spawn(move || {
-                pin_to_cpu(cpu as usize);
+                pin_to_cpu(if all_on_one { first_cpu } else { cpu } as usize);
                 (0..calls).for_each(|_| call());
             });
         }
