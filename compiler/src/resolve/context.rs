@@ -738,7 +738,7 @@ fn is_of_programs(module: &str) -> bool {
 }
 
 /// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.
-fn is_kernel(module: &str) -> bool {
+pub(super) fn is_kernel(module: &str) -> bool {
     module == "kernel" || module.starts_with("kernel<")
 }
 
