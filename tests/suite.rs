@@ -13,8 +13,8 @@ mod runner;
 use std::process::ExitCode;
 
 use runner::{
-    Outcome, Suite, both, cases, cases::Case, garbled, generated, one_liners, privilege, scripts,
-    session, stages, workload,
+    Outcome, Suite, both, cases, cases::Case, garbled, generated, judged, one_liners, privilege,
+    scripts, session, stages, workload,
 };
 
 const SUITES: &[Suite] = &[
@@ -23,6 +23,7 @@ const SUITES: &[Suite] = &[
         takes: |case| !case.name.starts_with("errors/syntax-"),
         ..pure("errors", stages::errors)
     },
+    Suite { cases: judged::cases, ..pure("judged", judged::run) },
     pure("types", stages::types),
     pure("split", stages::split),
     pure("clif", stages::clif),

@@ -198,6 +198,12 @@ pub trait Facts {
         None
     }
 
+    /// The source file of the kernel's function at each address, as far as that can be told without debug
+    /// information.
+    fn files_of_functions(&self, addresses: &[u64]) -> Vec<Option<String>> {
+        vec![None; addresses.len()]
+    }
+
     /// The tracepoints that belong to a system, as tracefs lists them: by name, the name of the system
     /// (`sched_switch`: `sched`). Empty where tracefs cannot be read; some tracepoints are in no system.
     fn tracepoint_systems(&self) -> &BTreeMap<String, String> {

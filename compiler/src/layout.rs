@@ -20,10 +20,11 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
-use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId};
+use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId, Script};
 use crate::histogram::Histogram;
 use crate::regex::Automaton;
 use crate::source::Span;
@@ -155,8 +156,11 @@ pub struct Layout {
     pub scratch_map: u32,
     /// Whether errors of handlers are counted, by probe and cause, and nothing else: `--suppress-handler-errors`.
     pub suppresses_errors: bool,
-    /// Index of the map where handlers note what they took, an element for each probe: `-t`.
+    /// Index of the map where handlers note what they took, an element for each probe, and behind these one for each
+    /// point of probes that have several: `-t`.
     pub times_map: Option<u32>,
+    /// Where in that map the points of probes begin that have several.
+    pub times_of_points: BTreeMap<ProbeId, Range<u32>>,
     /// How the probes of system calls share programs.
     pub routes: Routes,
     /// Index of the first map of tail calls, behind those of the arrays.
@@ -485,10 +489,29 @@ impl Layout {
         self.probes - called
     }
 
-    /// Has kernel handlers measure themselves.
-    pub fn measure(&mut self) {
+    /// Has kernel handlers of the script measure themselves.
+    pub fn measure(&mut self, script: &Script) {
         self.times_map = Some(self.scratch_map);
         self.scratch_map += 1;
+        let mut next = self.probes;
+        for (id, probe) in script.probes.iter() {
+            let points = probe.places() as u32;
+            if points > 1 {
+                self.times_of_points.insert(id, next..next + points);
+                next += points;
+            }
+        }
+    }
+
+    /// The elements of the map of times that are a probe's.
+    pub fn times_of(&self, probe: ProbeId) -> Range<u32> {
+        let own = probe.as_u32()..probe.as_u32() + 1;
+        self.times_of_points.get(&probe).cloned().unwrap_or(own)
+    }
+
+    /// How many elements the map of times has.
+    pub fn times_elements(&self) -> u32 {
+        self.times_of_points.values().map(|points| points.end).max().unwrap_or(self.probes)
     }
 
     /// Whether any kernel map or `.bss` is needed for the arrays.

@@ -28,6 +28,7 @@ pub mod lower;
 pub mod object;
 pub mod partition;
 pub mod pipeline;
+mod printers;
 pub mod program_file;
 pub mod regex;
 pub mod registers;

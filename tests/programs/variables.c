@@ -34,7 +34,8 @@ int main(void)
     node_t first = { &second, "first", { 1, 2, 7, 3 }, "one", GREEN, { 4, 5, 6 } };
     int r = 0;
     const char *hello = "hello";
-    fprintf(stderr, "%s %s %s %s\n", first.name, second.name, hello, first.tag);
+    /* What handlers read has to be in memory. */
+    fprintf(stderr, "%s %s %s %s %d\n", first.name, second.name, hello, first.tag, total);
     for (int i = 0; i < 2; i++)
         r += add(-5 - i, 1L << 40, 'x', 65535, hello, &first, 77);
     struct big b = make(42);

@@ -6,6 +6,7 @@ pub(crate) mod cases;
 pub(crate) mod garbled;
 pub(crate) mod generated;
 pub(crate) mod generator;
+pub(crate) mod judged;
 pub(crate) mod marks;
 pub(crate) mod module_sockets;
 mod network;

@@ -124,6 +124,16 @@ impl Facts for RecordedKernel {
         listed.ok().map(|()| addresses)
     }
 
+    fn files_of_functions(&self, addresses: &[u64]) -> Vec<Option<String>> {
+        let lines = self.files.lines().filter_map(|line| line.split_once(' '));
+        let mut of_address = HashMap::new();
+        for (file, _) in lines {
+            let functions = self.functions_of_file(file).unwrap_or_default();
+            of_address.extend(functions.into_iter().map(|address| (address, file.to_string())));
+        }
+        addresses.iter().map(|address| of_address.get(address).cloned()).collect()
+    }
+
     fn cpu_version(&self) -> CpuVersion {
         self.cpu
     }

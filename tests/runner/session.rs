@@ -125,7 +125,10 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     let wanted = case.header("status").unwrap_or("0");
     let mut failures = vec![];
     failures.extend(case.compare("stdout", &printed(&finished.stdout)).err());
-    failures.extend(case.compare("stderr", &printed(&finished.stderr)).err());
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let messages = without_times(&printed(&finished.stderr));
+    let messages = messages.replace(&*program.to_string_lossy(), "$PROGRAM");
+    failures.extend(case.compare("stderr", &messages).err());
     if finished.status != wanted {
         failures.push(format!(
             "exit status {}, expected {wanted}\n{}",
@@ -312,4 +315,13 @@ impl Drop for Attached {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A text without the times of `-t`, which differ from run to run.
+fn without_times(text: &str) -> String {
+    let line = |line: &str| match line.split_once(", time: ") {
+        Some((before, times)) if times.trim_end().ends_with(" ns") => format!("{before}\n"),
+        _ => line.to_string(),
+    };
+    text.split_inclusive('\n').map(line).collect()
 }

@@ -43,8 +43,12 @@ pub extern "C" fn workload_many(
 }
 
 pub(crate) fn steps(count: u64) {
+    let text = c"step".as_ptr();
     for n in 1..=count {
-        black_box(workload_step(n as i32, 10 * n as i64, c"step".as_ptr()));
+        // Handlers read memory that is there: this brings the page in.
+        // SAFETY: a string that lives as long as the program.
+        unsafe { text.read_volatile() };
+        black_box(workload_step(n as i32, 10 * n as i64, text));
     }
     black_box(workload_many(1, 2, 3, 4, 5, 6, 7, 8));
 }

@@ -26,6 +26,7 @@
 //! | `exec` | makes a process that executes /bin/true, and waits for it |
 //! | `handle N` | sends itself SIGUSR1 N times, and handles it |
 //! | `write-through N BYTES` | writes N times BYTES to a new file, each time to the disk, then removes it |
+//! | `unload MODULE` | takes this module out of the kernel |
 //! | `wait` | waits for a byte on standard input |
 //! | `done` | prints that word |
 //! | `cat PATH` | prints what is read from a file |
@@ -129,6 +130,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "wait" => {
                 let _ = io::stdin().read(&mut [0]).map_err(|error| format!("wait: {error}"))?;
             }
+            "unload" => unload(&words.next().ok_or("`unload` needs a module")?)?,
             "done" => println!("done"),
             "cat" => {
                 let path = words.next().ok_or("`cat` needs a path")?;
@@ -345,4 +347,13 @@ fn send_by_dummy(count: u64, bytes: usize) -> io::Result<()> {
     request.ifr_ifru.ifru_flags = flags as libc::c_short;
     command(libc::SIOCSIFFLAGS as libc::Ioctl, &request)?;
     send_to("10.9.8.1:9", count, bytes)
+}
+
+fn unload(module: &str) -> Result<(), String> {
+    let name = std::ffi::CString::new(module).map_err(|error| error.to_string())?;
+    // SAFETY: the name is valid for the call.
+    match unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) } {
+        0 => Ok(()),
+        _ => Err(format!("unload {module}: {}", io::Error::last_os_error())),
+    }
 }

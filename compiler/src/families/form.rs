@@ -4,12 +4,42 @@
 //! when it ends in a question mark: `("sample|hz?", Number)`.
 
 use super::{Argument, Family};
+use crate::glob;
 use crate::syntax::ast::{Component, LiteralValue, ProbePoint};
 
 /// Whether a point is of a family's form.
 pub(super) fn fits(family: &Family, point: &ProbePoint) -> bool {
     place(family, &point.components, true)
         .is_some_and(|at| family.form[at..].iter().all(is_optional))
+}
+
+/// The names of a family's form that the components of a point stand for, where wildcards are in their names:
+/// for each way the names of all components.
+pub(super) fn names_for(family: &Family, components: &[Component]) -> Vec<Vec<&'static str>> {
+    names_from(family.form, components)
+}
+
+fn names_from(
+    form: &'static [(&'static str, Argument)],
+    components: &[Component],
+) -> Vec<Vec<&'static str>> {
+    let Some((component, rest)) = components.split_first() else {
+        return if form.iter().all(is_optional) { vec![vec![]] } else { vec![] };
+    };
+    let mut ways = vec![];
+    for (at, expected) in form.iter().enumerate() {
+        if expected.1 == given(component) {
+            let wanted = |name: &&str| glob::matches(&component.name.text, name);
+            for name in choices(expected.0).filter(wanted) {
+                let behind = names_from(&form[at + 1..], rest).into_iter();
+                ways.extend(behind.map(|names| [vec![name], names].concat()));
+            }
+        }
+        if !is_optional(expected) {
+            break;
+        }
+    }
+    ways
 }
 
 /// Whether a family's form can begin with these components, whatever their arguments.
@@ -98,13 +128,7 @@ fn text(family: &Family, names: &[String]) -> String {
 fn place(family: &Family, components: &[Component], with_arguments: bool) -> Option<usize> {
     let mut at = 0;
     for component in components {
-        let given = match &component.argument {
-            None => Argument::None,
-            Some(literal) => match literal.value {
-                LiteralValue::Number(_) => Argument::Number,
-                LiteralValue::String(_) => Argument::Text,
-            },
-        };
+        let given = given(component);
         loop {
             let expected = family.form.get(at)?;
             at += 1;
@@ -118,6 +142,15 @@ fn place(family: &Family, components: &[Component], with_arguments: bool) -> Opt
         }
     }
     Some(at)
+}
+
+/// What a component has in parentheses.
+fn given(component: &Component) -> Argument {
+    match component.argument.as_ref().map(|literal| &literal.value) {
+        None => Argument::None,
+        Some(LiteralValue::Number(_)) => Argument::Number,
+        Some(LiteralValue::String(_)) => Argument::Text,
+    }
 }
 
 fn choices(name: &'static str) -> impl Iterator<Item = &'static str> {

@@ -61,11 +61,17 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
         }
     };
     if let Some(file) = wanted.file {
-        let Some(addresses) = request.facts.functions_of_file(file) else {
-            missing::report_file(file, wanted.span, diagnostics);
-            return vec![];
-        };
-        found.retain(|function| addresses.binary_search(&function.address).is_ok());
+        match only_of_file(request, &wanted, file, &mut found) {
+            FileTest::Passed => {}
+            FileTest::Unknown => {
+                missing::report_file(file, wanted.span, diagnostics);
+                return vec![];
+            }
+            FileTest::Elsewhere(files) => {
+                missing::report_elsewhere(&wanted, file, &files, diagnostics);
+                return vec![];
+            }
+        }
     }
     // One that was asked for by name is tried.
     if glob::is_pattern(wanted.pattern) {
@@ -85,6 +91,60 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     points(request, &wanted, found)
 }
 
+/// What became of functions that were to be in a file.
+enum FileTest {
+    /// Those that are left can be in it.
+    Passed,
+    /// There is no such file.
+    Unknown,
+    /// They are in these.
+    Elsewhere(Vec<String>),
+}
+
+/// Keeps the functions of a source file. One that was asked for by its name is kept, too, where it cannot be told
+/// which file it is in.
+fn only_of_file(
+    request: &Request<'_>,
+    wanted: &Wanted<'_>,
+    file: &str,
+    found: &mut Vec<Found>,
+) -> FileTest {
+    let listed = request.facts.functions_of_file(file);
+    let is_there = |function: &Found| {
+        listed.as_ref().is_some_and(|there| there.binary_search(&function.address).is_ok())
+    };
+    if glob::is_pattern(wanted.pattern) {
+        if let Some(modules) = files_of_module(wanted, file) {
+            found.retain(|function| function.module.as_deref().is_some_and(&modules));
+            return FileTest::Passed;
+        }
+        found.retain(is_there);
+        return if listed.is_some() { FileTest::Passed } else { FileTest::Unknown };
+    }
+    if found.iter().any(is_there) {
+        found.retain(is_there);
+        return FileTest::Passed;
+    }
+    if wanted.module.is_some() {
+        return FileTest::Passed;
+    }
+    let addresses: Vec<u64> = found.iter().map(|function| function.address).collect();
+    let files: Option<Vec<String>> =
+        request.facts.files_of_functions(&addresses).into_iter().collect();
+    match files {
+        Some(files) if !files.is_empty() => FileTest::Elsewhere(files),
+        _ => FileTest::Passed,
+    }
+}
+
+/// Which modules are made of nothing but the files meant, as far as their name or a pattern for all files tells.
+fn files_of_module<'a>(wanted: &Wanted<'a>, file: &'a str) -> Option<impl Fn(&str) -> bool + 'a> {
+    wanted.module?;
+    let base = file.rsplit('/').next().unwrap_or(file);
+    let stem = base.strip_suffix(".c").unwrap_or(base).replace('-', "_");
+    Some(move |module: &str| matches!(base, "*" | "*.c") || stem == module)
+}
+
 fn wanted<'a>(request: &'a Request<'_>) -> Option<Wanted<'a>> {
     let components = &request.point.components;
     let argument = |name: &str| {
@@ -97,8 +157,6 @@ fn wanted<'a>(request: &'a Request<'_>) -> Option<Wanted<'a>> {
         Some((name, file)) => (name, file.split(':').next()),
         None => (text, None),
     };
-    // One function is found by its name; which file it is in does not matter.
-    let file = file.filter(|_| glob::is_pattern(pattern));
     let has = |name: &str| components.iter().any(|c| c.name.text == name);
     Some(Wanted {
         pattern,
@@ -172,6 +230,7 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
                 name: function.name,
                 point: name.clone(),
                 address: function.address,
+                module: function.module,
             };
             let functions =
                 FunctionPoints { targets: vec![target], returns: wanted.returns, entry };

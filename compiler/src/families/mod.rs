@@ -137,6 +137,28 @@ pub fn resolve(point: &ProbePoint, facts: &dyn Facts, diagnostics: &mut Diagnost
     }
 }
 
+/// The points of families that a point with wildcards in its names stands for: `b*n` is `begin`.
+pub fn named(point: &ProbePoint) -> Vec<ProbePoint> {
+    if !point.components.iter().any(|component| glob::is_pattern(&component.name.text)) {
+        return vec![];
+    }
+    let mut points: Vec<ProbePoint> = vec![];
+    for family in all().filter(|family| !family.is_internal()) {
+        for names in form::names_for(family, &point.components) {
+            let mut point = point.clone();
+            for (component, name) in point.components.iter_mut().zip(names) {
+                component.name.text = name.to_string();
+            }
+            if !points.contains(&point) {
+                points.push(point);
+            }
+        }
+    }
+    let several = points.len() > 1;
+    points.iter_mut().for_each(|point| point.optional |= several);
+    points
+}
+
 /// Whether a probe point has the form of one of the families.
 pub fn is_known(point: &ProbePoint) -> bool {
     all().any(|family| form::fits(family, point))

@@ -22,4 +22,6 @@ pub struct FunctionTarget {
     pub point: String,
     /// Its address.
     pub address: u64,
+    /// The module it is in; `None` for the kernel proper.
+    pub module: Option<String>,
 }

@@ -43,6 +43,7 @@ files! {
     "proc_mem"
     "prometheus"
     "queue_stats"
+    "registers"
     "rlimit"
     "scheduler"
     "signal"

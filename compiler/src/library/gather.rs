@@ -6,7 +6,7 @@ use super::{Library, PieceId};
 use crate::builtins;
 use crate::diagnostic::Diagnostics;
 use crate::families;
-use crate::resolve::is_printer;
+use crate::printers::printer_of;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::mentions::{Mention, each_mention, has_next};
 use crate::syntax::{self, ParseOptions, ast};
@@ -26,6 +26,7 @@ pub(crate) fn gather(
         files: HashMap::new(),
         taken: HashSet::new(),
         wanted: vec![],
+        suffixes: vec![],
     };
     let parse_options = ParseOptions { arguments: &[], ..*options };
     gatherer.declare(scripts);
@@ -40,6 +41,7 @@ pub(crate) fn gather(
         });
         let script = syntax::parse_part(id, range, sources, &parse_options, diagnostics);
         gatherer.mentions(&script, Some(file));
+        gatherer.extended(&script);
         scripts.push(script);
     }
 }
@@ -55,6 +57,8 @@ struct Gatherer<'l> {
     files: HashMap<usize, FileId>,
     taken: HashSet<PieceId>,
     wanted: Vec<PieceId>,
+    /// What follows aliases where they are named.
+    suffixes: Vec<Vec<ast::Component>>,
 }
 
 impl Gatherer<'_> {
@@ -96,7 +100,7 @@ impl Gatherer<'_> {
             self.want(file, true, name);
         }
         let is_known = self.functions.contains(name)
-            || is_printer(name)
+            || printer_of(name).is_some()
             || self.library.is_plain() && builtins::find(name).is_some();
         if !is_known {
             self.take(self.library.functions(name));
@@ -139,7 +143,31 @@ impl Gatherer<'_> {
 
     fn point(&mut self, point: &ast::ProbePoint) {
         if !families::is_known(point) {
-            self.take(&self.library.aliases(point));
+            let aliases = self.library.aliases(point);
+            // An alias may stand for the begin of others: `tp_syscall` of `tp_syscall.read`.
+            let short = aliases.iter().map(|(components, _)| *components);
+            let suffixes = short.filter_map(|length| point.components.get(length..));
+            for suffix in suffixes.filter(|suffix| !suffix.is_empty()) {
+                if !self.suffixes.iter().any(|known| known == suffix) {
+                    self.suffixes.push(suffix.to_vec());
+                }
+            }
+            let pieces: Vec<PieceId> = aliases.into_iter().map(|(_, piece)| piece).collect();
+            self.take(&pieces);
+        }
+    }
+
+    /// Wants what aliases that stand for the begin of others lead to.
+    fn extended(&mut self, script: &ast::Script) {
+        for item in &script.items {
+            let ast::Item::Alias(alias) = item else { continue };
+            for target in &alias.points {
+                for suffix in self.suffixes.clone() {
+                    let mut point = target.clone();
+                    point.components.extend(suffix);
+                    self.point(&point);
+                }
+            }
         }
     }
 

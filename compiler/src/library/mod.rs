@@ -122,10 +122,12 @@ impl Library {
     }
 
     /// The pieces with aliases that may stand at the beginning of a point.
-    pub(crate) fn aliases(&self, point: &ProbePoint) -> Vec<PieceId> {
+    pub(crate) fn aliases(&self, point: &ProbePoint) -> Vec<(usize, PieceId)> {
         let is_candidate = |alias: &Vec<String>| may_begin(alias, &point.components);
         let rows = self.index().aliases.iter();
-        rows.filter(|(alias, _)| is_candidate(alias)).map(|&(_, piece)| piece).collect()
+        rows.filter(|(alias, _)| is_candidate(alias))
+            .map(|(alias, piece)| (alias.len(), *piece))
+            .collect()
     }
 
     /// The names of the components of every alias.

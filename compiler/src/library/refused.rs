@@ -71,11 +71,6 @@ pub const FUNCTIONS: &[Refused] = &[
         instead: "`stack_size()` is the whole",
     },
     Refused {
-        names: &["print_regs"],
-        reason: "a handler reads registers one by one",
-        instead: "`register(\"rip\")` at a probe point that has registers",
-    },
-    Refused {
         names: &["dump_stack"],
         reason: "eBPF programs do not write stacks to the kernel's log",
         instead: "`print_backtrace()`",

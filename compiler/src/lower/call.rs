@@ -4,8 +4,9 @@ use super::{ErrorKind, ErrorSite, Half, Leaving, Lower, Operand};
 use crate::hir::{Body, Expr, FunctionId, LocalId};
 use crate::source::Span;
 
-/// How deep calls may nest in kernel code, where each is a copy of the function.
-const MAX_DEPTH: usize = 12;
+/// The most calls in a kernel handler, where each is a copy of the function. A handler of more is too long for
+/// the kernel, and goes on in userspace.
+pub(crate) const MOST_CALLS: usize = 256;
 
 impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
     /// The call of a function.
@@ -19,7 +20,8 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         let place = self.half.temporary(result);
         let empty = self.empty(result);
         self.half.write_local(place, &empty);
-        if self.depth == MAX_DEPTH {
+        self.calls += 1;
+        if self.depth == self.nesting || self.calls > MOST_CALLS {
             self.half.fail(ErrorSite {
                 kind: ErrorKind::TooDeep,
                 span: function.span,

@@ -34,6 +34,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
+use super::call::MOST_CALLS;
 use super::{
     Emitter, Helper, KernelFeatures, KernelFunction, LoopBound, Lower, Operand, Room, Tables,
     TaskOffsets, Text,
@@ -195,7 +196,9 @@ pub(super) fn function(
         uncounted: 0,
     };
     code.prologue(probe.span, &probe.body, types);
-    let code = Lower::new(code, script, types, layout).body(&probe.body);
+    let lower = Lower::new(code, script, types, layout, features.nesting).body(&probe.body);
+    let has_too_many_calls = lower.calls > MOST_CALLS;
+    let code = lower.half;
     // A handler that looks its scratch memory up has some, even if it makes no use of it.
     let scratch = code.scratch;
     let least = if scratch.is_some() { 8 } else { 0 };
@@ -203,7 +206,7 @@ pub(super) fn function(
     let mut builder = code.emitter.builder;
     builder.seal_all_blocks();
     builder.finalize(frontend_config());
-    KernelFunction { probe: id, function, scratch, scratch_bytes }
+    KernelFunction { probe: id, function, scratch, scratch_bytes, has_too_many_calls }
 }
 
 /// Makes the functions of ours that handlers call, and that those call.

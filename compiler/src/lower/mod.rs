@@ -15,6 +15,7 @@ mod statement;
 mod tables;
 mod user;
 
+pub(crate) use call::MOST_CALLS;
 pub use emitter::{Emitter, Helper, Locations, Room};
 pub use half::{Half, Operand, Text};
 pub use kernel::adder::arrays as arrays_with_adders;
@@ -67,6 +68,8 @@ pub struct KernelFeatures {
     pub actions: i64,
     /// MAXSTRINGLEN: the most bytes of a string, terminator included.
     pub string_bytes: u32,
+    /// MAXNESTING: how deep functions may call each other.
+    pub nesting: usize,
 }
 
 impl KernelFeatures {
@@ -125,6 +128,8 @@ pub struct KernelFunction {
     pub scratch: Option<Value>,
     /// Bytes of scratch memory it needs on each CPU.
     pub scratch_bytes: u32,
+    /// Whether it calls more functions than there may be copies of in it: it is not complete then.
+    pub has_too_many_calls: bool,
 }
 
 /// A user block in CLIF.
@@ -195,6 +200,10 @@ struct Lower<'a, 'f, H: Half<'f>> {
     leaving: Leaving,
     /// How many calls of functions surround the code (kernel code has them in place).
     depth: usize,
+    /// How many may.
+    nesting: usize,
+    /// How many calls of functions were written in place.
+    calls: usize,
 }
 
 /// Where `return` and `next` go.
@@ -228,7 +237,13 @@ struct LoopTargets {
 }
 
 impl<'a, 'f, H: Half<'f>> Lower<'a, 'f, H> {
-    fn new(half: H, script: &'a Script, types: &'a Types, layout: &'a Layout) -> Self {
+    fn new(
+        half: H,
+        script: &'a Script,
+        types: &'a Types,
+        layout: &'a Layout,
+        nesting: usize,
+    ) -> Self {
         Lower {
             half,
             function: PhantomData,
@@ -239,6 +254,8 @@ impl<'a, 'f, H: Half<'f>> Lower<'a, 'f, H> {
             loops: vec![],
             leaving: Leaving::Handler,
             depth: 0,
+            nesting,
+            calls: 0,
         }
     }
 
@@ -263,10 +280,10 @@ impl<'a, 'f, H: Half<'f>> Lower<'a, 'f, H> {
     }
 
     /// Lowers a handler or continuation, from the entry of the half's function to its exit.
-    fn body(mut self, body: &Body) -> H {
+    fn body(mut self, body: &Body) -> Self {
         self.declare_locals(body, &[]);
         self.statements(&body.statements);
         self.half.finish(None);
-        self.half
+        self
     }
 }

@@ -60,6 +60,9 @@ pub(super) fn signature(words: usize) -> Signature {
     signature
 }
 
+/// Functions are called here, not put in place: what they nest is counted when they run.
+const UNLIMITED: usize = usize::MAX;
+
 /// Lowers a user block.
 pub(super) fn block(
     script: &Script,
@@ -71,7 +74,7 @@ pub(super) fn block(
     let counts = may_repeat(&body.statements);
     write(0, layout, tables, |mut code, _| {
         code.counts = counts;
-        Lower::new(code, script, types, layout).body(body)
+        Lower::new(code, script, types, layout, UNLIMITED).body(body).half
     })
 }
 
@@ -87,7 +90,7 @@ pub(super) fn function(
     write(function.arity, layout, tables, |mut code, words| {
         code.counts = true;
         code.is_function = true;
-        let mut lower = Lower::new(code, script, types, layout);
+        let mut lower = Lower::new(code, script, types, layout, UNLIMITED);
         let place = lower.half.temporary(types.results[id]);
         let first = &function.overloads[0];
         let arguments: Vec<Operand> = words

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::CpuVersion;
 use crate::hir::Attach;
 use crate::layout::{control, counters, times};
-use crate::lower::{self, Lowered};
+use crate::lower::{self, Lowered, MOST_CALLS};
 use crate::object::{Location, MapDefinition, ObjectInput, Program, Subprogram, Variable};
 use crate::source::{SourceMap, Span};
 use crate::syscalls::Routes;
@@ -39,6 +39,22 @@ mod map_kind {
 }
 
 impl Analyzed {
+    /// Reports handlers that are too long because functions are copied into them.
+    pub(super) fn test_calls(
+        &self,
+        lowered: &Lowered,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<()> {
+        for kernel in lowered.kernel.iter().filter(|k| k.has_too_many_calls) {
+            let span = self.script.probes[kernel.probe].span;
+            diagnostics
+                .error(codes::STACK, span, "this handler calls too many functions")
+                .label(format!("more than {MOST_CALLS}, with those that these call"))
+                .help("call fewer functions, or functions that call themselves only once");
+        }
+        (!diagnostics.has_errors()).then_some(())
+    }
+
     /// Reports handlers that need more memory than the kernel gives.
     pub(super) fn test_scratch(
         &self,
@@ -240,7 +256,7 @@ impl Analyzed {
                 kind: map_kind::PERCPU_ARRAY,
                 key_size: 4,
                 value_size: times::SIZE,
-                max_entries: self.layout.probes,
+                max_entries: self.layout.times_elements(),
                 flags: 0,
             });
         }
@@ -306,6 +322,13 @@ fn report_stack(span: Span, bytes: u32, diagnostics: &mut Diagnostics) {
 }
 
 pub(super) fn report_backend(span: Span, error: &BackendError, diagnostics: &mut Diagnostics) {
+    if let BackendError::BranchOutOfRange { .. } = error {
+        diagnostics
+            .error(codes::STACK, span, "this handler is too long")
+            .label(error.to_string())
+            .help("do a part of it in another probe, or in `probe end`");
+        return;
+    }
     diagnostics
         .error(codes::INTERNAL, span, format!("ntap cannot compile this: {error}"))
         .note("this is a bug in ntap; please report it with the script");

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
-use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script};
+use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script, max_nesting};
 use crate::layout::{ArrayId, Layout};
 use crate::library::{self, Library};
 use crate::limits::Limits;
@@ -216,7 +216,7 @@ impl Analyzed {
         }
         layout.suppresses_errors = options.suppress_handler_errors;
         if options.timing {
-            layout.measure();
+            layout.measure(&script);
         }
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);
@@ -246,7 +246,9 @@ impl Analyzed {
         }
         let architecture = options.facts.architecture();
         let string_bytes = options.limits.string_bytes;
-        let features = KernelFeatures { loops, actions, architecture, tasks, string_bytes };
+        let nesting = options.limits.nesting.unwrap_or_else(|| max_nesting(&script)) as usize;
+        let features =
+            KernelFeatures { loops, actions, architecture, tasks, string_bytes, nesting };
         Some(Analyzed { whole, script, types, layout, features })
     }
 
@@ -313,6 +315,7 @@ impl Analyzed {
     ) -> Option<(Lowered, Option<ObjectInput>)> {
         let mut lowered = self.lower();
         let object = if self.has_kernel_half() {
+            self.test_calls(&lowered, diagnostics)?;
             self.take_out_loops(&mut lowered, diagnostics)?;
             self.test_scratch(&lowered, diagnostics)?;
             let programs = self.programs(&mut lowered, options, diagnostics)?;

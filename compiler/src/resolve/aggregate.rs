@@ -3,7 +3,7 @@
 //! An aggregate keeps one histogram, and its variance with one shift: both become properties of the
 //! global when first used.
 
-use super::{Resolver, Scope, constant};
+use super::{Resolver, Scope};
 use crate::diagnostic::codes;
 use crate::hir::{
     Aggregate, Arithmetic, AssignOperator, Comparison, Expr, ExprKind, GlobalId, Histogram,
@@ -11,6 +11,7 @@ use crate::hir::{
 };
 use crate::source::Span;
 use crate::syntax::ast::{self, Expression, ExpressionKind, Quantile};
+use crate::syntax::constant;
 
 /// The largest shift of `@variance`: larger ones leave no room for values.
 const MAX_SHIFT: i64 = 32;
@@ -146,16 +147,8 @@ impl Resolver<'_> {
         step: &Expression,
         span: Span,
     ) -> Option<Histogram> {
-        let mut number = |e: &Expression| {
-            let number = constant::number(e);
-            if number.is_none() {
-                self.diagnostics
-                    .error(codes::AGGREGATE, e.span, "`@hist_linear` needs literal numbers")
-                    .label("not a literal number");
-            }
-            number
-        };
-        let (low, high, step) = (number(low), number(high), number(step));
+        // The parser has made sure of literals.
+        let [low, high, step] = [low, high, step].map(constant::number);
         match Histogram::linear(low?, high?, step?) {
             Ok(shape) => Some(shape),
             Err(why) => {

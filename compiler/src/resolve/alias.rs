@@ -12,6 +12,7 @@ use crate::syntax::ast::{AliasDeclaration, Component, ProbePoint, Statement};
 const MAX_DEPTH: usize = 32;
 
 /// A probe point that is no alias, with the code aliases put around the handler.
+#[derive(Clone)]
 pub(super) struct Expanded<'a> {
     /// The point.
     pub(super) point: ProbePoint,
@@ -23,7 +24,33 @@ pub(super) struct Expanded<'a> {
     pub(super) epilogues: Vec<&'a Statement>,
 }
 
+impl Expanded<'_> {
+    /// A point to which no alias led.
+    fn plain(point: ProbePoint) -> Self {
+        Expanded { point, written: None, prologues: vec![], epilogues: vec![] }
+    }
+}
+
 impl<'a> Resolver<'a> {
+    /// Replaces braces, aliases, and wildcards in the names of other points by what they stand for.
+    pub(super) fn expand_names(&mut self, point: &ProbePoint) -> Vec<Expanded<'a>> {
+        let mut all = vec![];
+        for expanded in self.expand(point, 0) {
+            let named = families::named(&expanded.point);
+            if named.is_empty() {
+                all.push(expanded);
+            } else {
+                all.extend(named.into_iter().map(|point| Expanded { point, ..expanded.clone() }));
+            }
+        }
+        // Aliases are not all that a wildcard finds.
+        if all.iter().all(|expanded| expanded.written.is_some()) {
+            let named = families::named(point).into_iter();
+            all.extend(named.map(Expanded::plain));
+        }
+        all
+    }
+
     /// Replaces braces and aliases by what they stand for.
     pub(super) fn expand(&mut self, point: &ProbePoint, depth: usize) -> Vec<Expanded<'a>> {
         if let Some(points) = braces::expand(point) {
@@ -43,12 +70,7 @@ impl<'a> Resolver<'a> {
         let goes_deep = point.components.iter().any(|c| c.name.text.contains("**"));
         let aliases = if goes_deep { aliases } else { self.nearest(aliases, point) };
         if aliases.is_empty() {
-            return vec![Expanded {
-                point: point.clone(),
-                written: None,
-                prologues: vec![],
-                epilogues: vec![],
-            }];
+            return vec![Expanded::plain(point.clone())];
         }
         if depth == MAX_DEPTH {
             self.diagnostics
@@ -68,6 +90,7 @@ impl<'a> Resolver<'a> {
             };
             for target in &alias.points {
                 let mut target = target.clone();
+                let begin = families::spell(&target);
                 target.components.extend(suffix.iter().cloned());
                 // Errors are about what the user wrote.
                 target.span = point.span;
@@ -75,7 +98,8 @@ impl<'a> Resolver<'a> {
                 let mut written = alias.alias.clone();
                 written.components.extend(suffix.iter().cloned());
                 for mut expanded in self.expand(&target, depth + 1) {
-                    expanded.written = Some(families::spell(&written));
+                    expanded.written =
+                        Some(found_as(&alias.alias, suffix, &begin, &expanded, &written));
                     // What is nearer to the probe point runs first before, and last after the handler.
                     expanded.prologues.extend(alias.prologue.as_ref());
                     expanded.epilogues.splice(0..0, alias.epilogue.as_ref());
@@ -168,6 +192,22 @@ impl Resolver<'_> {
 
 fn starts_with(alias: &[&str], begin: &[Component]) -> bool {
     alias.len() >= begin.len() && alias.iter().zip(begin).all(|(a, b)| *a == b.name.text)
+}
+
+/// What a point is called that an alias with a suffix led to: with what was found in place of wildcards that stand
+/// for components of other aliases.
+fn found_as(
+    alias: &ProbePoint,
+    suffix: &[Component],
+    begin: &str,
+    found: &Expanded<'_>,
+    written: &ProbePoint,
+) -> String {
+    let has_wildcards = suffix.iter().any(|component| glob::is_pattern(&component.name.text));
+    match found.written.as_deref().and_then(|inner| inner.strip_prefix(begin)) {
+        Some(rest) if has_wildcards => families::spell(alias) + rest,
+        _ => families::spell(written),
+    }
 }
 
 /// Whether a point with `**`, which goes over dots, stands for an alias.

@@ -1,13 +1,16 @@
 //! `$variables` and their members: from names to loads at known offsets, through BTF.
 
-use super::{Resolver, Scope, constant};
+use super::{Resolver, Scope};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::builtins;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::format::Format;
-use crate::hir::{Arithmetic, ContextSource, ContextVariable, Expr, ExprKind, Load, Print, Scalar};
+use crate::hir::{
+    Arithmetic, ContextSource, ContextVariable, Expr, ExprKind, Load, Point, Print, Scalar,
+};
 use crate::source::Span;
 use crate::syntax::ast::{Access, Expression, ExpressionKind, Literal, LiteralValue, Name};
+use crate::syntax::constant;
 
 /// Something in a member chain: a value, or memory a value can be loaded from.
 #[derive(Clone)]
@@ -139,7 +142,9 @@ impl Resolver<'_> {
 
     /// The variables of `$$parms` and its like, by position in the context.
     fn variables_of(&self, scope: &Scope<'_>, name: &str) -> Option<Vec<usize>> {
-        let point = scope.point?;
+        // Points of userspace have no variables but those a few of them name.
+        let has_some = |p: &&Point| p.attach.in_kernel() || !p.context.is_empty();
+        let point = scope.point.filter(has_some)?;
         let is_result = |at: &usize| point.context[*at].name == "return";
         let all = 0..point.context.len();
         let is_local = |at: &usize| point.first_local.is_some_and(|first| *at >= first);

@@ -1,9 +1,6 @@
 //! Expressions.
 
-use super::{
-    Resolver, Scope, addition, aggregate::names_histogram, constant, counted, pointer::Holder,
-    print::PRINTERS,
-};
+use super::{Resolver, Scope, addition, aggregate::names_histogram, counted, pointer::Holder};
 use crate::builtins;
 use crate::diagnostic::bpftrace::{self, WordPlace};
 use crate::diagnostic::codes;
@@ -11,11 +8,12 @@ use crate::hir::{
     Arithmetic, AssignOperator, Comparison, Expr, ExprKind, Place, PlaceKind, Shape, Unary,
 };
 use crate::library::refused;
+use crate::printers::{PRINTERS, printer_of};
 use crate::source::Span;
 use crate::syntax::ast::{
     self, BinaryOperator, Expression, ExpressionKind, LiteralValue, Name, UnaryOperator,
 };
-use crate::syntax::refuse_embedded;
+use crate::syntax::{constant, refuse_embedded};
 
 /// What a binary operator of the syntax tree is here.
 enum Operator {
@@ -346,7 +344,7 @@ impl Resolver<'_> {
         arguments: &[Expression],
         span: Span,
     ) -> Option<Expr> {
-        if let Some(printer) = PRINTERS.iter().find(|p| p.name == function.text) {
+        if let Some(printer) = printer_of(&function.text) {
             if !printer.to_text {
                 self.diagnostics
                     .error(

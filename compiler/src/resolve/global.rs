@@ -4,11 +4,12 @@
 
 use std::collections::HashMap;
 
-use super::{Resolver, Scope, constant};
+use super::{Resolver, Scope};
 use crate::diagnostic::codes;
 use crate::hir::{Constant, Global, GlobalId, Shape};
 use crate::source::{FileId, Span};
 use crate::syntax::ast::{self, GlobalDeclaration};
+use crate::syntax::constant;
 
 /// The globals by file, which is `None` for public ones, and name.
 #[derive(Default)]

@@ -10,7 +10,6 @@ mod aggregate;
 mod alias;
 mod braces;
 mod c_expression;
-mod constant;
 mod context;
 mod entry;
 mod exchange;
@@ -45,7 +44,6 @@ use given::Given;
 use global::Globals;
 pub(crate) use list::{LISTED_VARIABLE, list};
 use pointer::{Owner, Pointees};
-pub(crate) use print::is_printer;
 use shared::{ContextUse, Shared};
 
 use crate::btf::TypeId;
@@ -312,7 +310,7 @@ impl<'a> Resolver<'a> {
         let mut matched = false;
         // Braces give several points with the same handler; aliases add code of their own to theirs.
         let mut plain = Shared::default();
-        for expanded in self.expand(point, 0) {
+        for expanded in self.expand_names(point) {
             let mut tried = Diagnostics::default();
             let optional = expanded.point.optional || expanded.point.sufficient;
             let found = self.points(&expanded.point, &mut tried);
@@ -472,6 +470,11 @@ impl<'a> Resolver<'a> {
                     self.diagnostics
                         .error(codes::SHAPE, span, "wrapping is not supported for scalars")
                         .also(global.span, "declared with `%` here");
+                } else if global.size.is_some() && matches!(shape, Shape::Scalar(_)) {
+                    self.diagnostics
+                        .error(codes::SHAPE, span, format!("array `{name}` used as a scalar"))
+                        .label("an element needs keys: `name[key]`")
+                        .also(global.span, "declared with a size here");
                 }
             }
             (Shape::Scalar(first), Shape::Array(..)) => {

@@ -3,7 +3,7 @@
 
 use super::c_expression::{self, Constants};
 use super::context::{Reached, Ty};
-use super::{Resolver, Scope, constant};
+use super::{Resolver, Scope};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::builtins::{self, Builtin};
 use crate::diagnostic::codes;
@@ -11,6 +11,7 @@ use crate::facts::Architecture;
 use crate::hir::{Arithmetic, Expr, ExprKind, Load, Scalar};
 use crate::source::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, Literal, LiteralValue};
+use crate::syntax::constant;
 
 /// The symbol of the array that holds where each CPU's variables begin.
 const CPU_OFFSETS: &str = "__per_cpu_offset";

@@ -1,9 +1,10 @@
 //! Statements.
 
-use super::{Resolver, Scope, pointer::Holder, print::PRINTERS};
+use super::{Resolver, Scope, pointer::Holder};
 use crate::builtins;
 use crate::diagnostic::codes;
 use crate::hir::{Foreach, GlobalId, PlaceKind, Shape, Sort, SortBy, Stmt, StmtKind};
+use crate::printers::printer_of;
 use crate::source::Span;
 use crate::syntax::ast::{
     self, AssignOperator, Expression, ExpressionKind, ForeachOver, LiteralValue, Statement,
@@ -149,9 +150,7 @@ impl Resolver<'_> {
     ) -> Option<StmtKind> {
         match &expression.kind {
             ExpressionKind::Call { function, arguments } => {
-                if let Some(printer) =
-                    PRINTERS.iter().find(|p| p.name == function.text && !p.to_text)
-                {
+                if let Some(printer) = printer_of(&function.text).filter(|p| !p.to_text) {
                     let print = self.print(scope, printer, function, arguments)?;
                     return Some(StmtKind::Print(print));
                 }

@@ -236,7 +236,9 @@ fn meaning(rule: Rule) -> Meaning {
         Rule::component | Rule::component_name | Rule::probe_point | Rule::probe_points => {
             Named("a probe point")
         }
-        Rule::braces | Rule::brace_list | Rule::brace_entry => Named("a probe point"),
+        Rule::braces | Rule::brace_rest | Rule::brace_list | Rule::brace_entry => {
+            Named("a probe point")
+        }
         Rule::declared_type => Named("`long` or `string`"),
         Rule::foreach_keys => Named("a name or `[`"),
         Rule::foreach_array => Named("an array"),

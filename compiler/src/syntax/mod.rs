@@ -12,6 +12,7 @@
 
 pub mod ast;
 mod build;
+pub(crate) mod constant;
 pub(crate) mod declarations;
 pub mod edit;
 mod expected;

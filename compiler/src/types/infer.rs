@@ -59,6 +59,15 @@ struct GlobalVars {
     value: Var,
 }
 
+/// A value that is used, whose type must get known.
+struct Reading {
+    var: Var,
+    span: Span,
+    name: String,
+    /// What to do when nothing tells it.
+    help: &'static str,
+}
+
 struct Inference<'a> {
     script: &'a Script,
     diagnostics: &'a mut Diagnostics,
@@ -71,8 +80,8 @@ struct Inference<'a> {
     names: SecondaryMap<LocalId, String>,
     assigned: SecondaryMap<LocalId, bool>,
     terms: SecondaryMap<ExprId, Option<Term>>,
-    /// The variables that are read, with their places.
-    read: Vec<(Var, Span, String)>,
+    /// What is read, and functions whose result is.
+    read: Vec<Reading>,
     types: Types,
 }
 
@@ -315,9 +324,7 @@ impl Inference<'_> {
             StmtKind::Expr(e) => {
                 let reads = self.read.len();
                 self.expression(e);
-                if matches!(e.kind, ExprKind::Read(_)) {
-                    self.read.truncate(reads);
-                }
+                self.forget_read(e, reads);
             }
             StmtKind::Record { target, value } => {
                 let target_term = self.place(target);
@@ -487,7 +494,11 @@ impl Inference<'_> {
                     let parameter = self.functions[*function].parameters[at];
                     self.unify(Term::Var(parameter), term, argument.span);
                 }
-                Term::Var(self.functions[*function].result)
+                let result = self.functions[*function].result;
+                let name = &self.script.functions[*function].name;
+                let help = "declare it: `function name:long (parameter) { ... }`";
+                self.read.push(Reading { var: result, span: e.span, name: name.clone(), help });
+                Term::Var(result)
             }
             ExprKind::Sprint(print) => {
                 self.print(print);
@@ -530,10 +541,8 @@ impl Inference<'_> {
                 }
                 let reads = self.read.len();
                 let value_term = self.expression(value);
-                if matches!(value.kind, ExprKind::Read(_)) {
-                    // What is only passed on says nothing, and needs nothing said.
-                    self.read.truncate(reads);
-                }
+                // What is only passed on says nothing, and needs nothing said.
+                self.forget_read(value, reads);
                 let target_term = self.place(target);
                 match operator {
                     AssignOperator::Set => {
@@ -636,19 +645,30 @@ impl Inference<'_> {
         let Term::Var(var) = term else { return };
         let (PlaceKind::Global(id) | PlaceKind::Element(id, _)) = place.kind else {
             let PlaceKind::Local(id) = place.kind else { return };
-            self.read.push((var, place.span, self.names[id].clone()));
+            let (name, help) = (self.names[id].clone(), "give it a value");
+            self.read.push(Reading { var, span: place.span, name, help });
             return;
         };
-        self.read.push((var, place.span, self.script.globals[id].name.clone()));
+        let (name, help) = (self.script.globals[id].name.clone(), "give it a value");
+        self.read.push(Reading { var, span: place.span, name, help });
     }
 
-    /// Reports variables that are read, though nothing says whether they are numbers or strings.
+    /// Takes a variable, or the call of a function, from what is read: when so many were before.
+    fn forget_read(&mut self, e: &Expr, before: usize) {
+        match e.kind {
+            ExprKind::Read(_) => self.read.truncate(before),
+            ExprKind::Invoke { .. } => drop(self.read.pop()),
+            _ => {}
+        }
+    }
+
+    /// Reports variables that are read, and functions whose result is, though nothing says whether they are numbers or strings.
     fn refuse_unresolved(&mut self) {
         if self.diagnostics.has_errors() {
             return;
         }
         let mut reported = vec![];
-        for (var, span, name) in std::mem::take(&mut self.read) {
+        for Reading { var, span, name, help } in std::mem::take(&mut self.read) {
             if self.base(Term::Var(var)).is_some() || reported.contains(&span) {
                 continue;
             }
@@ -656,7 +676,7 @@ impl Inference<'_> {
             self.diagnostics
                 .error(codes::UNRESOLVED_TYPE, span, format!("unresolved type of `{name}`"))
                 .label("nothing says whether this is a number or a string")
-                .help("give it a value");
+                .help(help);
         }
     }
 

@@ -29,15 +29,42 @@ struct Function<'a> {
 /// The addresses of the functions of the files whose path, or end of their path, matches; ascending.
 /// `None` when no file does.
 pub(super) fn functions_of(kallsyms: &Kallsyms, pattern: &str) -> Option<Vec<u64>> {
-    let text = miniz_oxide::inflate::decompress_to_vec(TABLE).ok()?;
-    let text = String::from_utf8(text).ok()?;
-    let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+    let text = table()?;
+    let lines = lines(&text);
     let paths = lines.iter().map(|&(path, _)| is_meant(pattern, path)).collect::<Vec<bool>>();
     if !paths.contains(&true) {
         return None;
     }
+    let functions = located(kallsyms, &lines);
+    let is_there = |f: &&Function<'_>| f.file.is_some_and(|file| paths[usize::from(file)]);
+    Some(functions.iter().filter(is_there).map(|f| f.address).collect())
+}
+
+/// The path of the file that each function is in which begins at one of the addresses.
+pub(super) fn files_of(kallsyms: &Kallsyms, addresses: &[u64]) -> Vec<Option<String>> {
+    let Some(text) = table() else { return vec![None; addresses.len()] };
+    let lines = lines(&text);
+    let functions = located(kallsyms, &lines);
+    let file = |address: &u64| {
+        let at = functions.iter().position(|function| function.address == *address)?;
+        lines.get(usize::from(functions[at].file?)).map(|(path, _)| path.to_string())
+    };
+    addresses.iter().map(file).collect()
+}
+
+fn table() -> Option<String> {
+    String::from_utf8(miniz_oxide::inflate::decompress_to_vec(TABLE).ok()?).ok()
+}
+
+/// Path and functions of each file.
+fn lines(table: &str) -> Vec<(&str, &str)> {
+    table.lines().filter_map(|line| line.split_once(' ')).collect()
+}
+
+/// The functions of the kernel proper, with their files.
+fn located<'a>(kallsyms: &'a Kallsyms, lines: &[(&str, &str)]) -> Vec<Function<'a>> {
     let mut files: HashMap<&str, Vec<u16>> = HashMap::new();
-    for (file, (_, names)) in (0u16..).zip(&lines) {
+    for (file, (_, names)) in (0u16..).zip(lines) {
         for name in names.split(' ') {
             files.entry(name).or_default().push(file);
         }
@@ -48,8 +75,7 @@ pub(super) fn functions_of(kallsyms: &Kallsyms, pattern: &str) -> Option<Vec<u64
         .map(|symbol| Function { address: symbol.start, name: plain(symbol.name), file: None })
         .collect();
     locate(&mut functions, &files);
-    let is_there = |f: &&Function<'_>| f.file.is_some_and(|file| paths[usize::from(file)]);
-    Some(functions.iter().filter(is_there).map(|f| f.address).collect())
+    functions
 }
 
 /// Whether a path is meant by a pattern, which may leave out its beginning.
@@ -132,5 +158,7 @@ ffffffff81000500 T sk_ns_capable
             );
         }
         assert_eq!(functions_of(&kallsyms, "net/no.c"), None);
+        let files = files_of(&kallsyms, &[0xffffffff81000210, 0xffffffff81000400]);
+        assert_eq!(files, [Some("net/socket.c".to_string()), None]);
     }
 }

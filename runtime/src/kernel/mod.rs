@@ -314,6 +314,10 @@ impl Facts for LiveKernel {
         function_files::functions_of(self.kallsyms(), pattern)
     }
 
+    fn files_of_functions(&self, addresses: &[u64]) -> Vec<Option<String>> {
+        function_files::files_of(self.kallsyms(), addresses)
+    }
+
     fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
         self.tracepoint_systems.get_or_init(|| {
             let text = sys::read_tracefs("available_events").unwrap_or_default();

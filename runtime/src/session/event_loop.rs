@@ -57,6 +57,7 @@ impl Session<'_> {
                     Event::Asked => self.exchange()?,
                     Event::Input => self.read_input(events)?,
                     Event::Watch => self.watch(events)?,
+                    Event::Modules => self.tell_gone_modules(),
                     Event::NextFile => self.output.next_file(),
                     Event::Draw => self.draw(),
                     Event::Keys => match self.monitor.as_mut().map(Monitor::keys) {

@@ -36,6 +36,8 @@ pub(super) enum Event {
     Asked,
     /// There may be something on the standard input.
     Input,
+    /// The kernel tells of modules.
+    Modules,
     /// Output is to go on in the next file (SIGUSR2).
     NextFile,
     /// It is time to draw the screen.
@@ -62,6 +64,7 @@ enum Source {
     Keys,
     Target,
     Outlets,
+    Modules,
     /// The descriptor that stands for the standard input, and one that is always readable where that is
     /// a file, which cannot be waited for.
     Input(i32, #[allow(dead_code)] Option<OwnedFd>),
@@ -171,6 +174,11 @@ impl Events {
     /// Watches what other programs ask.
     pub(super) fn watch_outlets(&mut self, outlets: BorrowedFd<'_>) -> Result<()> {
         self.add(outlets.as_raw_fd(), Source::Outlets)
+    }
+
+    /// Watches what the kernel tells of modules.
+    pub(super) fn watch_modules(&mut self, socket: BorrowedFd<'_>) -> Result<()> {
+        self.add(socket.as_raw_fd(), Source::Modules)
     }
 
     /// Watches the standard input.
@@ -345,7 +353,7 @@ impl Events {
         events.sort_by_key(|e| match e {
             Event::Records => 0,
             Event::Timer(_) | Event::Asked | Event::Input | Event::NextFile | Event::Watch => 1,
-            Event::Draw | Event::Keys => 1,
+            Event::Draw | Event::Keys | Event::Modules => 1,
             Event::TargetEnded | Event::TimeLimit | Event::Interrupt => 2,
         });
         Ok(events)
@@ -372,6 +380,7 @@ impl Events {
             Source::TimeLimit(_) => (None, Event::TimeLimit),
             Source::Target => (None, Event::TargetEnded),
             Source::Outlets => (None, Event::Asked),
+            Source::Modules => (None, Event::Modules),
             Source::Input(..) => (None, Event::Input),
             Source::Keys => (None, Event::Keys),
             Source::Draw(timer) => {

@@ -453,13 +453,12 @@ impl KernelHalf {
         Some((info.run_count, info.run_time_ns))
     }
 
-    /// What a probe's handler noted of its runs on each CPU (`layout::times`), when handlers are measured.
-    pub(super) fn times(&self, probe: ProbeId) -> Option<Vec<u8>> {
+    /// What handlers noted of their runs on each CPU in an element (`layout::times`), when they are measured.
+    pub(super) fn times(&self, at: u32) -> Option<Vec<u8>> {
         let map = self.loaded.map_descriptor(TIMES)?;
         let mut element = vec![0; times::SIZE as usize * kernel::possible_cpus()];
         // SAFETY: the keys of arrays have 4 bytes, and there is room for the value of each possible CPU.
-        let found =
-            unsafe { sys::lookup_element(map, &probe.as_u32().to_ne_bytes(), &mut element) };
+        let found = unsafe { sys::lookup_element(map, &at.to_ne_bytes(), &mut element) };
         found.is_ok_and(|found| found).then_some(element)
     }
 

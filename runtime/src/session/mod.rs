@@ -16,6 +16,7 @@ mod follow;
 mod format;
 mod kernel_half;
 mod losses;
+mod modules;
 mod monitor;
 mod outlets;
 mod output;
@@ -236,6 +237,7 @@ pub fn run_with(
             .map(|(id, global)| (global.name.clone(), id, global.pointer))
             .collect(),
         overload: None,
+        module_events: None,
         places: written_probes(&script).map(|(id, probe)| (id, probe.span)).collect(),
         format: options.format,
         folded: folds.then(FoldedStacks::default),
@@ -356,6 +358,8 @@ struct Session<'a> {
     watched: Vec<(String, GlobalId, bool)>,
     /// The watch over what handlers cost.
     overload: Option<Overload>,
+    /// The kernel tells of modules.
+    module_events: Option<sys::ModuleEvents>,
     /// Where the probes stand in the script.
     places: Vec<(ProbeId, Span)>,
     format: OutputFormat,
@@ -448,6 +452,7 @@ impl Session<'_> {
                 }
             }
             self.start_timers(&mut events, options)?;
+            self.watch_modules(&mut events);
             self.open_input(input, &mut events)?;
             if let Some(target) = target {
                 events.watch_target(target.pidfd())?;

@@ -280,12 +280,13 @@ impl Session<'_> {
             }
         }
         self.context.finish();
-        let ids = self.places.iter().map(|(id, _)| *id);
-        let times = self.timing.as_ref().map(|t| t.times(self.kernel_half.as_ref(), ids));
-        let probes = times
-            .into_iter()
-            .flatten()
-            .map(|(id, time)| (self.points[&id].name.clone(), self.disarmed.contains(&id), time));
+        let half = self.kernel_half.as_ref();
+        let probes = self.timing.iter().flat_map(|timing| {
+            self.places.iter().map(|(id, _)| {
+                let time = timing.time(half, &self.layout, *id);
+                (self.points[id].name.clone(), self.disarmed.contains(id), time)
+            })
+        });
         let view = View { elapsed: self.begun.elapsed(), globals, probes: probes.collect() };
         monitor.draw(view);
         self.monitor = Some(monitor);

@@ -3,13 +3,14 @@
 use std::io::Write;
 
 use cranelift_codegen::entity::EntityRef;
-use ntap_compiler::hir::ProbeId;
+use ntap_compiler::hir::{Attach, ProbeId};
 use ntap_compiler::source::Span;
 
 use super::format::{OutputFormat, json};
 use super::output::{write_bytes, write_message};
 use super::overload::Overload;
-use super::{Session, losses, timing};
+use super::timing::{self, ProbeTime, Timing};
+use super::{Session, losses};
 use crate::block::{MessageKind, Part, Printed, RaisedError, Shown, ShownGlobal, Word};
 use crate::json::Json;
 use crate::sys::{self, SysError};
@@ -266,20 +267,38 @@ impl Session<'_> {
     /// `-t`: tells what the probes took.
     pub(super) fn tell_timing(&mut self) {
         let Some(timing) = self.timing.take().filter(|_| self.tells_timing) else { return };
-        let ids = self.places.iter().map(|(id, _)| *id);
-        let times = timing.times(self.kernel_half.as_ref(), ids);
+        let mut rows = vec![];
+        for (id, span) in &self.places {
+            rows.extend(
+                self.times_by_point(*id, &timing).into_iter().map(|(n, t)| (*id, n, *span, t)),
+            );
+        }
         if self.is_json() {
-            for (id, time) in times {
-                let probe = self.named(Some(id)).unwrap_or_default();
-                self.put(&json::timing(probe, &time));
+            for (id, name, _, time) in &rows {
+                self.put(&json::timing((id.index() as u32, name), time));
             }
             return;
         }
-        let rows = times.iter().zip(&self.places).map(|((id, time), (_, span))| {
-            (self.points[id].name.clone(), self.sources.locate(*span), *time)
-        });
+        let rows =
+            rows.into_iter().map(|(_, name, span, time)| (name, self.sources.locate(span), time));
         let rows: Vec<_> = rows.collect();
         eprint!("{}", timing::report(&rows));
+    }
+
+    /// What the points of a probe took that were hit; when none was, or there is only one, the probe.
+    fn times_by_point(&self, id: ProbeId, timing: &Timing) -> Vec<(String, ProbeTime)> {
+        let (half, point) = (self.kernel_half.as_ref(), &self.points[&id]);
+        if let Attach::Function(functions) = &point.attach
+            && functions.targets.len() > 1
+        {
+            let times = timing::points(half, &self.layout, id);
+            let times = functions.targets.iter().map(|target| target.point.clone()).zip(times);
+            let hit: Vec<_> = times.filter(|(_, time)| time.hits > 0).collect();
+            if !hit.is_empty() {
+                return hit;
+            }
+        }
+        vec![(point.name.clone(), timing.time(half, &self.layout, id))]
     }
 
     /// Tells how the session ended.

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use ntap_compiler::hir::ProbeId;
-use ntap_compiler::layout::times;
+use ntap_compiler::layout::{Layout, times};
 
 use super::kernel_half::KernelHalf;
 
@@ -62,21 +62,32 @@ impl Timing {
         self.runs.entry(probe).or_default().add(run);
     }
 
-    /// What these probes took.
-    pub(super) fn times(
+    /// What a probe took.
+    pub(super) fn time(
         &self,
         kernel: Option<&KernelHalf>,
-        probes: impl Iterator<Item = ProbeId>,
-    ) -> Vec<(ProbeId, ProbeTime)> {
-        let times = probes.map(|id| {
-            let mut time = self.runs.get(&id).copied().unwrap_or_default();
-            let element = kernel.and_then(|half| half.times(id)).unwrap_or_default();
-            let cpus = element.chunks_exact(times::SIZE as usize);
-            cpus.for_each(|cpu| time.add(ProbeTime::of_element(cpu)));
-            (id, time)
-        });
-        times.collect()
+        layout: &Layout,
+        probe: ProbeId,
+    ) -> ProbeTime {
+        let mut all = self.runs.get(&probe).copied().unwrap_or_default();
+        points(kernel, layout, probe).for_each(|time| all.add(time));
+        all
     }
+}
+
+/// What the points of a probe took in the kernel, in their order.
+pub(super) fn points(
+    kernel: Option<&KernelHalf>,
+    layout: &Layout,
+    probe: ProbeId,
+) -> impl Iterator<Item = ProbeTime> {
+    layout.times_of(probe).map(move |at| {
+        let mut time = ProbeTime::default();
+        let element = kernel.and_then(|half| half.times(at)).unwrap_or_default();
+        let cpus = element.chunks_exact(times::SIZE as usize);
+        cpus.for_each(|cpu| time.add(ProbeTime::of_element(cpu)));
+        time
+    })
 }
 
 /// The report of `-t` for a terminal: the probes with their names and places.

@@ -12,6 +12,7 @@ mod info;
 mod link;
 mod map;
 mod memory;
+mod module_events;
 mod module_types;
 mod perf_event;
 mod perf_records;
@@ -35,6 +36,7 @@ pub use map::{
 };
 pub use memory::Mapping;
 pub(crate) use memory::{lift_locked_memory_limit, lift_open_files_limit};
+pub use module_events::ModuleEvents;
 pub use module_types::module_types;
 pub use perf_event::{
     CountedEvent, CountsOf, PerfEvent, Rate, Watched, open_perf_event, set_program,

@@ -87,7 +87,37 @@ fn run(who: Who, ntap: &Path, cpu: usize, calls: Option<u64>) -> Run {
     }
 }
 
+/// The sums of a tracer's runs.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    printed: u64,
+    seconds: f64,
+    /// What the calls took longer, and how many runs that is of.
+    added_ns: f64,
+    timed: u32,
+}
+
+impl Sums {
+    fn add(&mut self, run: &Run, alone_ns: f64) {
+        self.printed += run.printed;
+        self.seconds += run.seconds;
+        if let Some(call_ns) = run.call_ns {
+            self.added_ns += call_ns - alone_ns;
+            self.timed += 1;
+        }
+    }
+
+    fn lines_per_second(self) -> f64 {
+        self.printed as f64 / self.seconds
+    }
+
+    fn added_ns(self) -> f64 {
+        self.added_ns / f64::from(self.timed.max(1))
+    }
+}
+
 pub(crate) fn measure(ntap: &Path) {
+    let mut sums = [Sums::default(); 2];
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     println!("\n### A line for every event, {}\n", measure::version("bpftrace"));
     measure::table(&[
@@ -124,6 +154,7 @@ pub(crate) fn measure(ntap: &Path) {
             for (calls, until) in [(Some(calls), "all"), (None, "an interrupt")] {
                 let run = run(who, ntap, cpu, calls);
                 let missing = run.generated as i64 - (run.printed + run.lost) as i64;
+                sums[who as usize].add(&run, alone);
                 assert!(who != Who::Ntap || missing == 0, "{missing} events are missing");
                 measure::row(&[
                     name.to_owned(),
@@ -139,4 +170,15 @@ pub(crate) fn measure(ntap: &Path) {
             }
         }
     }
+    let [ours, theirs] = sums;
+    println!(
+        "\nntap prints {:.0} lines a second, bpftrace {:.0}: {:.1} times as many. A call takes {:.0} ns \
+         longer with ntap, {:.0} ns with bpftrace: {:.2} of it.",
+        ours.lines_per_second(),
+        theirs.lines_per_second(),
+        ours.lines_per_second() / theirs.lines_per_second(),
+        ours.added_ns(),
+        theirs.added_ns(),
+        ours.added_ns() / theirs.added_ns()
+    );
 }

@@ -6,6 +6,9 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// A benchmark that waits longer for a process has found a bug, and says so.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
 /// Processes that call getppid(2): on one CPU each, so many times, once they are told to.
 pub(crate) struct Hammer {
     child: Child,
@@ -33,10 +36,10 @@ impl Hammer {
 
     /// Waits for the end of the calls, which are a fixed number; gives how long each took, in nanoseconds.
     pub(crate) fn wait(mut self) -> f64 {
-        let mut text = String::new();
         let mut pipe = self.child.stdout.take().expect("a pipe");
+        wait(&mut self.child, "the calls");
+        let mut text = String::new();
         pipe.read_to_string(&mut text).expect("text");
-        self.child.wait().expect("it ends");
         text.trim().parse().expect("a number")
     }
 
@@ -128,10 +131,23 @@ impl Tracer {
 
     /// Waits for its end; gives its messages.
     pub(crate) fn wait(mut self) -> (String, ExitStatus) {
-        let status = self.child.wait().expect("it ends");
+        let status = wait(&mut self.child, "the tracer");
         let messages = self.messages.take().expect("once").join().expect("messages");
         (messages, status)
     }
+}
+
+/// Waits for the end of a process.
+fn wait(child: &mut Child, what: &str) -> ExitStatus {
+    let start = Instant::now();
+    while start.elapsed() < LONGEST_WAIT {
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = child.kill();
+    panic!("{what} did not end within {} s", LONGEST_WAIT.as_secs());
 }
 
 fn read_all(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {

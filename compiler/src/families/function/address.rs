@@ -37,8 +37,12 @@ pub(super) fn statement(request: &Request<'_>, diagnostics: &mut Diagnostics) ->
     }
     let name = request.spelling();
     let identity = Identity { function: function.name.clone(), ..Identity::default() };
-    let target =
-        FunctionTarget { name: function.name, point: name.clone(), address: inside.address };
+    let target = FunctionTarget {
+        name: function.name,
+        point: name.clone(),
+        address: inside.address,
+        module: function.module,
+    };
     let functions = FunctionPoints { targets: vec![target], returns: false, entry: vec![] };
     vec![Point { context, identity, ..Point::new(name, Attach::Function(functions)) }]
 }

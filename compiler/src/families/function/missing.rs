@@ -73,6 +73,25 @@ pub(super) fn report_file(file: &str, span: Span, diagnostics: &mut Diagnostics)
         .help("a path begins at the top of the kernel's sources: `*@net/socket.c`");
 }
 
+/// Reports that a function is in another file.
+pub(super) fn report_elsewhere(
+    wanted: &Wanted<'_>,
+    file: &str,
+    files: &[String],
+    diagnostics: &mut Diagnostics,
+) {
+    let name = wanted.pattern;
+    let message = format!("no kernel function `{name}` is in `{file}`");
+    let help = match files {
+        [one] => format!("it is in {one}: `{name}@{one}`, or `{name}` alone"),
+        several => format!("functions of this name are in {}", several.join(", ")),
+    };
+    diagnostics
+        .error(codes::UNKNOWN_FUNCTION_POINT, wanted.span, message)
+        .label("it is in another source file")
+        .help(help);
+}
+
 /// Reports that the kernel does not say which functions it exports.
 pub(super) fn report_exports(span: Span, diagnostics: &mut Diagnostics) {
     diagnostics

@@ -1,7 +1,7 @@
 //! `-t`: handlers that measure themselves.
 //!
 //! The clock is read when the handler begins and when it ends, and what it took goes into an element of the probe's
-//! own in a per-CPU array (`layout::times`). Only hits count: not those of other processes, nor those that find no
+//! own in a per-CPU array (`layout::times`); where several functions share a program, in one of the function's. Only hits count: not those of other processes, nor those that find no
 //! room to run in. The way to the program and the reading of the clock are not in the time.
 
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -44,7 +44,12 @@ impl KernelCode<'_, '_> {
         let now = self.emitter.helper(Helper::KtimeGetNs, &[]);
         let took = self.emitter.builder.ins().isub(now, start);
         let key = self.emitter.slot(8);
-        let index = self.emitter.constant(i64::from(self.probe.as_u32()));
+        let elements = self.layout.times_of(self.probe);
+        let mut index = self.emitter.constant(i64::from(elements.start));
+        if elements.len() > 1 {
+            let place = self.emitter.helper(Helper::GetAttachCookie, &[self.context]);
+            index = self.emitter.builder.ins().iadd(place, index);
+        }
         let key = self.emitter.slot_address(key, 0);
         self.emitter.store(index, key, 0);
         let map = self.emitter.map(map);

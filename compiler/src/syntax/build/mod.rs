@@ -9,6 +9,7 @@ mod item;
 mod literal;
 mod operator;
 mod primary;
+mod printing;
 mod probe;
 mod statement;
 

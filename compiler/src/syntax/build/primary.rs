@@ -10,10 +10,11 @@ use super::{
 use crate::syntax::ast::Quantile;
 use crate::{
     diagnostic::codes,
-    resolve::is_printer,
+    printers::printer_of,
     source::Span,
     syntax::{
         ast::{Aggregate, Expression, ExpressionKind, Literal, LiteralValue, Name},
+        constant,
         parser::Rule,
     },
 };
@@ -76,7 +77,7 @@ impl Builder<'_, '_> {
         let name = self.name_or_empty(inner.next(), span);
         let list = inner.next();
         let is_called = list.as_ref().is_some_and(|list| list.as_rule() == Rule::arguments);
-        if !is_called && is_printer(&name.text) {
+        if !is_called && printer_of(&name.text).is_some() {
             let message = format!("expected `(` behind `{}`", name.text);
             self.error(codes::SYNTAX, name.span, message, |error| {
                 error.label("always a function, never a variable");
@@ -85,7 +86,11 @@ impl Builder<'_, '_> {
         match list {
             None => ExpressionKind::Variable(name.text),
             Some(list) if list.as_rule() == Rule::arguments => {
-                ExpressionKind::Call { function: name, arguments: self.arguments(list) }
+                let arguments = self.arguments(list);
+                if let Some(printer) = printer_of(&name.text) {
+                    self.check_printing(printer, &name, &arguments);
+                }
+                ExpressionKind::Call { function: name, arguments }
             }
             Some(list) => {
                 let indices = self.indices(list);
@@ -144,7 +149,15 @@ impl Builder<'_, '_> {
             });
         }
         let of = Box::new(arguments.next().unwrap_or_else(|| self.required(None, span)));
-        let arguments = arguments.collect();
+        let arguments: Vec<Expression> = arguments.collect();
+        if aggregate == Aggregate::HistLinear {
+            for bound in arguments.iter().filter(|bound| constant::number(bound).is_none()) {
+                let message = "`@hist_linear` needs literal numbers";
+                self.error(codes::AGGREGATE, bound.span, message, |error| {
+                    error.label("not a literal number");
+                });
+            }
+        }
         Expression { kind: ExpressionKind::Aggregate { aggregate, of, arguments }, span }
     }
 

@@ -73,7 +73,7 @@ impl Builder<'_, '_> {
             .collect()
     }
 
-    /// `component = { (braces | component_name) ~ component_argument? }`, `braces = ${ brace_list ~ component_name? }`
+    /// `component = { (braces | component_name) ~ component_argument? }`, `braces = ${ brace_list ~ brace_rest? }`
     fn component(&self, pair: Pair<'_, Rule>) -> Vec<Vec<Component>> {
         let span = self.span(&pair);
         let mut inner = parts(pair);

@@ -130,6 +130,10 @@ impl<'a> Expander<'a, '_> {
             let mut names = vec![];
             next += 1;
             while let Some(parameter) = tokens.get(next).filter(|token| is_name(token)) {
+                if names.iter().any(|name| *name == parameter.text) {
+                    let message = format!("duplicate macro parameter `{}`", parameter.text);
+                    self.diagnostics.error(codes::MACRO, span(next), message);
+                }
                 names.push(parameter.text.to_string());
                 next += 1;
                 if !tokens.get(next).is_some_and(|token| token.is(",")) {

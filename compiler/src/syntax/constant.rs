@@ -1,14 +1,14 @@
 //! Expressions known without running: what decides which parts of a script are resolved.
 
-use crate::syntax::ast::{BinaryOperator, Expression, ExpressionKind, LiteralValue, UnaryOperator};
+use super::ast::{BinaryOperator, Expression, ExpressionKind, LiteralValue, UnaryOperator};
 
 /// The value of a literal number, perhaps with signs.
-pub(super) fn number(expression: &Expression) -> Option<i64> {
+pub(crate) fn number(expression: &Expression) -> Option<i64> {
     evaluate(expression, &mut |_| None)
 }
 
 /// The value of an expression made of numbers, `@defined` (answered by `defined`) and operators.
-pub(super) fn evaluate(
+pub(crate) fn evaluate(
     expression: &Expression,
     defined: &mut dyn FnMut(&Expression) -> Option<bool>,
 ) -> Option<i64> {
