@@ -130,7 +130,7 @@ fn all_parameters_and_functions_of_a_file() {
         probe PROGRAM.function("*@variables.c").call { printf("%s(%s)\n", ppfunc(), $$parms) }"#;
     let text = printed(&program, script);
     let functions: Vec<&str> = text.lines().filter_map(|line| line.split('(').next()).collect();
-    assert_eq!(functions, ["main", "add", "add", "make", "half", "walk"]);
+    assert_eq!(functions, ["main", "add", "add", "make", "half", "walk", "count_up", "count_up"]);
     assert!(text.contains("make(seed=0x2a)"), "{text}");
     let unknown = refused(&program, "probe PROGRAM.function(\"add@nosuch.c\") {}");
     assert!(unknown.contains("no function"), "{unknown}");
@@ -326,6 +326,19 @@ fn variables_of_no_function() {
                }}"#
         );
         assert_eq!(printed(&program, &script), "7 7 7 700\n", "{name}");
+    }
+}
+
+#[test]
+fn variables_of_no_function_at_a_return() {
+    for (name, options) in BUILDS {
+        let Some(program) = program(&format!("globals-later-{name}"), options) else { return };
+        // As parameters they are those of the entry; with their file they are read at the return.
+        let script = r#"probe PROGRAM.function("count_up").return {
+             printf("%d %d %d ", $by, $total, @var("total"))
+             println(@var("total@variables.c"), " ", $return, @defined($totally))
+           }"#;
+        assert_eq!(printed(&program, script), "10 7 7 17 170\n10 17 17 27 270\n", "{name}");
     }
 }
 

@@ -364,6 +364,9 @@ fn hits_are_reported() {
     if !is_root() || !has_types() {
         return println!("skipped: the rest needs root");
     }
+    if Command::new("perl").arg("-v").output().is_err() {
+        return println!("skipped: the rest needs perl");
+    }
     // The last three share a program.
     let script = "global n, p, q, u
         probe kernel.trace(\"sys_enter\") { n++ }

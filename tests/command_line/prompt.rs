@@ -186,7 +186,7 @@ fn stopped_and_resized() {
     );
     let wait_for_shell = |terminal: &Terminal| terminal.wait_for("^shell>");
     wait_for_shell(&terminal);
-    terminal.type_keys(&format!("PS1='shell> '; clear; {NTAP}\r"));
+    terminal.type_keys(&format!("PS1='shell> '; clear; '{NTAP}'\r"));
     terminal.wait_for_prompt();
     terminal
         .type_keys("probe timer.ms(50) { printf(\"%s %d\\n\", \"li\" . \"ve\", c++) } global c\r");

@@ -84,3 +84,85 @@ fn a_reader_goes_away() {
     assert!(messages.lines().all(told), "{messages}");
     assert_eq!(status, Some(0), "{messages}");
 }
+
+/// A number of /proc/PID/status.
+fn status_of(pid: u32, member: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(member)?.strip_prefix(':'));
+    let digits = line.and_then(|text| text.split_whitespace().next());
+    digits.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{member}: {status}"))
+}
+
+/// More events than anybody can read, for seconds: the memory of ntap does not grow with them, whether its reader is
+/// slow or reads nothing, and whether the events are text or elements of arrays.
+#[test]
+fn memory_does_not_grow_with_events() {
+    if crate::hindrance() {
+        return;
+    }
+    const MOST_KIB: u64 = 24 * 1024;
+    for reader_pause_ms in [5, 1500] {
+        let mut hammer = Hammer::new(0, cpus(), 1_000_000_000);
+        let script = "global n, a, total probe kernel.trace(\"sys_enter\") { \
+                      if (pid() == target() && $id == $1) { \
+                      a[tid(), n % 1000] <<< n++; printf(\"event %d %s\\n\", $id, execname()) } } \
+                      probe timer.ms(20) { foreach ([t, k] in a) total += @count(a[t, k]); delete a } \
+                      probe end { println(n > 0) }";
+        let mut session = Session::start(&hammer, &["--overload", "100"], script);
+        let pid = session.child.id();
+        let mut out = session.child.stdout.take().expect("a pipe");
+        hammer.go();
+        let (mut bytes, mut peaks) = (vec![0; 64 * 1024], vec![]);
+        for _ in 0..2 {
+            let start = std::time::Instant::now();
+            while start.elapsed() < Duration::from_millis(1500) {
+                std::thread::sleep(Duration::from_millis(reader_pause_ms));
+                let _ = out.read(&mut bytes).expect("text");
+            }
+            peaks.push(status_of(pid, "RssAnon"));
+        }
+        session.signal(libc::SIGINT);
+        let mut rest = vec![];
+        out.read_to_end(&mut rest).expect("text");
+        let (_, messages, status) = session.end();
+        assert_eq!(status, Some(0), "{messages}");
+        let [early, late] = peaks[..] else { panic!() };
+        assert!(late < MOST_KIB, "{peaks:?} KiB with a reader that waits {reader_pause_ms} ms");
+        assert!(late < early + 4096, "{peaks:?} KiB with a reader that waits {reader_pause_ms} ms");
+    }
+}
+
+/// A handler wakes ntap when it sleeps, and not for each record: what comes while it works is handled with it.
+#[test]
+fn wake_ups_are_batched() {
+    if crate::hindrance() {
+        return;
+    }
+    const CALLS: u64 = 300_000;
+    let mut hammer = Hammer::new(0, 1, CALLS);
+    let script = "global n probe kernel.trace(\"sys_enter\") { \
+                  if (pid() == target() && $id == $1) { n++; printf(\"event\\n\") } } \
+                  probe timer.s(100) { } probe end { printf(\"%d\\n\", n) }";
+    let mut session = Session::start(&hammer, &["--overload", "100"], script);
+    let pid = session.child.id();
+    let mut out = session.child.stdout.take().expect("a pipe");
+    let before = status_of(pid, "voluntary_ctxt_switches");
+    hammer.go();
+    let (mut text, mut switches, mut buffer) = (vec![], before, vec![0; 1 << 16]);
+    loop {
+        let count = out.read(&mut buffer).expect("text");
+        if count == 0 {
+            break;
+        }
+        text.extend_from_slice(&buffer[..count]);
+        // Its status is there until somebody waits for it.
+        switches = switches.max(status_of(pid, "voluntary_ctxt_switches"));
+    }
+    let (_, messages, status) = session.end();
+    assert_eq!(status, Some(0), "{messages}");
+    let events = text.split(|&b| b == b'\n').filter(|line| line == b"event").count() as u64;
+    assert!(events > 0);
+    let slept = switches - before;
+    println!("slept {slept} times for {events} events");
+    assert!(slept < CALLS / 20, "slept {slept} times for {events} events");
+}

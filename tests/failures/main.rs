@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 mod flood;
+mod losses;
 mod tracer;
 
 use tracer::{Hammer, Session, cpus, number_before};
@@ -38,16 +39,14 @@ fn hindrance() -> bool {
 fn hammer() {
     let Ok(words) = std::env::var("NTAP_HAMMER") else { return };
     let numbers: Vec<u64> = words.split(' ').map(|word| word.parse().expect("a number")).collect();
-    let [first_cpu, threads, calls] = numbers[..] else { panic!("{words}") };
+    let [first_cpu, threads, calls, broken_frames] = numbers[..] else { panic!("{words}") };
+    let call = if broken_frames != 0 { tracer::getppid_without_frame } else { tracer::getppid };
     std::io::stdin().read_line(&mut String::new()).expect("a line");
     std::thread::scope(|scope| {
         for cpu in first_cpu..first_cpu + threads {
             scope.spawn(move || {
                 pin_to_cpu(cpu as usize);
-                for _ in 0..calls {
-                    // SAFETY: the call takes nothing and cannot fail.
-                    unsafe { libc::syscall(libc::SYS_getppid) };
-                }
+                (0..calls).for_each(|_| call());
             });
         }
     });
@@ -437,14 +436,8 @@ fn a_module_goes() {
     if hindrance() {
         return;
     }
-    if !Path::new("/proc/modules").exists() {
-        return println!("skipped: this kernel has no modules");
-    }
-    let loaded = |name: &str| Path::new("/sys/module").join(name).exists();
-    let given = std::env::var_os("NTAP_HOTPLUG").is_some() && loaded("null_blk");
-    let modprobe = || Command::new("modprobe").arg("null_blk").status().is_ok_and(|s| s.success());
-    if !given && (loaded("null_blk") || !modprobe()) {
-        return println!("skipped: there is no module `null_blk` to be loaded");
+    if !has_module() {
+        return;
     }
     let hammer = Hammer::new(0, 1, 1);
     let script =
@@ -456,4 +449,49 @@ fn a_module_goes() {
     let (text, messages, status) = session.end();
     assert_eq!((text.as_str(), status), ("1\n", Some(0)), "{messages}");
     let _ = Command::new("modprobe").args(["-r", "null_blk"]).status();
+}
+
+/// Loads the module of the tests about modules; says why not if it cannot.
+fn has_module() -> bool {
+    if !Path::new("/proc/modules").exists() {
+        println!("skipped: this kernel has no modules");
+        return false;
+    }
+    let loaded = || Path::new("/sys/module/null_blk").exists();
+    let given = std::env::var_os("NTAP_HOTPLUG").is_some() && loaded();
+    let modprobe = || Command::new("modprobe").arg("null_blk").status().is_ok_and(|s| s.success());
+    if !given && (loaded() || !modprobe()) {
+        println!("skipped: there is no module `null_blk` to be loaded");
+        return false;
+    }
+    true
+}
+
+/// A module goes, or may not go, while its functions are probed, one or many: the session goes on, and ends in peace.
+#[test]
+fn a_module_of_probed_functions_goes() {
+    if hindrance() {
+        return;
+    }
+    for functions in ["null_add_dev", "null_*"] {
+        if !has_module() {
+            return;
+        }
+        let hammer = Hammer::new(0, 1, 1);
+        let script = format!(
+            "global n probe module(\"null_blk\").function(\"{functions}\") {{ n++ }} \
+             probe timer.ms(100) {{ println(\"goes on\"); exit() }} \
+             probe end {{ println($1 > 0, n) }}"
+        );
+        let command = Command::new(NTAP).args(["-p4", "-e", &script, "1"]).output();
+        if !command.is_ok_and(|output| output.status.success()) {
+            return println!("skipped: this kernel has no probes of functions");
+        }
+        let session = Session::start(&hammer, &[], &script);
+        let _ = Command::new("modprobe").args(["-r", "null_blk"]).status();
+        let (text, messages, status) = session.end();
+        assert_eq!((text.as_str(), status), ("goes on\n10\n", Some(0)), "{messages}");
+        assert_eq!(messages, "", "{functions}");
+        let _ = Command::new("modprobe").args(["-r", "null_blk"]).status();
+    }
 }

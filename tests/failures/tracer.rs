@@ -12,9 +12,21 @@ pub(crate) struct Hammer(pub(crate) Child);
 
 impl Hammer {
     pub(crate) fn new(first_cpu: usize, threads: usize, calls: u64) -> Hammer {
+        Hammer::start(first_cpu, threads, calls, false)
+    }
+
+    /// The same; during a call the frame pointer holds the address 16, where there is no memory.
+    pub(crate) fn with_broken_frames(first_cpu: usize, threads: usize, calls: u64) -> Hammer {
+        Hammer::start(first_cpu, threads, calls, true)
+    }
+
+    fn start(first_cpu: usize, threads: usize, calls: u64, broken_frames: bool) -> Hammer {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["--exact", "hammer", "--ignored", "--nocapture"]);
-        command.env("NTAP_HAMMER", format!("{first_cpu} {threads} {calls}"));
+        command.env(
+            "NTAP_HAMMER",
+            format!("{first_cpu} {threads} {calls} {}", u8::from(broken_frames)),
+        );
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         Hammer(command.spawn().expect("this program starts"))
     }
@@ -32,6 +44,34 @@ impl Hammer {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Calls getppid(2).
+pub(crate) fn getppid() {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::syscall(libc::SYS_getppid) };
+}
+
+/// Calls getppid(2) while the frame pointer holds the address 16.
+pub(crate) fn getppid_without_frame() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the call takes nothing and cannot fail; it changes rax, rcx and r11. The frame pointer is what it was
+    // afterwards, and nothing is pushed below the stack pointer that the compiler may use.
+    unsafe {
+        std::arch::asm!(
+            "mov {kept}, rbp",
+            "mov ebp, 16",
+            "syscall",
+            "mov rbp, {kept}",
+            kept = out(reg) _,
+            inlateout("rax") libc::SYS_getppid => _,
+            out("rcx") _,
+            out("r11") _,
+            options(nostack),
+        );
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    getppid();
 }
 
 impl Drop for Hammer {

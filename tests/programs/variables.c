@@ -28,6 +28,11 @@ __attribute__((noinline)) node_t *walk(node_t *n, int depth)
     while (n && depth--) { last = n; n = n->next; }
     return last;
 }
+__attribute__((noinline)) int count_up(int by)
+{
+    total += by;
+    return total;
+}
 int main(void)
 {
     node_t second = { 0, "second", { 3, -4, 5, -3 }, "tagged", BLUE, { 1, 2, 3 } };
@@ -42,5 +47,5 @@ int main(void)
     double h = half(3.0, 9);
     node_t *w = walk(&first, 5);
     printf("program: %d %ld %f %s\n", r, b.a[0], h, w->name);
-    return 0;
+    return count_up(10) + count_up(10) - 44;
 }

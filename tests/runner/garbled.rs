@@ -1,7 +1,7 @@
 //! Scripts of the suites cut, glued and garbled at random, through the whole compiler: every one is
 //! compiled or refused, in short time.
 //!
-//! `NTAP_FUZZ` and `NTAP_FUZZ_SEED` as for the generated programs.
+//! `NTAP_FUZZ` and `NTAP_FUZZ_SEED` as for the generated programs; `NTAP_FUZZ_SECONDS=600` goes on for so long.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -42,9 +42,10 @@ pub(crate) fn run(words: &[String]) -> Outcome {
         return outcome;
     }
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
-    let (count, longest) = match number("NTAP_FUZZ") {
-        Some(count) => (count, Duration::MAX),
-        None => (SCRIPTS, LONGEST),
+    let (count, longest) = match (number("NTAP_FUZZ"), number("NTAP_FUZZ_SECONDS")) {
+        (Some(count), _) => (count, Duration::MAX),
+        (None, Some(seconds)) => (u64::MAX >> 1, Duration::from_secs(seconds)),
+        (None, None) => (SCRIPTS, LONGEST),
     };
     let first: u64 = number("NTAP_FUZZ_SEED").unwrap_or(1);
     let texts: Vec<String> =
@@ -76,8 +77,10 @@ pub(crate) fn run(words: &[String]) -> Outcome {
         println!("---- {name}\n{failure}\n");
     }
     println!(
-        "garbled: {} passed, {} failed; {compiled} were compiled to the end",
-        outcome.passed, outcome.failed
+        "garbled: {} passed, {} failed; {compiled} were compiled to the end; {} seconds",
+        outcome.passed,
+        outcome.failed,
+        (cpu_time() - start).as_secs()
     );
     // When nothing compiles any more, the later stages are not tried.
     if longest == LONGEST && compiled < 20 {

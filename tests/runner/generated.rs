@@ -127,7 +127,8 @@ pub(crate) fn run(words: &[String]) -> Outcome {
 /// Runs programs in both halves.
 fn compare(programs: &[Parts]) -> Result<(), Failure> {
     let run = |side| {
-        let path = both::write(side, "generated", &both::script(side, programs, HITS))?;
+        let name = format!("generated-{}", std::process::id());
+        let path = both::write(side, &name, &both::script(side, programs, HITS))?;
         both::run_file(side, &path, HITS, &[])
     };
     let user = run(Side::User).map_err(Failure::User)?;

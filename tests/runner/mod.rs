@@ -169,12 +169,21 @@ fn failure_of(suite: &Suite, case: &Case) -> Option<String> {
 }
 
 fn failures<'c>(suite: &Suite, chosen: &'c [Case]) -> Vec<(&'c Case, String)> {
+    let (alone, beside): (Vec<&Case>, Vec<&Case>) =
+        chosen.iter().partition(|case| case.header("alone").is_some());
+    let mut failures = failures_of(suite, &beside, suite.at_once);
+    failures.extend(failures_of(suite, &alone, 1));
+    failures.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    failures
+}
+
+fn failures_of<'c>(suite: &Suite, chosen: &[&'c Case], at_once: usize) -> Vec<(&'c Case, String)> {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(vec![]);
     thread::scope(|scope| {
-        for _ in 0..suite.at_once {
+        for _ in 0..at_once {
             scope.spawn(|| {
-                while let Some(case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(&case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let Some(failure) = failure_of(suite, case) else { continue };
                     let mut list = failures.lock().unwrap_or_else(|broken| broken.into_inner());
                     list.push((case, failure));
@@ -182,7 +191,5 @@ fn failures<'c>(suite: &Suite, chosen: &'c [Case]) -> Vec<(&'c Case, String)> {
             });
         }
     });
-    let mut failures = failures.into_inner().unwrap_or_else(|broken| broken.into_inner());
-    failures.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    failures
+    failures.into_inner().unwrap_or_else(|broken| broken.into_inner())
 }

@@ -138,7 +138,8 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// A word of `# args:` that depends on the machine: `syscall:getppid`, `enum:SKB_DROP_REASON_NO_SOCKET`.
+/// A word of `# args:` that depends on the machine: `syscall:getppid`, `enum:SKB_DROP_REASON_NO_SOCKET`,
+/// `symbol:vfs_read`.
 fn argument(word: &str) -> Result<String, String> {
     match word.split_once(':') {
         Some(("syscall", name)) => {
@@ -150,6 +151,10 @@ fn argument(word: &str) -> Result<String, String> {
                 other => return Err(format!("the number of `{other}` is not known here")),
             };
             Ok(number.to_string())
+        }
+        Some(("symbol", name)) => {
+            let address = LiveKernel::new().symbol_address(name);
+            Ok(format!("{:#x}", address.ok_or(format!("no symbol `{name}`"))?))
         }
         Some(("enum", name)) => {
             let kernel = LiveKernel::new();

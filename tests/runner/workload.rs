@@ -31,6 +31,7 @@
 //! | `done` | prints that word |
 //! | `cat PATH` | prints what is read from a file |
 //! | `sleep MS` | sleeps |
+//! | `sleepers T MS` | has T threads sleep at a time, each once by rt_sigtimedwait(2), which nobody else is likely to call |
 //! | `spin MS` | computes, for so much time of a CPU |
 //! | `calls-for MS` | makes getppid calls, for so much time of a CPU |
 //! | `write N BYTES` | writes N times BYTES to a new file, then removes it |
@@ -104,6 +105,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             }
             "netns" => fresh_network().map_err(|error| format!("netns: {error}"))?,
             "sleep" => std::thread::sleep(Duration::from_millis(number()?)),
+            "sleepers" => sleepers(number()?, Duration::from_millis(number()?)),
             "spin" => spin(Duration::from_millis(number()?)),
             "calls-for" => {
                 let time = Duration::from_millis(number()?);
@@ -182,6 +184,26 @@ pub(crate) fn cpu_time() -> Duration {
     // SAFETY: the pointer is valid for the call, and the clock always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn sleepers(threads: u64, time: Duration) {
+    let ready = std::sync::Barrier::new(threads as usize);
+    let wanted = libc::timespec {
+        tv_sec: time.as_secs() as libc::time_t,
+        tv_nsec: time.subsec_nanos() as libc::c_long,
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                ready.wait();
+                // SAFETY: a set of signals is plain data; it and the time are valid for the call.
+                unsafe {
+                    let nothing: libc::sigset_t = std::mem::zeroed();
+                    libc::sigtimedwait(&nothing, std::ptr::null_mut(), &wanted);
+                }
+            });
+        }
+    });
 }
 
 fn spin(time: Duration) {

@@ -124,6 +124,9 @@ codes! {
     NEVER_ASSIGNED = "W0303", "never-assigned variable",
         "The variable is read, but nothing ever sets it: it is 0 or the empty string. Often a typing mistake.";
 
+    WITHOUT_EFFECT = "W0305", "code without effect",
+        "A value that nothing reads, a statement behind one that leaves the handler, function or loop, or an expression that only computes something is left out of the program. Often another variable was meant, or a comparison stands where an assignment should. `-w` silences the warning.";
+
     KERNEL_ONLY_PART = "E0401", "cannot run in a kernel probe",
         "Handlers of kernel probes are compiled to eBPF, which the kernel verifies. What is only printed is computed later in userspace; what the handler itself needs must be computable in the kernel.";
 

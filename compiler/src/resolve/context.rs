@@ -279,6 +279,9 @@ impl Resolver<'_> {
                 if let Some(found) = self.named_variable(scope, name, module.as_ref(), span) {
                     return Some(found);
                 }
+                if let Some(found) = self.variable_at_return(scope, expression) {
+                    return Some(found);
+                }
                 self.kernel_variable(name, module.as_ref(), expression.span)
             }
             _ => {

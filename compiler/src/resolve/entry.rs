@@ -21,7 +21,7 @@ use crate::hir::{
     GlobalId, Instruction, LocalId, Place, PlaceKind, Point, Probe, Shape, Stmt, StmtKind,
 };
 use crate::source::Span;
-use crate::syntax::ast::{Access, Expression, ExpressionKind};
+use crate::syntax::ast::{Access, Expression, ExpressionKind, Literal, LiteralValue};
 use crate::syntax::print_expression;
 
 /// How many calls can be under way at a time.
@@ -125,7 +125,8 @@ impl Resolver<'_> {
         let name = root.trim_start_matches('$');
         let is_all = matches!(root, "$$parms" | "$$vars");
         let here = point.context.iter().any(|v| v.name == name);
-        let there = entry.iter().any(|v| v.name == name);
+        // What belongs to no function is kept from the entry, too: a handler sees the program as it was there.
+        let there = entry.iter().any(|v| v.name == name) || self.has_variable(point, name);
         if here || !(there || is_all) {
             return None;
         }
@@ -148,7 +149,10 @@ impl Resolver<'_> {
         let point = state.point.clone();
         let body = std::mem::replace(&mut state.body, self.script.new_body());
         let mut entry_scope = Scope::new(Some(&point), body, span);
+        entry_scope.takes_more = true;
+        let of_return = std::mem::take(&mut self.more_context);
         let value = self.expression(&mut entry_scope, expression);
+        let mut of_entry = std::mem::replace(&mut self.more_context, of_return);
         let mut body = entry_scope.body;
         if value.is_some() && !entry_scope.locals.is_empty() {
             self.diagnostics
@@ -157,6 +161,11 @@ impl Resolver<'_> {
                 .help("use `$variables` and globals only");
         }
         let local_name = scope.body.locals[local].name.clone();
+        for variable in &mut of_entry {
+            // Nothing else finds it: what the context has is its address.
+            variable.name.insert(0, '&');
+        }
+        scope.entry.as_mut()?.point.context.append(&mut of_entry);
         if let Some(value) = value {
             let pointee = self.pointee(&value);
             let keys = vec![self.tid(span), self.depth(depth, span)];
@@ -271,6 +280,11 @@ impl Resolver<'_> {
 fn root(expression: &Expression) -> Option<&str> {
     match &expression.kind {
         ExpressionKind::Context(name) => Some(name),
+        // One of a file is read where the handler runs.
+        ExpressionKind::Var {
+            name: Literal { value: LiteralValue::String(name), .. },
+            module: None,
+        } => (!name.contains('@')).then_some(name),
         ExpressionKind::Member {
             base,
             access: Access::Field(_) | Access::Index(_) | Access::Pretty { .. },

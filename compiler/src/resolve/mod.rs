@@ -11,6 +11,7 @@ mod alias;
 mod braces;
 mod c_expression;
 mod context;
+mod effectless;
 mod entry;
 mod exchange;
 mod expression;
@@ -82,6 +83,7 @@ pub fn resolve<'a>(
         if !pointees.next_round() {
             if !diagnostics.has_errors() {
                 unused::check(scripts, user_files, library, facts, &called, diagnostics);
+                effectless::warn(scripts, user_files, diagnostics);
             }
             return script;
         }

@@ -4,9 +4,9 @@ use super::context::{Reached, Ty};
 use super::{Resolver, Scope};
 use crate::btf::{Kind, TypeId};
 use crate::families;
-use crate::hir::{Attach, ContextVariable, ExprKind, Instruction};
+use crate::hir::{Attach, ContextVariable, ExprKind, Instruction, Point};
 use crate::source::Span;
-use crate::syntax::ast::{Literal, LiteralValue};
+use crate::syntax::ast::{Expression, ExpressionKind, Literal, LiteralValue};
 
 impl Resolver<'_> {
     /// `$name` of a variable that belongs to no function, at code of a program.
@@ -32,6 +32,43 @@ impl Resolver<'_> {
         });
         let address = self.expr(span, ExprKind::Context(point.context.len() + at));
         Some(Reached::memory(address, Ty::Kernel(TypeId(variable.ty)), span))
+    }
+
+    /// Whether a program has a variable that belongs to no function, at a return of one of its functions.
+    pub(super) fn has_variable(&self, point: &Point, name: &str) -> bool {
+        match &point.attach {
+            Attach::Instruction(Instruction { path, offset, returns: true, .. }) => {
+                self.facts.program_variable(path, *offset, name, None).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// A variable of a program at the return of a function: its address is that of the entry, its value what it has
+    /// now.
+    pub(super) fn variable_at_return(
+        &mut self,
+        scope: &mut Scope<'_>,
+        variable: &Expression,
+    ) -> Option<Reached> {
+        let ExpressionKind::Var { name, .. } = &variable.kind else { return None };
+        let LiteralValue::String(text) = &name.value else { return None };
+        let (name, file) = match text.split_once('@') {
+            Some((name, file)) => (name, Some(file)),
+            None => (text.as_str(), None),
+        };
+        let Attach::Instruction(Instruction { path, offset, returns: true, .. }) =
+            &scope.point?.attach
+        else {
+            return None;
+        };
+        let found = self.facts.program_variable(path, *offset, name, file)?;
+        let ty = Ty::Kernel(TypeId(families::program_variable(&found).ty));
+        let span = variable.span;
+        let address =
+            Expression { kind: ExpressionKind::AddressOf(Box::new(variable.clone())), span };
+        let address = self.entry_value(scope, &address, span)?;
+        Some(Reached::memory(address, ty, span))
     }
 
     /// `@var("name@file", "program")` at code of this program.

@@ -9,6 +9,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -125,8 +126,9 @@ impl UserSymbols {
         if let Some(known) = self.files.get(path) {
             return known.clone();
         }
-        // As the process sees it: it may live in a container.
+        // As the process sees it: it may live in a container. Where it does not, the path stays when the process ends.
         let seen = PathBuf::from(format!("/proc/{process}/root{}", path.display()));
+        let seen = if is_same_file(&seen, path) { path.to_path_buf() } else { seen };
         let read = program_file::read(&seen).map(|program| (seen, program));
         let read = read.or_else(|_| program_file::read(path).map(|p| (path.to_path_buf(), p)));
         let file = read
@@ -135,6 +137,15 @@ impl UserSymbols {
         self.files.insert(path.to_path_buf(), file.clone());
         file
     }
+}
+
+/// Whether two paths are of one file.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let number = |path: &Path| {
+        let status = path.metadata().ok()?;
+        Some((status.dev(), status.ino()))
+    };
+    number(one).is_some_and(|found| number(other) == Some(found))
 }
 
 impl File {

@@ -132,8 +132,8 @@ fn load_with_log(spec: &ProgramSpec<'_>, log: &mut [u8]) -> io::Result<OwnedFd> 
         attach_module: spec.attach_module.map_or(0, |module| module.as_raw_fd() as u32),
         padding: 0,
     };
-    // The verifier answers EAGAIN when a signal arrives; so do others (libbpf tries five times).
-    for _ in 0..4 {
+    // The verifier answers EAGAIN when a signal arrives, as when the process is stopped and goes on.
+    for _ in 0..50 {
         // SAFETY: every address is that of a slice (or literal) that outlives the call, with its length
         // beside it.
         match unsafe { bpf_descriptor(Command::ProgramLoad, &mut attributes) } {

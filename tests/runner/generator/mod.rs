@@ -3,6 +3,7 @@
 //! A program ends soon, raises no error that it does not catch, and says at its end what all its
 //! variables are.
 
+mod more;
 mod texts;
 mod walks;
 
@@ -79,6 +80,7 @@ pub(crate) fn generate(seed: u64) -> Parts {
         in_function: false,
         may_fail: 0,
         has_functions: false,
+        has_more_functions: false,
         walking: 0,
     };
     for _ in 0..8 {
@@ -99,6 +101,8 @@ struct Generator {
     /// Constructs around that catch errors.
     may_fail: usize,
     has_functions: bool,
+    /// Whether there are those of `more`, too.
+    has_more_functions: bool,
     /// Loops over arrays around the statement: what these walk over must not change.
     walking: usize,
 }
@@ -108,7 +112,7 @@ impl Generator {
         let n = self.seed;
         let mut parts = Parts {
             declarations: format!(
-                "global g{n}, h{n}, t{n}, u{n}, m{n}, w{n}, x{n}, q{n}, y{n}, z{n}\n"
+                "global g{n}, h{n}, t{n}, u{n}, m{n}, w{n}, x{n}, q{n}, y{n}, z{n}, lin{n}, ring{n}[3]%\n"
             ),
             ..Parts::default()
         };
@@ -124,14 +128,19 @@ impl Generator {
             self.line(&format!("return {value}"));
             self.line("}");
         }
+        let has_more = self.below(2) == 0;
+        if has_more {
+            self.more_functions();
+        }
         self.in_function = false;
         self.has_functions = true;
+        self.has_more_functions = has_more;
         parts.declarations.push_str(&std::mem::take(&mut self.out));
 
         let (a, b) = (self.constant(), self.constant());
         let (t, u) = (self.literal(), self.literal());
         parts.input = format!(
-            "g{n} = {a}\nh{n} = {b}\nt{n} = {t}\nu{n} = {u}\nm{n}[1] = {b}\nm{n}[g{n}] = 5\nw{n}[{u}] = {a}\nx{n}[2, {t}] = {u}\nq{n} <<< {b}\ny{n}[1] <<< {a}\nz{n}[{b}, {t}] = {a}\n"
+            "g{n} = {a}\nh{n} = {b}\nt{n} = {t}\nu{n} = {u}\nm{n}[1] = {b}\nm{n}[g{n}] = 5\nw{n}[{u}] = {a}\nx{n}[2, {t}] = {u}\nq{n} <<< {b}\ny{n}[1] <<< {a}\nz{n}[{b}, {t}] = {a}\nlin{n} <<< 7; ring{n}[1] = {a}\n"
         );
 
         self.line(&format!("println(\"program {n}\")"));
@@ -144,6 +153,8 @@ impl Generator {
 
         parts.end = format!(
             "println(\"end {n} \", g{n}, \" \", h{n}, \" \", t{n}, \"|\", u{n}, \" \", @count(q{n}), \" \", @sum(q{n}), \" \", @min(q{n}), \" \", @max(q{n}))\n\
+             println(@count(lin{n}), \" \", @sum(lin{n}))\n\
+             foreach (k in ring{n}) println(k, \" \", ring{n}[k])\n\
              foreach (k+ in y{n}) println(k, \" \", @count(y{n}[k]), \" \", @sum(y{n}[k]))\n\
              foreach ([i, j] in z{n}) println(i, \" \", j, \" \", z{n}[i, j])\n\
              foreach (k in m{n}) println(k, \" \", m{n}[k])\n\
@@ -232,8 +243,9 @@ impl Generator {
             };
         }
         let n = self.seed;
-        match self.below(22) {
+        match self.below(24) {
             0..=3 => self.number_place(depth),
+            22 | 23 => self.rare_number(depth),
             20 => self.number_of_text(depth),
             21 => self.number_of_aggregate(depth),
             4 => self.constant(),
@@ -331,8 +343,9 @@ impl Generator {
             return if self.below(3) == 0 { self.literal() } else { self.text_place(0) };
         }
         let n = self.seed;
-        match self.below(14) {
+        match self.below(15) {
             0..=2 => self.text_place(depth),
+            14 => self.rare_text(depth),
             12 | 13 => self.made_text(depth),
             3 => self.literal(),
             4 | 5 => {
@@ -375,6 +388,9 @@ impl Generator {
 
     fn statement(&mut self, depth: u32) {
         let n = self.seed;
+        if self.below(8) == 0 {
+            return self.rare_statement();
+        }
         match self.below(if depth == 0 { 12 } else { 18 }) {
             0 | 1 => {
                 let (place, value) = (self.number_place(1), self.number(EXPRESSION_DEPTH));
