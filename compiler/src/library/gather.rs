@@ -142,30 +142,37 @@ impl Gatherer<'_> {
     }
 
     fn point(&mut self, point: &ast::ProbePoint) {
-        if !families::is_known(point) {
-            let aliases = self.library.aliases(point);
+        for length in self.aliases(point) {
             // An alias may stand for the begin of others: `tp_syscall` of `tp_syscall.read`.
-            let short = aliases.iter().map(|(components, _)| *components);
-            let suffixes = short.filter_map(|length| point.components.get(length..));
-            for suffix in suffixes.filter(|suffix| !suffix.is_empty()) {
-                if !self.suffixes.iter().any(|known| known == suffix) {
-                    self.suffixes.push(suffix.to_vec());
-                }
+            let suffix = &point.components[length.min(point.components.len())..];
+            if !suffix.is_empty() && !self.suffixes.iter().any(|known| known == suffix) {
+                self.suffixes.push(suffix.to_vec());
             }
-            let pieces: Vec<PieceId> = aliases.into_iter().map(|(_, piece)| piece).collect();
-            self.take(&pieces);
         }
+    }
+
+    /// Wants the aliases a point may begin with. Gives how many components each has.
+    fn aliases(&mut self, point: &ast::ProbePoint) -> Vec<usize> {
+        if families::is_known(point) {
+            return vec![];
+        }
+        let (lengths, pieces): (Vec<usize>, Vec<PieceId>) =
+            self.library.aliases(point).into_iter().unzip();
+        self.take(&pieces);
+        lengths
     }
 
     /// Wants what aliases that stand for the begin of others lead to.
     fn extended(&mut self, script: &ast::Script) {
         for item in &script.items {
             let ast::Item::Alias(alias) = item else { continue };
-            for target in &alias.points {
+            // A point that is whole begins no other.
+            let begins = alias.points.iter().filter(|target| !families::is_known(target));
+            for target in begins {
                 for suffix in self.suffixes.clone() {
                     let mut point = target.clone();
                     point.components.extend(suffix);
-                    self.point(&point);
+                    self.aliases(&point);
                 }
             }
         }
