@@ -137,8 +137,10 @@ fn aliases_have_their_variables() {
         std::fs::read_to_string(root.join("tests/library_aliases.txt")).expect("the aliases");
     let library = Library::embedded();
     let mut failures = String::new();
-    for name in KERNELS {
-        let kernel = RecordedKernel::read(name);
+    let whole = KERNELS.iter().map(|name| (name, RecordedKernel::read(name)));
+    // What aliases stand for where functions cannot be probed.
+    let without = RecordedKernel::read("6.18").without_function_probes();
+    for (name, kernel) in whole.chain([(&"6.18", without)]) {
         for line in list.lines() {
             let (line, absent) = line.split_once('!').unwrap_or((line, ""));
             let is_absent = absent.split_whitespace().any(|absent| absent == *name);
@@ -157,6 +159,56 @@ fn aliases_have_their_variables() {
     }
     assert!(failures.is_empty(), "{failures}");
     assert!(list.lines().count() > 150, "the list is short");
+}
+
+/// A call of each function in handlers of kernel probes, with arguments that are known only at run time, compiles on every
+/// recorded kernel: of the library's, and of those that are built in. Each is tried where a function is entered, then
+/// where it is left.
+#[test]
+fn functions_can_be_called_in_kernel_probes() {
+    let library = Library::embedded();
+    let of_library = documentation(library).into_iter().filter(|e| e.kind == EntryKind::Function);
+    let mut calls: Vec<String> =
+        of_library.filter_map(|entry| call_of_library(&entry.head)).collect();
+    let built_in = ntap_compiler::builtins::all().filter(|row| !row.is_internal());
+    calls.extend(built_in.map(call_of_builtin));
+    let mut failures = String::new();
+    for name in KERNELS {
+        let kernel = RecordedKernel::read(name);
+        for call in &calls {
+            let reported = ["", ".return"].iter().map(|way| {
+                let probe = format!("probe kernel.function(\"vfs_read\"){way} {{ {call} }}\n");
+                compile(&kernel, library, &probe)
+            });
+            if let Some(reported) = reported.reduce(|first, second| first.and(second)).flatten() {
+                failures.push_str(&format!("{name}: {call}: {reported}\n"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+    assert!(calls.len() > 450, "{} calls are few", calls.len());
+}
+
+/// A call of a function of the library, from `name:type (parameter:type, ...)`.
+fn call_of_library(head: &str) -> Option<String> {
+    let (begin, parameters) = head.split_once('(')?;
+    let (name, result) = begin.trim().split_once(':').unwrap_or((begin.trim(), "unknown"));
+    let parameters = parameters.trim_end_matches(')').split(',').filter(|text| !text.is_empty());
+    let is_text = |text: &str| text.trim().ends_with(":string");
+    Some(call(name, parameters.map(is_text), result != "unknown"))
+}
+
+fn call_of_builtin(row: &ntap_compiler::builtins::Builtin) -> String {
+    use ntap_compiler::builtins::Kind;
+    let parameters = row.parameters.iter().map(|parameter| matches!(parameter.kind, Kind::Text(_)));
+    call(row.name, parameters, row.result != Kind::Nothing)
+}
+
+/// A statement with a call; of its arguments those are given that are texts.
+fn call(name: &str, are_texts: impl Iterator<Item = bool>, gives: bool) -> String {
+    let arguments = are_texts.map(|is_text| if is_text { "execname()" } else { "$count" });
+    let call = format!("{name}({})", arguments.collect::<Vec<_>>().join(", "));
+    if gives { format!("println({call})") } else { call }
 }
 
 /// What is said about a script, if anything is.

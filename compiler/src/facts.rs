@@ -190,6 +190,11 @@ pub trait Facts {
         None
     }
 
+    /// Whether the kernel can run programs where its functions are entered and left (CONFIG_KPROBES).
+    fn has_function_probes(&self) -> bool {
+        true
+    }
+
     /// The addresses of the functions in the source files whose path, or end of their path, matches the
     /// pattern, ascending: as far as that can be told without debug information. `None` when no such file is
     /// known.

@@ -311,6 +311,8 @@ runtime_functions! {
     ZoneOffset();
     /// `tz_name()`.
     ZoneName();
+    /// A load average in hundredths: of one minute (0), five (1), fifteen (2).
+    LoadAverage(number);
 }
 
 /// What the library puts in place of a string that cannot be read.

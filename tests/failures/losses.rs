@@ -164,3 +164,37 @@ fn records_without_room_are_counted() {
         assert_eq!(number(summary, "\"lost\":"), Some(lost), "{summary}");
     }
 }
+
+/// More threads than a CPU has room for in a handler, where one may be taken off the CPU in the middle of it: those
+/// that find no room are counted.
+#[test]
+fn handlers_without_room_are_counted() {
+    if crate::hindrance() {
+        return;
+    }
+    const THREADS: usize = 24;
+    let program = std::env::current_exe().expect("this program");
+    for cpu in 0..cpus() {
+        let mut hammer = Hammer::on_one_cpu(cpu, THREADS, CALLS);
+        let script = format!(
+            "global n probe process(\"{}\").function(\"hammer_marked_call\") {{ \
+             if (pid() != target()) next \
+             for (i = 0; i < 100; i++) text = sprintf(\"%d %d\", i, tid()) \
+             n += strlen(text) > 4 }} \
+             probe end {{ println(n, $1 > 0 ? \"\" : \"\") }}",
+            program.display()
+        );
+        let options = ["--overload", "100", "-D", "MAXACTION=10000"];
+        let session = Session::start(&hammer, &options, &script);
+        hammer.go();
+        let (text, messages, status) = session.end();
+        let handled: u64 = text.trim().parse().expect("a number");
+        let busy = number_before(
+            &messages,
+            " events missed: too many threads were in the handler on one CPU",
+        );
+        println!("{handled} handled, {busy} found no room");
+        assert_eq!(handled + busy, THREADS as u64 * CALLS, "on CPU {cpu}: {messages}");
+        assert_eq!(status, Some(0), "{messages}");
+    }
+}

@@ -11,7 +11,7 @@ mod flood;
 mod losses;
 mod tracer;
 
-use tracer::{Hammer, Session, cpus, number_before};
+use tracer::{Call, Hammer, Session, cpus, number_before};
 
 const NTAP: &str = env!("CARGO_BIN_EXE_ntap");
 
@@ -39,13 +39,18 @@ fn hindrance() -> bool {
 fn hammer() {
     let Ok(words) = std::env::var("NTAP_HAMMER") else { return };
     let numbers: Vec<u64> = words.split(' ').map(|word| word.parse().expect("a number")).collect();
-    let [first_cpu, threads, calls, broken_frames] = numbers[..] else { panic!("{words}") };
-    let call = if broken_frames != 0 { tracer::getppid_without_frame } else { tracer::getppid };
+    let [first_cpu, threads, calls, call] = numbers[..] else { panic!("{words}") };
+    let all_on_one = call == Call::Marked as u64;
+    let call: fn() = match call {
+        _ if all_on_one => || tracer::hammer_marked_call(),
+        call if call == Call::WithoutFrame as u64 => tracer::getppid_without_frame,
+        _ => tracer::getppid,
+    };
     std::io::stdin().read_line(&mut String::new()).expect("a line");
     std::thread::scope(|scope| {
         for cpu in first_cpu..first_cpu + threads {
             scope.spawn(move || {
-                pin_to_cpu(cpu as usize);
+                pin_to_cpu(if all_on_one { first_cpu } else { cpu } as usize);
                 (0..calls).for_each(|_| call());
             });
         }
@@ -436,62 +441,23 @@ fn a_module_goes() {
     if hindrance() {
         return;
     }
-    if !has_module() {
-        return;
+    if !Path::new("/proc/modules").exists() {
+        return println!("skipped: this kernel has no modules");
+    }
+    let loaded = |name: &str| Path::new("/sys/module").join(name).exists();
+    let given = std::env::var_os("NTAP_HOTPLUG").is_some() && loaded("null_blk");
+    let modprobe = || Command::new("modprobe").arg("null_blk").status().is_ok_and(|s| s.success());
+    if !given && (loaded("null_blk") || !modprobe()) {
+        return println!("skipped: there is no module `null_blk` to be loaded");
     }
     let hammer = Hammer::new(0, 1, 1);
     let script =
         "probe kernel.trace(\"nullb_zone_op\") { println(1) } probe end { println($1 > 0) }";
     let session = Session::start(&hammer, &[], script);
-    let removed = Command::new("modprobe").args(["-r", "null_blk"]).status();
-    assert!(!removed.is_ok_and(|status| status.success()), "the module is in use");
+    let remove = || Command::new("rmmod").arg("null_blk").status().is_ok_and(|s| s.success());
+    assert!(!remove(), "the module is in use");
     session.signal(libc::SIGINT);
     let (text, messages, status) = session.end();
     assert_eq!((text.as_str(), status), ("1\n", Some(0)), "{messages}");
-    let _ = Command::new("modprobe").args(["-r", "null_blk"]).status();
-}
-
-/// Loads the module of the tests about modules; says why not if it cannot.
-fn has_module() -> bool {
-    if !Path::new("/proc/modules").exists() {
-        println!("skipped: this kernel has no modules");
-        return false;
-    }
-    let loaded = || Path::new("/sys/module/null_blk").exists();
-    let given = std::env::var_os("NTAP_HOTPLUG").is_some() && loaded();
-    let modprobe = || Command::new("modprobe").arg("null_blk").status().is_ok_and(|s| s.success());
-    if !given && (loaded() || !modprobe()) {
-        println!("skipped: there is no module `null_blk` to be loaded");
-        return false;
-    }
-    true
-}
-
-/// A module goes, or may not go, while its functions are probed, one or many: the session goes on, and ends in peace.
-#[test]
-fn a_module_of_probed_functions_goes() {
-    if hindrance() {
-        return;
-    }
-    for functions in ["null_add_dev", "null_*"] {
-        if !has_module() {
-            return;
-        }
-        let hammer = Hammer::new(0, 1, 1);
-        let script = format!(
-            "global n probe module(\"null_blk\").function(\"{functions}\") {{ n++ }} \
-             probe timer.ms(100) {{ println(\"goes on\"); exit() }} \
-             probe end {{ println($1 > 0, n) }}"
-        );
-        let command = Command::new(NTAP).args(["-p4", "-e", &script, "1"]).output();
-        if !command.is_ok_and(|output| output.status.success()) {
-            return println!("skipped: this kernel has no probes of functions");
-        }
-        let session = Session::start(&hammer, &[], &script);
-        let _ = Command::new("modprobe").args(["-r", "null_blk"]).status();
-        let (text, messages, status) = session.end();
-        assert_eq!((text.as_str(), status), ("goes on\n10\n", Some(0)), "{messages}");
-        assert_eq!(messages, "", "{functions}");
-        let _ = Command::new("modprobe").args(["-r", "null_blk"]).status();
-    }
+    assert!(remove(), "nothing holds the module any more");
 }

@@ -12,21 +12,23 @@ pub(crate) struct Hammer(pub(crate) Child);
 
 impl Hammer {
     pub(crate) fn new(first_cpu: usize, threads: usize, calls: u64) -> Hammer {
-        Hammer::start(first_cpu, threads, calls, false)
+        Hammer::start([first_cpu, threads], calls, Call::Plain)
+    }
+
+    /// Threads that are all on one CPU and call [`hammer_marked_call`], so many times each.
+    pub(crate) fn on_one_cpu(cpu: usize, threads: usize, calls: u64) -> Hammer {
+        Hammer::start([cpu, threads], calls, Call::Marked)
     }
 
     /// The same; during a call the frame pointer holds the address 16, where there is no memory.
     pub(crate) fn with_broken_frames(first_cpu: usize, threads: usize, calls: u64) -> Hammer {
-        Hammer::start(first_cpu, threads, calls, true)
+        Hammer::start([first_cpu, threads], calls, Call::WithoutFrame)
     }
 
-    fn start(first_cpu: usize, threads: usize, calls: u64, broken_frames: bool) -> Hammer {
+    fn start([first_cpu, threads]: [usize; 2], calls: u64, call: Call) -> Hammer {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["--exact", "hammer", "--ignored", "--nocapture"]);
-        command.env(
-            "NTAP_HAMMER",
-            format!("{first_cpu} {threads} {calls} {}", u8::from(broken_frames)),
-        );
+        command.env("NTAP_HAMMER", format!("{first_cpu} {threads} {calls} {}", call as u64));
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         Hammer(command.spawn().expect("this program starts"))
     }
@@ -44,6 +46,24 @@ impl Hammer {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// What the threads of a [`Hammer`] call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// getppid(2).
+    Plain,
+    /// The same while the frame pointer holds the address 16.
+    WithoutFrame,
+    /// [`hammer_marked_call`], all threads on the first CPU.
+    Marked,
+}
+
+/// A function that can be probed.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hammer_marked_call() {
+    std::hint::black_box(1);
 }
 
 /// Calls getppid(2).

@@ -17,6 +17,7 @@ pub(crate) struct RecordedKernel {
     architecture: Architecture,
     cpu: CpuVersion,
     loop_helper: bool,
+    function_probes: bool,
     config: HashMap<String, String>,
     btf: Result<Btf, NoBtf>,
     /// Lines of address, name and, for those of modules, module.
@@ -37,6 +38,7 @@ impl RecordedKernel {
             architecture: Architecture::X86_64,
             cpu: CpuVersion::V3,
             loop_helper: false,
+            function_probes: true,
             config: HashMap::new(),
             tracepoint_systems: BTreeMap::new(),
             btf: Ok(Btf::parse(types).expect("recorded types are BTF")),
@@ -67,6 +69,12 @@ impl RecordedKernel {
     pub(crate) fn without_types(self) -> RecordedKernel {
         let reason = "/sys/kernel/btf/vmlinux does not exist".to_string();
         RecordedKernel { btf: Err(NoBtf { reason }), ..self }
+    }
+
+    /// The same kernel built without probes of functions.
+    #[allow(dead_code, reason = "the test of the library uses it")]
+    pub(crate) fn without_function_probes(self) -> RecordedKernel {
+        RecordedKernel { function_probes: false, ..self }
     }
 
     /// The same kernel with the older instruction set.
@@ -110,6 +118,10 @@ impl Facts for RecordedKernel {
             visit(KernelFunction { name, address, module: words.next() });
         }
         Ok(())
+    }
+
+    fn has_function_probes(&self) -> bool {
+        self.function_probes
     }
 
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {

@@ -79,6 +79,9 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     let named = |text: &str| text.replace("$SESSION", &name);
     let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
     command.args(case.words("options").iter().map(|word| named(word)));
+    if let Some(features) = case.header("without") {
+        command.env("NTAP_WITHOUT", features);
+    }
     if let Some(line) = case.header("command") {
         command.args(["-c", &named(line)]);
     }

@@ -93,6 +93,15 @@ pub(super) const ROWS: &[Builtin] = &[
         user: User::Runtime(RuntimeFunction::PrintsToTerminal),
     },
     Builtin {
+        name: "__load_average",
+        parameters: &[Parameter { name: "index", kind: Kind::Long }],
+        result: Kind::Long,
+        summary: "A load average in hundredths: of one minute (0), five (1), fifteen (2).",
+        example: "probe begin { println(__load_average(0) >= 0); exit() }",
+        kernel: Kernel::Deferred,
+        user: User::Runtime(RuntimeFunction::LoadAverage),
+    },
+    Builtin {
         name: "__random",
         parameters: NONE,
         result: Kind::Long,

@@ -182,7 +182,9 @@ fn report_unknown(
     if suggest::nearest(name, names.iter().copied(), 1).is_empty() {
         let containing: Vec<&str> =
             names.into_iter().filter(|n| n.contains(name)).take(5).collect();
-        if !containing.is_empty() {
+        if containing.is_empty() {
+            diagnostic.note("tracepoints of modules are known while the module is loaded");
+        } else {
             let list = containing.join(", ");
             diagnostic.help(format!("tracepoints with that in their name: {list}"));
         }

@@ -238,7 +238,7 @@ impl Deferring<'_> {
                 };
                 if let Some(last) = last {
                     out.push(self.defer(span, |pass, event, captures| {
-                        StmtKind::Expr(pass.capture(expr, event, captures))
+                        StmtKind::Expr(pass.capture_call(expr, event, captures))
                     }));
                     if last {
                         out.push(Stmt { kind: StmtKind::Halt, span });
@@ -352,6 +352,13 @@ impl Deferring<'_> {
         let arguments =
             print.arguments.into_iter().map(|a| self.capture(a, event, captures)).collect();
         Print { arguments, ..print }
+    }
+
+    /// The form of a call that the continuation makes, also where the kernel could: its arguments are captured.
+    fn capture_call(&mut self, e: Expr, event: EventId, captures: &mut Vec<Expr>) -> Expr {
+        let ExprKind::Call { builtin, arguments } = e.kind else { return e };
+        let arguments = arguments.into_iter().map(|a| self.capture(a, event, captures)).collect();
+        Expr { kind: ExprKind::Call { builtin, arguments }, ..e }
     }
 
     /// The form of an expression for the continuation: what the kernel can compute becomes a captured

@@ -664,7 +664,9 @@ impl Resolver<'_> {
         if space == Space::Process || self.facts.is_program_type(ty.0) {
             return self.load_of_process(address, offset, value, bits, span);
         }
-        let trusted = space == Space::Trusted;
+        // A pointer that comes of a trusted one is one to the verifier, which prohibits most arithmetic with it; what
+        // a helper has read is a number.
+        let trusted = space == Space::Trusted && btf.pointee(stripped).is_none();
         let load = Load { address, offset, value, bits, trusted, or_zero: false };
         Some(self.expr(span, ExprKind::Load(Box::new(load))))
     }
@@ -736,7 +738,7 @@ fn is_of_programs(module: &str) -> bool {
 }
 
 /// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.
-fn is_kernel(module: &str) -> bool {
+pub(super) fn is_kernel(module: &str) -> bool {
     module == "kernel" || module.starts_with("kernel<")
 }
 

@@ -52,8 +52,8 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::Facts;
 use crate::families;
 use crate::hir::{
-    Body, Constant, ContextVariable, Expr, ExprId, ExprKind, GlobalId, Local, LocalId, Place,
-    PlaceKind, Point, Probe, Script, Shape, Stmt, StmtKind,
+    Attach, Body, Constant, ContextVariable, Expr, ExprId, ExprKind, GlobalId, Local, LocalId,
+    Place, PlaceKind, Point, Probe, Script, Shape, Stmt, StmtKind,
 };
 use crate::library::Library;
 use crate::source::{FileId, Span};
@@ -296,35 +296,42 @@ impl<'a> Resolver<'a> {
     }
 
     fn probe(&mut self, declaration: &'a ast::ProbeDeclaration) {
-        for point in &declaration.points {
-            if self.probe_point(declaration, point) && point.sufficient {
+        for (at, point) in declaration.points.iter().enumerate() {
+            let later = if point.sufficient { &declaration.points[at + 1..] } else { &[] };
+            if self.probe_point(declaration, point, later) && point.sufficient {
                 break;
             }
         }
     }
 
-    /// Makes the probes of one point of a declaration; tells whether there are any.
+    /// Makes the probes of one point of a declaration; tells whether there are any. The `later` ones take its
+    /// place where it can have none.
     fn probe_point(
         &mut self,
         declaration: &ast::ProbeDeclaration,
         point: &ast::ProbePoint,
+        later: &[ast::ProbePoint],
     ) -> bool {
         let mut matched = false;
         // Braces give several points with the same handler; aliases add code of their own to theirs.
         let mut plain = Shared::default();
-        for expanded in self.expand_names(point) {
+        let alternatives = self.expand_names(point);
+        for (at, expanded) in alternatives.iter().enumerate() {
             let mut tried = Diagnostics::default();
             let optional = expanded.point.optional || expanded.point.sufficient;
             let found = self.points(&expanded.point, &mut tried);
             if !optional {
                 self.report(tried, point.span);
             }
+            if self.gives_way(&found, &alternatives[at..], later) {
+                continue;
+            }
             matched |= !found.is_empty();
             let mut of_alias = Shared::default();
             let shared = if expanded.written.is_none() { &mut plain } else { &mut of_alias };
             let once = self.once(&found, point.span);
             for mut resolved in found {
-                resolved.optional = optional;
+                resolved.optional = expanded.point.optional;
                 if shared.take(&mut self.script, &resolved) {
                     continue;
                 }
@@ -332,7 +339,7 @@ impl<'a> Resolver<'a> {
                 self.uses = ContextUse::default();
                 let written = expanded.written.clone().unwrap_or_else(|| families::spell(point));
                 let Handler { mut body, arming, at_entry } =
-                    self.handler(&resolved, &expanded, &conditions, &declaration.body, point.span);
+                    self.handler(&resolved, expanded, &conditions, &declaration.body, point.span);
                 let first = once.and_then(|o| self.note_once(o, &resolved.attach, point.span));
                 body.statements.splice(0..0, first);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
@@ -351,6 +358,32 @@ impl<'a> Resolver<'a> {
             }
         }
         matched
+    }
+
+    /// Whether the functions that the first of some alternatives stands for give way to a later one: this kernel
+    /// has no probes of functions, and the later one is another event.
+    fn gives_way(
+        &mut self,
+        found: &[Point],
+        alternatives: &[Expanded<'_>],
+        later: &[ast::ProbePoint],
+    ) -> bool {
+        let is_function = |point: &Point| matches!(point.attach, Attach::Function(_));
+        if !alternatives[0].point.sufficient
+            || !found.iter().any(is_function)
+            || self.facts.has_function_probes()
+        {
+            return false;
+        }
+        let mut others: Vec<ast::ProbePoint> =
+            alternatives[1..].iter().map(|other| other.point.clone()).collect();
+        for point in later {
+            others.extend(self.expand(point, 0).into_iter().map(|expanded| expanded.point));
+        }
+        others.iter().any(|other| {
+            let points = self.points(other, &mut Diagnostics::default());
+            !points.is_empty() && !points.iter().any(is_function)
+        })
     }
 
     /// Resolves a handler, with the hidden one that keeps values for it at the entry of the function at

@@ -10,7 +10,7 @@ use crate::btf::{Btf, Kind, TypeId};
 impl Resolver<'_> {
     /// The type of a name in `modules`, the third argument of `@cast` (`kernel`, or names of modules between
     /// colons), else in the kernel, else in the modules of which types are known. Where the kernel is not what is
-    /// asked about, in any module that is loaded.
+    /// asked about by its name, in any module that is loaded.
     pub(super) fn type_of_kernel(&self, name: &str, modules: Option<&str>) -> Option<TypeId> {
         let named: Vec<&str> = modules.unwrap_or_default().split(':').collect();
         let places = self.facts.module_types(&named);
@@ -20,7 +20,11 @@ impl Resolver<'_> {
             let is_it = |&id: &TypeId| place.contains(id) && btf.name(id) == plain;
             kinds.iter().find_map(|&kind| btf.ids(kind).find(is_it))
         });
+        let asks_kernel = named.iter().copied().any(super::context::is_kernel);
         of_named.or_else(|| named_type(btf, name)).or_else(|| {
+            if asks_kernel {
+                return None;
+            }
             let (_, plain) = super::context::kinds_of(name);
             self.learn_modules(plain).then(|| named_type(self.facts.all_types().ok()?, name))?
         })

@@ -152,6 +152,7 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::ExchangeMoreText => outlet::exchange_more as *const u8,
         F::Random => services::random as *const u8,
         F::ZoneOffset => zone_offset as *const u8,
+        F::LoadAverage => load_average as *const u8,
         F::ZoneName => zone_name as *const u8,
     }
 }
@@ -758,6 +759,13 @@ extern "C" fn ctime(context: Context<'_>, seconds: i64) -> i64 {
 
 extern "C" fn zone_offset(_: Context<'_>) -> i64 {
     date::zone().0
+}
+
+/// 0 where /proc is not there.
+extern "C" fn load_average(_: Context<'_>, index: i64) -> i64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let average = usize::try_from(index).ok().and_then(|at| text.split(' ').nth(at)?.parse().ok());
+    average.map_or(0, |average: f64| (average * 100.0).round() as i64)
 }
 
 extern "C" fn zone_name(context: Context<'_>) -> i64 {

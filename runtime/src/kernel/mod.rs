@@ -43,7 +43,8 @@ const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 const BTF_VARIABLE: &str = "NTAP_BTF";
 
 /// Environment variable that names what the kernel is taken not to have, for tests of what is done on older
-/// ones: `may_goto`, `bpf_loop`, `cpu4`, `uprobe_multi`, `kprobe_multi`.
+/// ones: `may_goto`, `bpf_loop`, `cpu4`, `uprobe_multi`, `kprobe_multi`,
+/// `function_probes`.
 const WITHOUT_VARIABLE: &str = "NTAP_WITHOUT";
 
 /// Whether the kernel is taken not to have something.
@@ -61,6 +62,7 @@ pub struct LiveKernel {
     more_types: OnceLock<Box<MoreTypes>>,
     modules: modules::Modules,
     cpu_version: OnceLock<CpuVersion>,
+    function_probes: OnceLock<bool>,
     kallsyms: OnceLock<Kallsyms>,
     traceable: OnceLock<Traceable>,
     exported: OnceLock<HashSet<String>>,
@@ -308,6 +310,11 @@ impl Facts for LiveKernel {
                 Some(names.any(|name| listed.contains(name)))
             }
         }
+    }
+
+    fn has_function_probes(&self) -> bool {
+        let events = || Path::new("/sys/bus/event_source/devices/kprobe/type").exists();
+        *self.function_probes.get_or_init(|| !is_without("function_probes") && events())
     }
 
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
