@@ -26,7 +26,8 @@ pub(crate) fn gather(
         files: HashMap::new(),
         taken: HashSet::new(),
         wanted: vec![],
-        suffixes: vec![],
+        suffixes: HashMap::new(),
+        targets: HashMap::new(),
     };
     let parse_options = ParseOptions { arguments: &[], ..*options };
     gatherer.declare(scripts);
@@ -41,10 +42,13 @@ pub(crate) fn gather(
         });
         let script = syntax::parse_part(id, range, sources, &parse_options, diagnostics);
         gatherer.mentions(&script, Some(file));
-        gatherer.extended(&script);
+        gatherer.extend(piece, &script);
         scripts.push(script);
     }
 }
+
+/// The most components that are looked at behind an alias: no probe point has more.
+const LONGEST_SUFFIX: usize = 8;
 
 struct Gatherer<'l> {
     library: &'l Library,
@@ -57,8 +61,10 @@ struct Gatherer<'l> {
     files: HashMap<usize, FileId>,
     taken: HashSet<PieceId>,
     wanted: Vec<PieceId>,
-    /// What follows aliases where they are named.
-    suffixes: Vec<Vec<ast::Component>>,
+    /// What follows an alias where it is named.
+    suffixes: HashMap<PieceId, Vec<Vec<ast::Component>>>,
+    /// What the aliases of the pieces there are stand for.
+    targets: HashMap<PieceId, Vec<ast::ProbePoint>>,
 }
 
 impl Gatherer<'_> {
@@ -144,29 +150,35 @@ impl Gatherer<'_> {
     fn point(&mut self, point: &ast::ProbePoint) {
         if !families::is_known(point) {
             let aliases = self.library.aliases(point);
-            // An alias may stand for the begin of others: `tp_syscall` of `tp_syscall.read`.
-            let short = aliases.iter().map(|(components, _)| *components);
-            let suffixes = short.filter_map(|length| point.components.get(length..));
-            for suffix in suffixes.filter(|suffix| !suffix.is_empty()) {
-                if !self.suffixes.iter().any(|known| known == suffix) {
-                    self.suffixes.push(suffix.to_vec());
+            for (components, piece) in aliases {
+                self.take(&[piece]);
+                // An alias may stand for the begin of others: `tp_syscall` of `tp_syscall.read`.
+                let suffix = point.components.get(components..).unwrap_or_default();
+                let known = self.suffixes.entry(piece).or_default();
+                let is_new = !known.iter().any(|other| same_names(other, suffix));
+                if !(1..=LONGEST_SUFFIX).contains(&suffix.len()) || !is_new {
+                    continue;
+                }
+                known.push(suffix.to_vec());
+                for target in self.targets.get(&piece).cloned().unwrap_or_default() {
+                    self.point(&extended(target, suffix));
                 }
             }
-            let pieces: Vec<PieceId> = aliases.into_iter().map(|(_, piece)| piece).collect();
-            self.take(&pieces);
         }
     }
 
-    /// Wants what aliases that stand for the begin of others lead to.
-    fn extended(&mut self, script: &ast::Script) {
+    /// Wants what the aliases of a piece lead to where more follows them.
+    fn extend(&mut self, piece: PieceId, script: &ast::Script) {
+        let mut targets = vec![];
         for item in &script.items {
-            let ast::Item::Alias(alias) = item else { continue };
-            for target in &alias.points {
-                for suffix in self.suffixes.clone() {
-                    let mut point = target.clone();
-                    point.components.extend(suffix);
-                    self.point(&point);
-                }
+            if let ast::Item::Alias(alias) = item {
+                targets.extend(alias.points.iter().cloned());
+            }
+        }
+        self.targets.insert(piece, targets.clone());
+        for suffix in self.suffixes.get(&piece).cloned().unwrap_or_default() {
+            for target in &targets {
+                self.point(&extended(target.clone(), &suffix));
             }
         }
     }
@@ -178,4 +190,15 @@ impl Gatherer<'_> {
             }
         }
     }
+}
+
+/// A probe point with more components.
+fn extended(mut point: ast::ProbePoint, suffix: &[ast::Component]) -> ast::ProbePoint {
+    point.components.extend(suffix.iter().cloned());
+    point
+}
+
+/// Whether components have the same names, and so stand for the same aliases.
+fn same_names(left: &[ast::Component], right: &[ast::Component]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).all(|(a, b)| a.name.text == b.name.text)
 }
