@@ -5,7 +5,7 @@
 mod recorded_kernel;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
 use ntap_compiler::library::{Library, documentation};
@@ -192,20 +192,30 @@ fn examples_of_the_catalogues_compile() {
     }
 }
 
-/// Those without a kernel half end by themselves, and well.
+/// Those without a kernel half end by themselves, and well. Some wait for a time: several run at once.
 #[test]
 fn examples_of_the_catalogues_run() {
-    for (name, example) in examples() {
-        if compile(&name, &example, &[]).is_ok_and(|compiled| compiled.object.is_some()) {
-            continue;
-        }
+    const AT_ONCE: usize = 8;
+    let examples = examples();
+    let has_user_half_only = |(name, example): &&(String, String)| {
+        compile(name, example, &[]).is_ok_and(|compiled| compiled.object.is_none())
+    };
+    let run = |(name, example): &(String, String)| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ntap"));
         // Ends what forgets to end.
-        let output = command.args(["-T", "10", "-e", &example]).output().expect("ntap starts");
+        let output = command.args(["-T", "10", "-e", example]).stdin(Stdio::null()).output();
+        let output = output.expect("ntap starts");
         assert!(
             output.status.success(),
             "the example of {name} fails: {example}\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
-    }
+    };
+    let chosen: Vec<&(String, String)> = examples.iter().filter(has_user_half_only).collect();
+    std::thread::scope(|scope| {
+        for first in 0..AT_ONCE {
+            let part = chosen.iter().skip(first).step_by(AT_ONCE);
+            scope.spawn(move || part.for_each(|example| run(example)));
+        }
+    });
 }

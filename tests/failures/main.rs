@@ -249,8 +249,9 @@ fn locked_memory_is_limited() {
     if hindrance() {
         return;
     }
-    let mut command = Command::new(NTAP);
-    command.args(["-c", "true", "-e", COUNT]);
+    let copy = PublicCopy::new("memory");
+    let mut command = Command::new(copy.0.join("ntap"));
+    command.args(["-c", "true", "-e", COUNT]).current_dir("/");
     let limit = || {
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the limit is valid for the call.

@@ -23,9 +23,10 @@ pub(crate) mod workload;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use cases::Case;
 
@@ -159,8 +160,27 @@ fn note<'c>(outcomes: impl Iterator<Item = (&'c Case, &'static str)>) {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
+/// A case that takes longer does not end: all of a case's sessions together have this much time.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Ends all tests when a case does not end, and says which: until the result is dropped.
+fn watch(case: &Case) -> mpsc::Sender<()> {
+    let (running, ended) = mpsc::channel();
+    let name = case.name.clone();
+    let longest = LONGEST * session::time_factor();
+    thread::spawn(move || {
+        if ended.recv_timeout(longest) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let seconds = longest.as_secs();
+            println!("\nsuites: not all of them ran\n\nfailed: {name}\nno end after {seconds} s");
+            std::process::exit(1);
+        }
+    });
+    running
+}
+
 /// Runs a case; what is wrong.
 fn failure_of(suite: &Suite, case: &Case) -> Option<String> {
+    let _running = watch(case);
     match catch_unwind(AssertUnwindSafe(|| (suite.run)(case))) {
         Ok(Ok(())) => None,
         Ok(Err(failure)) => Some(failure),

@@ -37,7 +37,7 @@ const LIVE: &str = " probes are live, attached in ";
 const VERBOSE: [&str; 2] = ["Pass ", "ntap: loaded "];
 
 /// NTAP_TIME_FACTOR: how many times slower than usual the machine is. 1 without it.
-fn time_factor() -> u32 {
+pub(crate) fn time_factor() -> u32 {
     std::env::var("NTAP_TIME_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
