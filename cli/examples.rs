@@ -28,11 +28,15 @@ examples! {
     "io/cachestat"
     "io/deletions"
     "io/disktop"
+    "io/filetop"
     "io/inodewatch"
     "io/iotop"
+    "io/slowsync"
     "io/vfsstat"
     "memory/faultcount"
+    "memory/heapgrowth"
     "memory/kmalloc"
+    "memory/oomkill"
     "memory/pagefaults"
     "net/dropwatch"
     "net/dropwatch-offset"
@@ -53,7 +57,9 @@ examples! {
     "net/tcpretrans"
     "net/tcprtt"
     "net/tcpstates"
+    "net/tcptop"
     "net/txstacks"
+    "process/ctxswitches"
     "process/errsnoop"
     "process/execsnoop"
     "process/exitsnoop"
@@ -71,6 +77,7 @@ examples! {
     "process/topsys"
     "profiling/cpuhogs"
     "profiling/hardirqs"
+    "profiling/irqcpu"
     "profiling/ktimers"
     "profiling/offcputime"
     "profiling/profile"
@@ -105,20 +112,73 @@ pub(crate) fn find(name: &str) -> Result<&'static Example, Failure> {
     })
 }
 
-/// The scripts whose name, folder or header contains all of the words, by folder; where there is none, those that
-/// contain one of them.
+/// Words of questions that say nothing about their subject.
+const COMMON: &[&str] = &[
+    "a", "about", "all", "an", "and", "are", "at", "by", "can", "do", "does", "for", "from", "has",
+    "have", "high", "how", "i", "in", "is", "it", "its", "many", "most", "much", "my", "of", "on",
+    "or", "so", "that", "the", "there", "they", "to", "what", "when", "where", "which", "who",
+    "whom", "whose", "why", "with",
+];
+
+/// Other words for what scripts are about: where one is asked for, the others count as well.
+const SYNONYMS: &[&[&str]] = &[
+    &["slow", "latency", "delay", "long"],
+    &["drop", "discard"],
+    &["fail", "error"],
+    &["lock", "mutex", "contention", "futex"],
+    &["leak", "grow"],
+    &["oom", "kill", "killed"],
+    &["load", "busy", "hog", "cpu"],
+    &["network", "net", "packet", "traffic", "bandwidth"],
+    &["disk", "block", "io"],
+    &["fsync", "sync"],
+    &["program", "process", "command"],
+    &["switch", "preempt"],
+    &["stack", "flame", "flamegraph"],
+    &["top", "most"],
+    &["interrupt", "irq"],
+    &["connection", "connect", "connections"],
+];
+
+/// A word without its ending, so that `drops`, `dropped` and `dropping` are one.
+fn stem(word: &str) -> &str {
+    let endings = ["ings", "ing", "ped", "ed", "es", "s", "e"];
+    let cut = endings.iter().filter_map(|ending| word.strip_suffix(ending));
+    cut.filter(|stem| stem.len() >= 3).min_by_key(|stem| stem.len()).unwrap_or(word)
+}
+
+/// The scripts whose name, folder or header has all of the words or others that mean the same, by folder; where there
+/// is none, those that have most of them.
 pub(crate) fn list(words: &[String]) -> Result<String, Failure> {
-    let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    let words: Vec<String> =
+        words.iter().flat_map(|words| words.split(' ')).map(str::to_lowercase).collect();
+    let telling: Vec<&str> =
+        words.iter().map(String::as_str).filter(|word| !COMMON.contains(word)).collect();
+    let wanted: Vec<Vec<&str>> = telling
+        .iter()
+        .map(|word| {
+            let same =
+                SYNONYMS.iter().filter(|row| row.iter().any(|other| stem(other) == stem(word)));
+            same.flat_map(|row| row.iter().copied()).chain([*word]).map(stem).collect()
+        })
+        .collect();
     let hits = |example: &Example| {
         let header = example.text.lines().take_while(|line| line.starts_with('#'));
-        let text = header.fold(example.path.to_lowercase(), |text, line| text + "\n" + line);
-        let text = text.to_lowercase();
-        words.iter().filter(|word| text.contains(word.as_str())).count()
+        // Samples of output, which are indented, are about anything.
+        let told = header.filter(|line| !line.starts_with("#  "));
+        let text =
+            told.fold(example.path.to_lowercase(), |text, line| text + "\n" + &line.to_lowercase());
+        let parts: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
+        let has = |stems: &&Vec<&str>| {
+            stems.iter().any(|stem| {
+                parts.iter().any(|part| part.starts_with(stem)) || example.path.contains(stem)
+            })
+        };
+        wanted.iter().filter(has).count()
     };
-    let mut found: Vec<&Example> = EXAMPLES.iter().filter(|e| hits(e) == words.len()).collect();
-    if found.is_empty() {
-        found = EXAMPLES.iter().filter(|example| hits(example) > 0).collect();
-    }
+    let most = EXAMPLES.iter().map(hits).max().unwrap_or(0);
+    let is_empty = most == 0 && !words.is_empty();
+    let found: Vec<&Example> = EXAMPLES.iter().filter(|e| !is_empty && hits(e) == most).collect();
     if found.is_empty() {
         let text = format!("no example is about `{}`", words.join(" "));
         return Err(Failure::message(text, Some("`ntap examples` lists all of them")));

@@ -140,9 +140,12 @@ pub struct Layout {
     pub cells: Vec<i64>,
     /// Initial values of the numeric globals in `.bss`.
     pub shared: Vec<i64>,
-    /// The cells of `.bss` to which kernel code adds, and which it never sets. A user block sees the values they
+    /// The cells of `.bss` to which kernel code adds. A user block sees the values they
     /// had when it began, and changes them by adding the difference: what arrives meanwhile is kept.
     pub counters: BTreeSet<u32>,
+    /// Those of `counters` that kernel code sets, too, and else only raises: when one is less than the block has seen,
+    /// a handler has set it since, and what the block sets came before.
+    pub reset_counters: BTreeSet<u32>,
     /// The shared cell through which user blocks and programs exchange what is added to elements: what the number
     /// was before, and in the cells behind it the key.
     pub exchange: Option<u32>,
@@ -404,6 +407,9 @@ pub struct KernelMap {
     pub adder: bool,
     /// How user blocks delete single elements, where kernel code may be changing them.
     pub removal: Option<Removal>,
+    /// Whether user blocks set elements by that program, as kernel code raises them: unless a handler has set one since
+    /// the block looked, what it has added stays.
+    pub raised: bool,
 }
 
 /// How a user block deletes an element of an array of numbers that kernel code asks for, too. A handler that has found

@@ -16,6 +16,25 @@ fn examples_are_found_by_words() {
     assert!(stderr(&output).contains("no example is about `nothing-like-this`"));
 }
 
+/// Questions as people type them.
+#[test]
+fn examples_are_found_by_questions() {
+    for (question, answer) in [
+        ("packet drops", "net/dropwatch "),
+        ("why is my disk slow", "io/biolatency "),
+        ("which process writes", "io/iotop "),
+        ("cpu hot spots", "profiling/profile "),
+        ("memory leaks", "memory/heapgrowth "),
+        ("out of memory", "memory/oomkill "),
+        ("lock contention", "process/futexes "),
+        ("who is using the network", "net/nettop "),
+    ] {
+        let found = stdout(&ntap(&["examples", question]));
+        assert!(found.lines().any(|line| line.starts_with(answer)), "{question}: {found}");
+        assert!(found.lines().count() < 20, "{question}: {found}");
+    }
+}
+
 #[test]
 fn examples_are_shown() {
     let text = include_str!("../../scripts/net/tcpstates.nt");

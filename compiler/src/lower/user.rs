@@ -530,10 +530,26 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     }
 
     fn write_cell(&mut self, storage: Storage, value: Value) {
-        if self.seen(storage).is_some() {
-            let old = self.read_cell(storage);
+        if let Some((seen, at)) = self.seen(storage) {
+            let old = self.emitter.load(seen, at);
             let delta = self.emitter.builder.ins().isub(value, old);
+            if !matches!(storage, Storage::Shared(at) if self.layout.reset_counters.contains(&at)) {
+                self.add_cell(storage, delta);
+                return;
+            }
+            let (newer, set, done) =
+                (self.emitter.block(), self.emitter.block(), self.emitter.block());
+            let (base, offset) = self.cell(storage);
+            let now = self.emitter.load(base, offset);
+            let is_less = self.emitter.builder.ins().icmp(IntCC::SignedLessThan, now, old);
+            self.emitter.builder.ins().brif(is_less, newer, &[], set, &[]);
+            self.emitter.switch_to(newer);
+            self.emitter.store(value, seen, at);
+            self.emitter.jump(done);
+            self.emitter.switch_to(set);
             self.add_cell(storage, delta);
+            self.emitter.jump(done);
+            self.emitter.switch_to(done);
             return;
         }
         let (base, offset) = self.cell(storage);

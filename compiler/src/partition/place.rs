@@ -25,6 +25,8 @@ struct Uses {
     kernel_sets: bool,
     /// Whether kernel code adds to it.
     kernel_adds: bool,
+    /// Whether kernel code takes something from it.
+    kernel_subtracts: bool,
     /// The user blocks that set or delete it, or elements of it.
     user_setters: BTreeSet<ProbeId>,
     /// Whether a function that user blocks may call does so.
@@ -49,6 +51,12 @@ impl Uses {
     /// Whether it is shown at the end: it was filled and never looked at.
     fn displayed(&self) -> bool {
         self.written && !self.read
+    }
+
+    /// Whether kernel code adds to it and sets it, and else takes nothing away, while user blocks set it, too.
+    fn is_raised(&self) -> bool {
+        let user_sets = self.function_sets || !self.user_setters.is_empty();
+        user_sets && self.kernel_adds && self.kernel_sets && !self.kernel_subtracts
     }
 
     /// Whether kernel code adds to it, and does not set or delete anything.
@@ -121,6 +129,10 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
             if uses.counts() {
                 layout.counters.insert(at);
             }
+            if uses.is_raised() {
+                layout.counters.insert(at);
+                layout.reset_counters.insert(at);
+            }
             if uses.kernel { Storage::Shared(at) } else { Storage::Cell(at) }
         } else {
             // In a process a handler may be interrupted by itself: another thread comes to the CPU.
@@ -140,7 +152,8 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
                 if deletes_beside_handlers(script, &taken, id, ty, uses) {
                     map.remove_by_program(uses.kernel_adds);
                 }
-                map.adder = map.removal.is_some() || needs_adder(ty, uses);
+                map.raised = uses.is_raised() && ty.value == Type::Long && is_array;
+                map.adder = map.removal.is_some() || map.raised || needs_adder(ty, uses);
                 next_map += 1;
                 let is_taken = taken.values().any(|globals| globals.contains(&id));
                 if is_taken || map.removal.is_some() {
@@ -321,6 +334,7 @@ fn kernel_map(array: &Array, index: u32, writers: u32) -> KernelMap {
         counted: false,
         adder: false,
         removal: None,
+        raised: false,
     }
 }
 
@@ -412,6 +426,14 @@ fn statement_uses(statement: &Stmt, user: User, uses: &mut AllUses) {
     }
 }
 
+fn note_subtraction(place: &Place, user: User, uses: &mut AllUses) {
+    if let (PlaceKind::Global(id) | PlaceKind::Element(id, _), User::Kernel(_)) =
+        (&place.kind, user)
+    {
+        uses[*id].kernel_subtracts = true;
+    }
+}
+
 fn note_delete(place: &Place, user: User, uses: &mut AllUses) {
     match (&place.kind, user) {
         (PlaceKind::Element(id, _), User::Block(probe)) => {
@@ -439,8 +461,16 @@ fn effect_uses(e: &Expr, user: User, uses: &mut AllUses) {
             };
             place_uses(target, user, access, uses);
             expression_uses(value, user, uses);
+            if matches!(operator, AssignOperator::Arithmetic(Arithmetic::Subtract)) {
+                note_subtraction(target, user, uses);
+            }
         }
-        ExprKind::Increment { target, .. } => place_uses(target, user, Access::Add, uses),
+        ExprKind::Increment { target, by, .. } => {
+            place_uses(target, user, Access::Add, uses);
+            if *by < 0 {
+                note_subtraction(target, user, uses);
+            }
+        }
         _ => expression_uses(e, user, uses),
     }
 }

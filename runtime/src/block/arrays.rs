@@ -212,6 +212,13 @@ impl Arrays {
                     return Ok(());
                 }
             }
+            Some(kernel) if kernel.raised() => {
+                let set = kernel.set(&key, old, value.long()).transpose().map_err(store_error)?;
+                if set.is_some() {
+                    self.arrays[id].note(key, value);
+                    return Ok(());
+                }
+            }
             Some(_) | None => {}
         }
         let state = &mut self.arrays[id];

@@ -259,6 +259,20 @@ impl KernelArray {
         self.change(&self.encode_key(key), delta, false)
     }
 
+    /// Whether elements are set by adding the difference, unless a handler has set them since the block looked.
+    pub fn raised(&self) -> bool {
+        self.layout.raised
+    }
+
+    /// Sets an element in which a number was seen; what handlers have added since stays.
+    ///
+    /// # Errors
+    ///
+    /// E2BIG when the array is full.
+    pub fn set(&self, key: &Key, seen: i64, value: i64) -> Option<Result<i64, SysError>> {
+        self.run_adder(&self.encode_key(key), [value.wrapping_sub(seen), 0, seen])
+    }
+
     /// Runs the program that adds to an element, or takes from one that is deleted what was seen in it.
     pub(super) fn change(
         &self,
@@ -266,9 +280,14 @@ impl KernelArray {
         number: i64,
         removes: bool,
     ) -> Option<Result<i64, SysError>> {
+        self.run_adder(key, [number, removes.into(), i64::MIN])
+    }
+
+    /// Runs the program with its arguments: what to add or what was seen, whether to delete, and what has to be there.
+    fn run_adder(&self, key: &[u8], arguments: [i64; 3]) -> Option<Result<i64, SysError>> {
         let (program, exchange) = self.adder.as_ref().filter(|_| self.taken.is_none())?;
         self.globals.set_bytes(exchange + 8, key);
-        match sys::test_run(program.as_fd(), &[number as u64, removes.into()]).ok()?.returned {
+        match sys::test_run(program.as_fd(), &arguments.map(|word| word as u64)).ok()?.returned {
             0 => Some(Ok(self.globals.u64_at(*exchange).load(Ordering::Relaxed) as i64)),
             _ => {
                 let full = std::io::Error::from_raw_os_error(libc::E2BIG);

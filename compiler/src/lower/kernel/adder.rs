@@ -8,7 +8,8 @@
 //!
 //! Nor can a system call delete an element without what a handler adds that has just found it. Where handlers ask for
 //! elements that user blocks delete, the program does that, too, with the number that the block has seen
-//! ([`Removal`]).
+//! ([`Removal`]). Where handlers set elements, too, the block says what it has seen when it sets one: what is less has
+//! been set since, and stays.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
@@ -43,8 +44,10 @@ pub(in crate::lower) fn function(layout: &Layout, array: ArrayId, map: KernelMap
     builder.switch_to_block(entry);
     let context = builder.block_params(entry)[0];
     let delta = builder.ins().load(I64, MemFlagsData::new(), context, 0);
-    let removes = map.removal.map(|_| builder.ins().load(I64, MemFlagsData::new(), context, 8));
-    let mut code = Adder { emitter: Emitter::new(builder), layout, map, delta, removes };
+    let mut argument = |offset| builder.ins().load(I64, MemFlagsData::new(), context, offset);
+    let removes = map.removal.map(|_| argument(8));
+    let seen = map.raised.then(|| argument(16));
+    let mut code = Adder { emitter: Emitter::new(builder), layout, map, delta, removes, seen };
     code.write();
     let mut builder = code.emitter.builder;
     builder.seal_all_blocks();
@@ -60,6 +63,8 @@ struct Adder<'a, 'f> {
     delta: Value,
     /// Whether the element is deleted.
     removes: Option<Value>,
+    /// What the element has to be at least for anything to be added.
+    seen: Option<Value>,
 }
 
 impl Adder<'_, '_> {
@@ -153,6 +158,15 @@ impl Adder<'_, '_> {
         }
         self.emitter.jump(full);
         self.emitter.switch_to(found);
+        if let Some(seen) = self.seen {
+            let (add, left) = (self.emitter.block(), self.emitter.block());
+            let now = self.emitter.load(element, 0);
+            let is_less = self.emitter.builder.ins().icmp(IntCC::SignedLessThan, now, seen);
+            self.emitter.builder.ins().brif(is_less, left, &[], add, &[]);
+            self.emitter.switch_to(left);
+            self.leave(0);
+            self.emitter.switch_to(add);
+        }
         let old = self.emitter.fetch_add(element, self.delta);
         if let Some(removal) = self.map.removal {
             let (gone, done) = (self.emitter.block(), self.emitter.block());
