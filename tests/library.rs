@@ -161,6 +161,32 @@ fn aliases_have_their_variables() {
     assert!(list.lines().count() > 150, "the list is short");
 }
 
+/// `idioms/` has scripts as people write them, with aliases, tests of versions and arguments: each compiles on every
+/// recorded kernel, with and without probes of functions.
+#[test]
+fn idioms_compile() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/idioms");
+    let library = Library::embedded();
+    let mut failures = String::new();
+    let mut count = 0;
+    for name in KERNELS {
+        let kernel = RecordedKernel::read(name);
+        let without = RecordedKernel::read(name).without_function_probes();
+        for file in std::fs::read_dir(&folder).expect("the scripts") {
+            let path = file.expect("a readable folder").path();
+            let text = std::fs::read_to_string(&path).expect("a readable script");
+            count += 1;
+            for kernel in [&kernel, &without] {
+                if let Some(reported) = compile(kernel, library, &text) {
+                    failures.push_str(&format!("{name}: {}: {reported}\n", path.display()));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+    assert!(count >= 3 * 30, "{count} are few");
+}
+
 /// A call of each function in handlers of kernel probes, with arguments that are known only at run time, compiles on every
 /// recorded kernel: of the library's, and of those that are built in. Each is tried where a function is entered, then
 /// where it is left.
