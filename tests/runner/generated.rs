@@ -127,9 +127,12 @@ pub(crate) fn run(words: &[String]) -> Outcome {
 /// Runs programs in both halves.
 fn compare(programs: &[Parts]) -> Result<(), Failure> {
     let run = |side| {
+        // Several runs may be going on.
         let name = format!("generated-{}", std::process::id());
         let path = both::write(side, &name, &both::script(side, programs, HITS))?;
-        both::run_file(side, &path, HITS, &[])
+        let finished = both::run_file(side, &path, HITS, &[]);
+        std::fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        finished
     };
     let user = run(Side::User).map_err(Failure::User)?;
     if user.status != "0" || !user.stderr.is_empty() {

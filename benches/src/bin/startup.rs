@@ -13,6 +13,8 @@ const COUNT: &str = r#"global n
 probe kernel.trace("sys_enter") { n[execname()] <<< 1 }
 probe timer.ms(1) { foreach (e in n- limit 5) printf("%s %d\n", e, @count(n[e])); exit() }"#;
 
+const SYSTEM_CALLS: &str = "global n  probe syscall.* { n[name]++ }  probe timer.ms(1) { exit() }";
+
 const BPFTRACE_COUNT: &str = "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); } \
                               interval:ms:1 { print(@, 5); exit(); }";
 
@@ -57,6 +59,9 @@ fn subjects(ntap: &Path) -> Vec<Subject> {
         subject("ntap, count by key", ntap, &["-e", COUNT], output),
         subject("bpftrace, count by key", bpftrace, &["-q", "-e", BPFTRACE_COUNT], output),
         subject("ntap -v, until live", ntap, &["-v", "-e", COUNT], Stream::Errors),
+        subject("ntap, `syscall.*` by name", ntap, &["-e", SYSTEM_CALLS], output),
+        subject("ntap, all tracepoints listed", ntap, &["-L", "kernel.trace(\"*\")"], output),
+        subject("ntap, all functions listed", ntap, &["-l", "kernel.function(\"*\")"], output),
     ]
 }
 

@@ -325,7 +325,14 @@ impl KernelArray {
                 .try_for_each(|(key, element)| self.delete(key, Some(element.value.long())));
         }
         let key_bytes = self.layout.key_bytes as usize;
-        let keys: Vec<u8> = elements.keys().flat_map(|key| self.encode_key(key)).collect();
+        let keys: Vec<u8> = if self.layout.removal.is_some() {
+            // Those that are gone take room, too.
+            let bytes = self.value_bytes().1;
+            // SAFETY: the sizes are those the map was made with.
+            unsafe { sys::lookup_batch(self.descriptor(), key_bytes, bytes)? }.keys
+        } else {
+            elements.keys().flat_map(|key| self.encode_key(key)).collect()
+        };
         if keys.is_empty() {
             return Ok(());
         }

@@ -29,13 +29,14 @@ impl Generator {
     pub(super) fn more_functions(&mut self) {
         let n = self.seed;
         self.line(&format!("function again{n}(a, s) {{"));
-        self.line("b = a + 0; v = s . \"\"");
+        // What the statements make of `a` must not decide how deep it goes.
+        self.line("b = a + 0; c = a; v = s . \"\"");
         let base = self.number(1);
         self.line(&format!("if (a <= 0) return {base};"));
         self.statement(1);
         let (operator, rest) = (self.one(&["+", "^", "-", "*"]), self.number(1));
         let text = self.text(1);
-        self.line(&format!("return again{n}(a - 1, {text}) {operator} {rest};"));
+        self.line(&format!("return again{n}(c - 1, {text}) {operator} {rest};"));
         self.line("}");
         for last in [false, true] {
             self.line(&format!("function pick{n}:string(a:long, s:string) {{"));
