@@ -61,7 +61,10 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     let wanted = case.text.lines().filter_map(|line| line.strip_prefix("# line: "));
     for pattern in wanted {
         if !lines.iter().any(|line| is_like(pattern.trim(), line)) {
-            return Err(format!("no line like `{pattern}` in\n{}", finished.stdout));
+            return Err(format!(
+                "no line like `{pattern}` in\n{}{}",
+                finished.stdout, finished.stderr
+            ));
         }
     }
     match case.header("script") {
