@@ -47,7 +47,8 @@ pub fn partition(
     // What cannot be had in userspace stays as it is.
     let mut stays = BTreeSet::new();
     while !best.diagnostics.has_errors() {
-        let mut conflicts = order::conflicts(&best.script, &best.layout).into_iter();
+        let lossy = place::lossy_deletes(&best.script, &best.types, &best.layout);
+        let mut conflicts = order::conflicts(&best.script, &best.layout).into_iter().chain(lossy);
         let Some(id) = conflicts.find(|id| !globals.contains(id) && !stays.contains(id)) else {
             break;
         };

@@ -88,9 +88,9 @@ enum User {
 const DISPLAYED: [Aggregate; 5] =
     [Aggregate::Count, Aggregate::Min, Aggregate::Max, Aggregate::Sum, Aggregate::Avg];
 
-/// Fills the layout's storage and arrays.
-pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut Layout) {
-    let mut uses: SecondaryMap<GlobalId, Uses> = SecondaryMap::new();
+/// How the code of a script that is split uses its globals.
+fn all_uses_of(script: &Script, layout: &Layout) -> AllUses {
+    let mut uses: AllUses = SecondaryMap::new();
     for (id, probe) in script.probes.iter() {
         let user = if probe.point.attach.in_kernel() { User::Kernel(id) } else { User::Block(id) };
         each_statement(&probe.body.statements, &mut |s| statement_uses(s, user, &mut uses));
@@ -114,6 +114,24 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
         let statements = &overload.body.statements;
         each_statement(statements, &mut |s| statement_uses(s, User::Function, &mut uses));
     }
+    uses
+}
+
+/// The aggregates of a script that is split of which user blocks would lose what comes while they delete: they run
+/// beside kernel handlers that ask for elements, so that these cannot be taken away all at once.
+pub(super) fn lossy_deletes(script: &Script, types: &Types, layout: &Layout) -> BTreeSet<GlobalId> {
+    let uses = all_uses_of(script, layout);
+    let taken = taken(script, types, &uses);
+    let is_lossy = |id: &GlobalId| {
+        let (ty, uses) = (&types.globals[*id], &uses[*id]);
+        ty.value == Type::Stats && deletes_beside_handlers(script, &taken, *id, ty, uses)
+    };
+    script.globals.keys().filter(is_lossy).collect()
+}
+
+/// Fills the layout's storage and arrays.
+pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut Layout) {
+    let uses = all_uses_of(script, layout);
     // Map 0 is the ring buffer, whether or not it is used: indices do not depend on the script.
     let mut next_map = 1;
     let taken = taken(script, types, &uses);
@@ -149,7 +167,10 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
                 let mut map = kernel_map(&array, next_map, writers as u32);
                 map.added_only = added_only(ty, uses);
                 map.counted = uses.counts();
-                if deletes_beside_handlers(script, &taken, id, ty, uses) {
+                if ty.value == Type::Long
+                    && is_array
+                    && deletes_beside_handlers(script, &taken, id, ty, uses)
+                {
                     map.remove_by_program(uses.kernel_adds);
                 }
                 map.raised = uses.is_raised() && ty.value == Type::Long && is_array;
@@ -202,8 +223,8 @@ fn needs_adder(ty: &GlobalType, uses: &Uses) -> bool {
         && (uses.user_adds || uses.counts() && user_sets)
 }
 
-/// Whether user blocks that run beside kernel handlers delete elements of an array of numbers that these change and
-/// ask for.
+/// Whether user blocks that run beside kernel handlers delete a global, or elements of it, that these change and ask
+/// for.
 fn deletes_beside_handlers(
     script: &Script,
     taken: &BTreeMap<ProbeId, Vec<GlobalId>>,
@@ -218,9 +239,7 @@ fn deletes_beside_handlers(
         )
     };
     let is_taken = |probe: &ProbeId| taken.get(probe).is_some_and(|ids| ids.contains(&id));
-    let is_array_of_numbers = ty.value == Type::Long && !ty.keys.is_empty();
-    is_array_of_numbers
-        && !uses.kernel_writers.is_empty()
+    !uses.kernel_writers.is_empty()
         && !added_only(ty, uses)
         && (uses.function_deletes
             || uses.element_deleters.iter().any(beside)
