@@ -129,6 +129,9 @@ pub struct Displayed {
     pub pointer: bool,
 }
 
+/// How many cells a probe of ends of processes has to note which have ended: a power of two.
+pub const ENDED_CELLS: i64 = 256;
+
 /// Where everything of a script is.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
@@ -149,6 +152,9 @@ pub struct Layout {
     /// The shared cell through which user blocks and programs exchange what is added to elements: what the number
     /// was before, and in the cells behind it the key.
     pub exchange: Option<u32>,
+    /// The first of the [`ENDED_CELLS`] shared cells in which a probe of ends of processes notes which have ended, where
+    /// the kernel does not say which thread is the last.
+    pub ended: BTreeMap<ProbeId, u32>,
     /// The records kernel code sends.
     pub events: PrimaryMap<EventId, Event>,
     /// The globals that are shown at the end, for the script fills them and never reads them.

@@ -173,6 +173,7 @@ fn moments(request: &Request<'_>, diagnostics: &mut Diagnostics, moments: &[Mome
             only_in,
             btf_typedef: tracepoint.typedef_id.0,
             number_offset: number,
+            tells_last: moment == Moment::ProcessEnd && tracepoint.arguments.len() > 1,
             makers: makers.clone(),
         });
         points.push(Point { context, ..Point::new(request.spelling(), attach) });

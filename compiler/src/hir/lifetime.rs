@@ -13,6 +13,9 @@ pub struct Lifetime {
     pub btf_typedef: u32,
     /// Where the number of a system call is in `struct pt_regs`.
     pub number_offset: u32,
+    /// Whether its tracepoint says of a thread that ends whether it is the last of its process: `group_dead`, since
+    /// Linux 6.16.
+    pub tells_last: bool,
     /// The numbers of the system calls that make processes and threads.
     pub makers: Vec<u32>,
 }

@@ -9,7 +9,7 @@ use crate::layout::{
     Array, ArrayValue, Displayed, KernelMap, Layout, Removal, SecondBank, StatsLayout, Storage,
     initial_number,
 };
-use crate::layout::{DEFAULT_CAPACITY, DEFAULT_CAPACITY_WITH_PERCENTILES};
+use crate::layout::{DEFAULT_CAPACITY, DEFAULT_CAPACITY_WITH_PERCENTILES, ENDED_CELLS};
 use crate::types::{GlobalType, Type, Types};
 
 /// How the code of a script uses a global.
@@ -194,6 +194,13 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
         layout.storage.push(storage);
     }
     layout.exchange = add_exchange(layout);
+    for (id, probe) in script.probes.iter() {
+        if matches!(&probe.point.attach, Attach::Lifetime(l) if l.moment == Moment::ProcessEnd && !l.tells_last)
+        {
+            layout.ended.insert(id, layout.shared.len() as u32);
+            layout.shared.extend([0; ENDED_CELLS as usize]);
+        }
+    }
     layout.routes_map = next_map;
     layout.scratch_map = next_map + layout.routes.groups.len() as u32;
     for (probe, globals) in taken {

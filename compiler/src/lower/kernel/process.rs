@@ -3,9 +3,10 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value};
 
-use super::KernelCode;
+use super::{KernelCode, variables};
+use crate::backend::names;
 use crate::hir::{Attach, Lifetime, Moment, OnlyIn, Scalar};
-use crate::layout::control;
+use crate::layout::{ENDED_CELLS, control};
 use crate::lower::Helper;
 use crate::registers::{self, ReturnAddress};
 
@@ -128,14 +129,38 @@ impl KernelCode<'_, '_> {
                     self.only_if(is);
                 }
             }
+            Moment::ProcessEnd if lifetime.tells_last => {
+                let is_last = self.context_word(1);
+                self.only_if(is_last);
+            }
             Moment::ProcessEnd => {
                 let task = self.emitter.helper(Helper::GetCurrentTask, &[]);
                 let signal = self.kernel_word(task, self.tasks.threads[0], 8);
                 let live = self.kernel_word(signal, self.tasks.threads[1], 4);
                 let none = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, live, 0);
                 self.only_if(none);
+                self.test_first_of_ended(task);
             }
         }
+    }
+
+    /// Leaves the handler when another thread of the same process has run it: threads that end at once all find that
+    /// none is left. The first one notes when the process was made, in a cell that its number chooses.
+    fn test_first_of_ended(&mut self, task: Value) {
+        let leader = self.kernel_word(task, self.tasks.made[0], 8);
+        let made = self.kernel_word(leader, self.tasks.made[1], 8);
+        let process = self.current_process();
+        let cell = self.emitter.builder.ins().band_imm_u(process, ENDED_CELLS - 1);
+        let offset = self.emitter.builder.ins().ishl_imm_u(cell, 3);
+        let base = i64::from(self.layout.ended.get(&self.probe).copied().unwrap_or(0)) * 8;
+        let cells = self.emitter.symbol(names::DATA, variables::CELLS, base);
+        let cell = self.emitter.builder.ins().iadd(cells, offset);
+        let seen = self.emitter.load(cell, 0);
+        let is_other = self.emitter.builder.ins().icmp(IntCC::NotEqual, seen, made);
+        self.only_if(is_other);
+        let before = self.emitter.compare_exchange(cell, seen, made);
+        let is_other = self.emitter.builder.ins().icmp(IntCC::NotEqual, before, made);
+        self.only_if(is_other);
     }
 
     /// Goes on in the target and the processes it made, and theirs; everywhere when there is no target.
