@@ -349,6 +349,7 @@ fn asks_for_nothing(source: &Source) -> bool {
     source.words.is_empty()
         && source.script_text.is_none()
         && source.more_scripts.is_empty()
+        && source.example.is_none()
         && std::io::stdin().is_terminal()
         && std::io::stdout().is_terminal()
 }

@@ -234,3 +234,23 @@ fn history_lives_on() {
         assert!(terminal.end().success());
     }
 }
+
+/// Whatever says where the script is, at a terminal it is run, and there is no prompt.
+#[test]
+fn scripts_run_at_a_terminal() {
+    let home = Folder::new("at-a-terminal");
+    fs::write(home.0.join("own.nt"), "probe begin { exit() }").expect("a script");
+    let ways: [&[&str]; 4] = [
+        &["--example", "dropwatch"],
+        &["-e", "probe begin { exit() }"],
+        &["-E", "probe begin { exit() }"],
+        &["own.nt"],
+    ];
+    for way in ways {
+        let terminal = Terminal::start(ntap(&home).arg("-p1").args(way), 24, 80);
+        terminal.wait_for("probe");
+        let text = terminal.text();
+        assert!(!text.contains("ntap> "), "{way:?}: {text}");
+        assert!(terminal.end().success(), "{way:?}");
+    }
+}
