@@ -80,10 +80,9 @@ fn blocks(page: &Path) -> Vec<Block> {
     blocks
 }
 
-fn compile(name: &str, text: &str) -> Result<Compiled, String> {
+fn compile(name: &str, text: &str, arguments: &[String]) -> Result<Compiled, String> {
     let kernel = RecordedKernel::read("6.18");
-    let arguments = ["7".to_string()];
-    let options = Options::new(&arguments, &kernel);
+    let options = Options::new(arguments, &kernel);
     let mut sources = SourceMap::default();
     sources.add(name, text);
     let mut diagnostics = Diagnostics::default();
@@ -118,7 +117,7 @@ fn scripts_compile() {
             };
             for script in scripts {
                 count += 1;
-                failures.extend(compile(&block.place, script).err());
+                failures.extend(compile(&block.place, script, &[]).err());
             }
         }
     }
@@ -180,7 +179,7 @@ fn scripts_print_what_is_said() {
                 continue;
             }
             let has_kernel_half =
-                compile(&script.place, &script.text).is_ok_and(|c| c.object.is_some());
+                compile(&script.place, &script.text, &[]).is_ok_and(|c| c.object.is_some());
             if has_kernel_half && hindrance.is_some() {
                 eprintln!("skipped: {}", script.place);
                 continue;
@@ -265,8 +264,10 @@ fn is_known(word: &str, help: &str) -> bool {
         return help.contains(&format!("\n## `ntap {first}`")) || is_known(first, help);
     }
     if let Some(option) = word.strip_prefix('-') {
-        let name = option.split([' ', '=']).next().unwrap_or_default();
-        return help.contains(&format!("-{name}"));
+        // In the help an option begins a line, or stands behind its short form.
+        let name = format!("-{}", option.split([' ', '=']).next().unwrap_or_default());
+        let mut rows = help.lines().filter(|line| line.trim_start().starts_with('-'));
+        return rows.any(|row| row.split([' ', ',', '=', '[']).any(|part| part == name));
     }
     // Programs are looked at: the suites do this with their own.
     if word.starts_with("process(") {
@@ -299,8 +300,12 @@ fn is_known(word: &str, help: &str) -> bool {
             "probe {probe} {{ key = k = 1; p = &$file->f_pos; n = 1; println({word}) }}"
         ));
     }
+    // `$1` and `@1` stand for one.
+    let arguments = ["7".to_string()];
     globals.iter().any(|globals| {
-        scripts.iter().any(|script| compile("word", &format!("{globals}{script}")).is_ok())
+        scripts
+            .iter()
+            .any(|script| compile("word", &format!("{globals}{script}"), &arguments).is_ok())
     })
 }
 

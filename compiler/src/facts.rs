@@ -107,7 +107,8 @@ pub trait Facts {
     }
 
     /// All types that are known so far: those of the kernel proper, and behind them those of the programs and
-    /// modules that [`Facts::function_variables`] and [`Facts::module_types`] were asked about. The numbers of types stay what they are.
+    /// modules that [`Facts::function_variables`] and [`Facts::module_types`] were asked about. The numbers of types
+    /// stay what they are.
     fn all_types(&self) -> Result<&Btf, NoBtf> {
         self.btf()
     }

@@ -125,6 +125,24 @@ pub(crate) fn compat(count: u64) {
     }
 }
 
+/// Makes processes, one after another, whose threads all end at once.
+pub(crate) fn end_at_once(count: u64, threads: u64) {
+    for _ in 0..count {
+        // SAFETY: the process has one thread, so that the child can go on as a process of its own.
+        unsafe {
+            match libc::syscall(libc::SYS_fork) {
+                0 => {
+                    for _ in 0..threads {
+                        std::thread::spawn(std::thread::park);
+                    }
+                    libc::_exit(0)
+                }
+                child => libc::waitpid(child as i32, std::ptr::null_mut(), 0),
+            };
+        }
+    }
+}
+
 /// Makes processes that end at once, and waits for each.
 pub(crate) fn fork(count: u64) {
     for _ in 0..count {

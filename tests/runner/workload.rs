@@ -13,6 +13,7 @@
 //! | `call NAME ARGS` | makes a system call; see `calls.rs` |
 //! | `int80 N` | makes N getppid calls of the 32-bit architecture |
 //! | `fork N` | makes N processes that end at once, each after the one before |
+//! | `end-at-once N T` | makes N processes, one after another, that have T threads more when they end |
 //! | `threads T N` | has T threads make N getppid calls each, at once |
 //! | `futex-wait N` | waits N times a millisecond for one lock that nobody gives back |
 //! | `netns` | moves into a fresh network namespace whose loopback is up |
@@ -68,6 +69,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "close" => close_nothing(number()?),
             "int80" => calls::compat(number()?),
             "fork" => calls::fork(number()?),
+            "end-at-once" => calls::end_at_once(number()?, number()?),
             "futex-wait" => futex_wait(number()?),
             "call" => calls.call(&mut words)?,
             "threads" => threads(number()?, number()?),

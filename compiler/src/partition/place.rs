@@ -120,6 +120,9 @@ fn all_uses_of(script: &Script, layout: &Layout) -> AllUses {
 /// The aggregates of a script that is split of which user blocks would lose what comes while they delete: they run
 /// beside kernel handlers that ask for elements, so that these cannot be taken away all at once.
 pub(super) fn lossy_deletes(script: &Script, types: &Types, layout: &Layout) -> BTreeSet<GlobalId> {
+    if types.globals.values().all(|ty| ty.value != Type::Stats) {
+        return BTreeSet::new();
+    }
     let uses = all_uses_of(script, layout);
     let taken = taken(script, types, &uses);
     let is_lossy = |id: &GlobalId| {
@@ -195,8 +198,8 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
     }
     layout.exchange = add_exchange(layout);
     for (id, probe) in script.probes.iter() {
-        if matches!(&probe.point.attach, Attach::Lifetime(l) if l.moment == Moment::ProcessEnd && !l.tells_last)
-        {
+        let Attach::Lifetime(lifetime) = &probe.point.attach else { continue };
+        if lifetime.moment == Moment::ProcessEnd && !lifetime.tells_last {
             layout.ended.insert(id, layout.shared.len() as u32);
             layout.shared.extend([0; ENDED_CELLS as usize]);
         }

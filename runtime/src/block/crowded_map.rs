@@ -33,7 +33,8 @@ impl KernelArray {
         self.keeps_deleted() && self.gone.get() >= self.capacity.div_ceil(2)
     }
 
-    /// Has kernel code use the other map, with the elements that are there.
+    /// Has kernel code use the other map, with the elements that are there. An error can mean that it is not known
+    /// whether the handlers that used the first one have ended.
     pub fn move_to_other_map(&mut self) -> Result<(), SysError> {
         let Some((second, cell)) = &self.bank else { return Ok(()) };
         let cell = self.globals.u64_at(*cell);
@@ -46,8 +47,7 @@ impl KernelArray {
             unsafe { sys::update_element(new, key, value, ANY)? };
         }
         cell.store(1 - which, Ordering::SeqCst);
-        // Without the call the handlers have long finished anyway, in all likelihood.
-        let _ = sys::membarrier_global();
+        let settled = sys::membarrier_global();
         let left = self.elements_of(old)?;
         for (key, value) in &left {
             let before = copied.get(key).map(Vec::as_slice);
@@ -67,7 +67,7 @@ impl KernelArray {
         // SAFETY: as above.
         unsafe { sys::delete_batch(old, key_bytes, &all.keys)? };
         self.gone.set(0);
-        Ok(())
+        settled
     }
 
     /// The elements of a map that are not gone.

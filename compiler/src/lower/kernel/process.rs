@@ -152,7 +152,7 @@ impl KernelCode<'_, '_> {
         let process = self.current_process();
         let cell = self.emitter.builder.ins().band_imm_u(process, ENDED_CELLS - 1);
         let offset = self.emitter.builder.ins().ishl_imm_u(cell, 3);
-        let base = i64::from(self.layout.ended.get(&self.probe).copied().unwrap_or(0)) * 8;
+        let base = i64::from(self.layout.ended[&self.probe]) * 8;
         let cells = self.emitter.symbol(names::DATA, variables::CELLS, base);
         let cell = self.emitter.builder.ins().iadd(cells, offset);
         let seen = self.emitter.load(cell, 0);
