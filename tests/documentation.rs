@@ -267,7 +267,14 @@ fn is_known(word: &str, help: &str) -> bool {
         // In the help an option begins a line, or stands behind its short form.
         let name = format!("-{}", option.split([' ', '=']).next().unwrap_or_default());
         let mut rows = help.lines().filter(|line| line.trim_start().starts_with('-'));
-        return rows.any(|row| row.split([' ', ',', '=', '[']).any(|part| part == name));
+        // Some of SystemTap's are taken, and not in the help.
+        return rows.any(|row| row.split([' ', ',', '=', '[']).any(|part| part == name))
+            || Command::new(env!("CARGO_BIN_EXE_ntap"))
+                .args(["-p1", "-e", "probe begin { }", &name])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success());
     }
     // Programs are looked at: the suites do this with their own.
     if word.starts_with("process(") {
