@@ -7,7 +7,7 @@
 //! A line of the file is a field, the first four of which all records have and programs cannot read:
 //!
 //! ```text
-//! field:char prev_comm[16];	offset:8;	size:16;	signed:0;
+//! field:char prev_comm[16]; offset:8; size:16; signed:0;
 //! ```
 
 use crate::btf::{Btf, Kind, TypeId};
@@ -98,7 +98,9 @@ impl Field<'_> {
         let address = Scalar { bytes: 8, signed: false };
         let element = self.element(btf);
         let (source, value, ty) = match self.shape {
-            Shape::One if matches!(self.size, 1 | 2 | 4 | 8) && offset % self.size == 0 => {
+            Shape::One
+                if matches!(self.size, 1 | 2 | 4 | 8) && offset.is_multiple_of(self.size) =>
+            {
                 let value = Scalar { bytes: self.size as u8, signed: self.signed };
                 let is_number = |&id: &TypeId| btf.scalar(id).is_some();
                 let ty = element.filter(is_number).or_else(|| number(btf, value));
