@@ -345,6 +345,7 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_), .. } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None, .. } => format!("raw_tp/{name}"),
+        Attach::Record { system, name } => format!("tracepoint/{system}/{name}"),
         Attach::Function(points) => {
             let kind = if points.returns { "kretprobe" } else { "kprobe" };
             match &points.targets[..] {

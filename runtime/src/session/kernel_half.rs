@@ -496,6 +496,7 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
             Some(ProgramKind::TpBtf { btf_id: *btf_id })
         }
         Attach::Tracepoint { btf_typedef: None, .. } => Some(ProgramKind::RawTracepoint),
+        Attach::Record { .. } => Some(ProgramKind::Tracepoint),
         Attach::Syscall(point) => Some(match point.btf_typedef {
             Some(btf_id) => ProgramKind::TpBtf { btf_id },
             None => ProgramKind::RawTracepoint,
@@ -529,6 +530,9 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         }
         Attach::Tracepoint { name, btf_typedef: None, .. } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
+        }
+        Attach::Record { system, name } => {
+            Some(AttachPoint::Tracepoint { category: system.clone(), name: name.clone() })
         }
         Attach::Function(points) => Some(AttachPoint::Functions {
             functions: points
