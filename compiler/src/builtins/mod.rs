@@ -6,6 +6,7 @@
 
 mod context;
 mod control;
+mod counter;
 mod decode;
 mod floating;
 mod indentation;
@@ -127,6 +128,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         registers::ROWS,
         time::ROWS,
         control::ROWS,
+        counter::ROWS,
         outlet::ROWS,
         decode::ROWS,
         floating::ROWS,
