@@ -192,6 +192,12 @@ impl Analyzed {
             variable.constant = Some(tables);
             variables.push(variable);
         }
+        if !self.layout.shared_programs.table.is_empty() {
+            let table = self.layout.shared_programs.table.clone();
+            let mut variable = variable("ntap_calls", table.len() as u32);
+            variable.constant = Some(table);
+            variables.push(variable);
+        }
         if lowered.tables.uses_hit_texts {
             let texts = lower::hit_texts(&self.script);
             let mut variable = variable("ntap_hit_texts", texts.len() as u32);

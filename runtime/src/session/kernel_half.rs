@@ -114,6 +114,7 @@ impl KernelHalf {
         let programs: Vec<ProgramPlan> = script
             .probes
             .iter()
+            .filter(|(id, _)| !layout.shared_programs.is_elsewhere(*id))
             .filter_map(|(id, probe)| {
                 let kind = program_kind(&probe.point.attach, uprobe_multi)?;
                 let module = match &probe.point.attach {
@@ -238,13 +239,13 @@ impl KernelHalf {
     }
 
     /// Puts the programs that others call into their slots.
-    fn fill_slots(&self, routes: &Routes) -> Result<(), SessionError> {
-        for (group, slots) in routes.groups.iter().enumerate() {
+    fn fill_slots(&self, layout: &Layout) -> Result<(), SessionError> {
+        for (group, slots) in layout.routes.groups.iter().enumerate() {
             let name = Routes::map_name(group);
             let missing = || SessionError::Object(format!("the map {name} is missing"));
             let map = self.loaded.map_descriptor(&name).ok_or_else(missing)?;
             for (slot, id) in slots {
-                let name = program_name(*id);
+                let name = program_name(layout.shared_programs.program(*id));
                 let program = self.loaded.program(&name).ok_or_else(missing)?;
                 let value = program.as_fd().as_raw_fd().to_ne_bytes();
                 // SAFETY: maps of tail calls have keys of 4 bytes, and descriptors as values.
@@ -292,7 +293,7 @@ impl KernelHalf {
         layout: &Layout,
         verbose: bool,
     ) -> Result<(), SessionError> {
-        self.fill_slots(&layout.routes)?;
+        self.fill_slots(layout)?;
         self.fill_counters(points, verbose)?;
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
