@@ -324,7 +324,12 @@ impl Resolver<'_> {
             if let Some(found) = self.variable_of_file(scope, plain, None, span) {
                 return Some(found);
             }
+            if self.is_in_record(point, plain, name, span) {
+                return None;
+            }
             let no_btf = point.context.is_empty() && point.attach.in_kernel();
+            let of_record: Vec<String> =
+                self.fields_of_record(point).iter().map(|v| format!("${}", v.name)).collect();
             let missing = if no_btf { self.facts.all_types().err() } else { None };
             let diagnostic = self.diagnostics.error(
                 codes::UNKNOWN_CONTEXT,
@@ -352,8 +357,12 @@ impl Resolver<'_> {
                 };
                 diagnostic
                     .label(label)
-                    .suggest(name, names.iter().map(String::as_str))
+                    .suggest(name, names.iter().chain(&of_record).map(String::as_str))
                     .help(format!("it has {}", names.join(", ")));
+                if !of_record.is_empty() {
+                    let list = of_record.join(", ");
+                    diagnostic.help(format!("without these, the fields of its record: {list}"));
+                }
             }
             return None;
         };
