@@ -166,14 +166,7 @@ impl Resolver<'_> {
             ExpressionKind::EnumName(arguments) => {
                 return self.enumeration_name(scope, arguments, span);
             }
-            ExpressionKind::Perf(_) => {
-                self.diagnostics.error(
-                    codes::UNSUPPORTED,
-                    span,
-                    "this expression is not supported yet",
-                );
-                return None;
-            }
+            ExpressionKind::Perf(name) => return self.counter_value(scope, name, span),
         };
         let expr = self.expr(span, kind);
         self.derive_pointee(scope, &expr);

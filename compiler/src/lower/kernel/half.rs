@@ -9,7 +9,7 @@ use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
 use crate::bytes;
 use crate::hir::{
-    Aggregate, Comparison, ContextSource, EventId, FunctionId, Load, Print, Scalar, Sort,
+    Aggregate, Comparison, ContextSource, EventId, ExprId, FunctionId, Load, Print, Scalar, Sort,
 };
 use crate::layout::{ArrayId, Storage};
 use crate::lower::{
@@ -601,7 +601,10 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.join(&[left.clone(), right.clone()])
     }
 
-    fn literal(&mut self, text: &str) -> Text {
+    fn literal(&mut self, id: ExprId, text: &str) -> Text {
+        if let Some(text) = self.text_of_call(id) {
+            return text;
+        }
         Text::Literal(bytes::cut(text, self.features.string_bytes - 1))
     }
 
