@@ -168,7 +168,9 @@ pub struct Layout {
     /// Index of the map where handlers note what they took, an element for each probe, and behind these one for each
     /// point of probes that have several: `-t`.
     pub times_map: Option<u32>,
-    /// Where in that map the points of probes begin that have several.
+    /// Index of the map of perf events that handlers read.
+    pub counters_map: Option<u32>,
+    /// Where in the map of times the points of probes begin that have several.
     pub times_of_points: BTreeMap<ProbeId, Range<u32>>,
     /// How the probes of system calls share programs.
     pub routes: Routes,

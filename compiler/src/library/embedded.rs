@@ -40,6 +40,7 @@ files! {
     "oneshot"
     "own_processes"
     "path"
+    "perf"
     "probe_point"
     "proc_mem"
     "prometheus"

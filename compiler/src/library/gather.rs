@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Library, PieceId, trim};
+use super::{COUNTER_FUNCTION, Library, PieceId, trim};
 use crate::builtins;
 use crate::diagnostic::Diagnostics;
 use crate::families;
@@ -145,6 +145,7 @@ impl Gatherer<'_> {
             each_mention(item, &mut |mention| match mention {
                 Mention::Function(name) => self.function(&name.text, file),
                 Mention::Variable(name) => self.variable(name, file),
+                Mention::Counter => self.function(COUNTER_FUNCTION, file),
                 Mention::Changed(_) => {}
                 Mention::Point(point) => self.point(point),
             });

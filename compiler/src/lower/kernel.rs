@@ -7,6 +7,7 @@
 pub mod adder;
 mod arrays;
 mod callback;
+mod counter;
 mod half;
 mod hit;
 mod memory;

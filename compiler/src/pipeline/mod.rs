@@ -25,7 +25,7 @@ use crate::types::{KeptOfAggregates, Types};
 use crate::{partition, resolve, types};
 
 use kernel_object::report_backend;
-pub use kernel_object::{LARGE_SCRATCH, RING_BUFFER, TIMES};
+pub use kernel_object::{COUNTERS, LARGE_SCRATCH, RING_BUFFER, TIMES};
 pub use listing::{clif, disassemble};
 
 pub use crate::lower::arrays_with_adders;
@@ -248,6 +248,7 @@ impl Analyzed {
         let asks = |attach: &Attach| match attach {
             Attach::Instruction(_) | Attach::Lifetime(_) => true,
             Attach::Counted { only_in, .. } => *only_in != OnlyIn::Anywhere,
+            Attach::Counter(_) => true,
             _ => false,
         };
         let asking = script.probes.values().find(|p| asks(&p.point.attach));

@@ -12,6 +12,7 @@ mod braces;
 mod c_expression;
 mod cast;
 mod context;
+mod counter;
 mod effectless;
 mod entry;
 mod exchange;
@@ -159,6 +160,7 @@ struct Resolver<'a> {
     more_context: Vec<ContextVariable>,
     /// Whether the handler being resolved asks for fields of a tracepoint's record.
     wants_record: record::Wanted,
+    counters: counter::Counters,
 }
 
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
@@ -249,6 +251,7 @@ impl<'a> Resolver<'a> {
             uses: ContextUse::default(),
             more_context: vec![],
             wants_record: record::Wanted::default(),
+            counters: counter::Counters::default(),
         }
     }
 
@@ -271,6 +274,7 @@ impl<'a> Resolver<'a> {
                 self.probe(probe);
             }
         }
+        self.number_counters();
         self.refuse_changes_in_functions();
         self.refuse_nothing_to_do(&scripts[..self.user_files.min(scripts.len())]);
     }
