@@ -166,7 +166,7 @@ impl Gatherer<'_> {
                     self.mentioned.insert(name.to_string());
                 }
             }
-            Mention::Function(_) | Mention::Point(_) => {}
+            Mention::Function(_) | Mention::Counter | Mention::Point(_) => {}
         });
     }
 
