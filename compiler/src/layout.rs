@@ -31,7 +31,7 @@ use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, Probe
 use crate::histogram::Histogram;
 use crate::regex::Automaton;
 use crate::source::Span;
-use crate::syscalls::Routes;
+use crate::syscalls::{self, Routes};
 use crate::types::Type;
 
 /// The control block at the start of `.bss`: byte offsets. What handlers only read is in the first cache line, what
@@ -202,10 +202,14 @@ pub struct Layout {
     /// Index of the map where handlers note what they took, an element for each probe, and behind these one for each
     /// point of probes that have several: `-t`.
     pub times_map: Option<u32>,
-    /// Where in that map the points of probes begin that have several.
+    /// Index of the map of perf events that handlers read.
+    pub counters_map: Option<u32>,
+    /// Where in the map of times the points of probes begin that have several.
     pub times_of_points: BTreeMap<ProbeId, Range<u32>>,
     /// How the probes of system calls share programs.
     pub routes: Routes,
+    /// The handlers of system calls that are one program.
+    pub shared_programs: syscalls::Shared,
     /// Index of the first map of tail calls, behind those of the arrays.
     pub routes_map: u32,
     /// The arrays of which a timer takes what kernel code has counted, for it deletes or sets elements.

@@ -6,6 +6,7 @@
 
 mod context;
 mod control;
+mod counter;
 mod decode;
 mod floating;
 mod indentation;
@@ -127,6 +128,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         registers::ROWS,
         time::ROWS,
         control::ROWS,
+        counter::ROWS,
         outlet::ROWS,
         decode::ROWS,
         floating::ROWS,
@@ -159,6 +161,11 @@ impl Builtin {
                 | User::Runtime(RuntimeFunction::KernelTextOtherwise)
                 | User::WithNumbersAndSite(RuntimeFunction::KernelInteger, _)
         )
+    }
+
+    /// Whether it tells about the probe point that was hit.
+    pub(crate) fn asks_for_the_point(&self) -> bool {
+        matches!(self.user, User::WithNumbers(RuntimeFunction::HitText, _))
     }
 
     /// Whether a call only reads something, which is the same each time, and never fails.

@@ -1,6 +1,8 @@
 //! How probe points are attached: by which mechanism, to what, and what that says of their handlers.
 
-use super::{ContextVariable, FilePoint, FunctionPoints, InputUnit, Lifetime, SyscallPoint};
+use super::{
+    ContextVariable, Counter, FilePoint, FunctionPoints, InputUnit, Lifetime, SyscallPoint,
+};
 
 /// How a probe point is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,13 @@ pub enum Attach {
         /// The module it is one of, whose type information the id is of; `None` for the kernel proper.
         module: Option<String>,
     },
+    /// What a kernel tracepoint writes to the trace buffer.
+    Record {
+        /// The system that tracefs has it in, such as `sched`.
+        system: String,
+        /// Its name, such as `sched_switch`.
+        name: String,
+    },
     /// A hook of netfilter.
     Hook(HookPoint),
     /// Kernel functions that are entered or left; one program handles all of them.
@@ -51,6 +60,8 @@ pub enum Attach {
         /// In which processes the handler runs when the event is one of all CPUs.
         only_in: OnlyIn,
     },
+    /// A perf event that handlers of other probes read; its own never runs.
+    Counter(Counter),
     /// An instruction of programs.
     Instruction(Instruction),
     /// A moment in the life of a process.
@@ -161,8 +172,10 @@ impl Attach {
             | Attach::Never
             | Attach::Timer { .. }
             | Attach::File(_)
+            | Attach::Counter(_)
             | Attach::Input(_) => false,
             Attach::Tracepoint { .. }
+            | Attach::Record { .. }
             | Attach::Hook(_)
             | Attach::Counted { .. }
             | Attach::Function(_)
@@ -185,9 +198,11 @@ impl Attach {
             | Attach::Timer { .. }
             | Attach::File(_)
             | Attach::Input(_)
+            | Attach::Counter(_)
             | Attach::Counted { .. }
             | Attach::Function(_)
             | Attach::Instruction(_)
+            | Attach::Record { .. }
             | Attach::Hook(_) => false,
         }
     }
@@ -217,7 +232,9 @@ impl Attach {
             | Attach::Timer { .. }
             | Attach::File(_)
             | Attach::Input(_)
+            | Attach::Counter(_)
             | Attach::Tracepoint { .. }
+            | Attach::Record { .. }
             | Attach::Hook(_)
             | Attach::Lifetime(_)
             | Attach::Syscall(_) => false,

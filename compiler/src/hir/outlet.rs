@@ -45,8 +45,10 @@ impl Attach {
             | Attach::Never
             | Attach::Timer { .. }
             | Attach::Tracepoint { .. }
+            | Attach::Record { .. }
             | Attach::Hook(_)
             | Attach::Counted { .. }
+            | Attach::Counter(_)
             | Attach::Function(_)
             | Attach::Syscall(_)
             | Attach::Instruction(_)

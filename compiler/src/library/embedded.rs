@@ -13,6 +13,7 @@ macro_rules! files {
 
 files! {
     "ansi"
+    "argv"
     "atomic"
     "byte_order"
     "calling_convention"
@@ -39,6 +40,7 @@ files! {
     "oneshot"
     "own_processes"
     "path"
+    "perf"
     "probe_point"
     "proc_mem"
     "prometheus"

@@ -29,6 +29,9 @@ use crate::glob::alternatives;
 use crate::syntax::ast::{Component, ProbePoint};
 use index::Index;
 
+/// The function behind `@perf`: it takes the number of a counter.
+pub(crate) const COUNTER_FUNCTION: &str = "__perf";
+
 /// A library: the files a script may take declarations from.
 pub struct Library {
     files: Vec<LibraryFile>,

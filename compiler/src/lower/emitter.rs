@@ -346,6 +346,7 @@ pub enum Helper {
     GetCurrentUidGid = 15,
     GetCurrentComm = 16,
     GetCurrentTask = 35,
+    PerfEventReadValue = 55,
     GetStack = 67,
     SendSignal = 109,
     ProbeReadUser = 112,

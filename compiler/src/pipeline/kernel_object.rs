@@ -22,6 +22,9 @@ pub const RING_BUFFER: &str = "ntap_records";
 /// The name of the map of what handlers took.
 pub const TIMES: &str = "ntap_times";
 
+/// The name of the map of perf events that handlers read: it is to have its elements once for each CPU.
+pub const COUNTERS: &str = "ntap_counted";
+
 /// What the name of an array's second map ends in.
 const SECOND_BANK: &str = "_2";
 
@@ -39,6 +42,7 @@ mod map_kind {
     pub(super) const HASH: u32 = 1;
     pub(super) const ARRAY: u32 = 2;
     pub(super) const PROG_ARRAY: u32 = 3;
+    pub(super) const PERF_EVENT_ARRAY: u32 = 4;
     pub(super) const PERCPU_HASH: u32 = 5;
     pub(super) const PERCPU_ARRAY: u32 = 6;
     pub(super) const RINGBUF: u32 = 27;
@@ -194,6 +198,12 @@ impl Analyzed {
             variable.constant = Some(tables);
             variables.push(variable);
         }
+        if !self.layout.shared_programs.table.is_empty() {
+            let table = self.layout.shared_programs.table.clone();
+            let mut variable = variable("ntap_calls", table.len() as u32);
+            variable.constant = Some(table);
+            variables.push(variable);
+        }
         if lowered.tables.uses_hit_texts {
             let texts = lower::hit_texts(&self.script);
             let mut variable = variable("ntap_hit_texts", texts.len() as u32);
@@ -258,6 +268,16 @@ impl Analyzed {
                 key_size: 4,
                 value_size: 4,
                 max_entries: self.layout.routes.slots(group),
+                flags: 0,
+            });
+        }
+        if self.layout.counters_map.is_some() {
+            maps.push(MapDefinition {
+                name: COUNTERS.to_string(),
+                kind: map_kind::PERF_EVENT_ARRAY,
+                key_size: 4,
+                value_size: 4,
+                max_entries: self.script.counter_count(),
                 flags: 0,
             });
         }
@@ -350,6 +370,7 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_), .. } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None, .. } => format!("raw_tp/{name}"),
+        Attach::Record { system, name } => format!("tracepoint/{system}/{name}"),
         Attach::Function(points) => {
             let kind = if points.returns { "kretprobe" } else { "kprobe" };
             match &points.targets[..] {
@@ -369,6 +390,7 @@ fn section(attach: &Attach) -> String {
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
+        | Attach::Counter(_)
         | Attach::Timer { .. }
         | Attach::File(_)
         | Attach::Input(_) => ".text".to_string(),

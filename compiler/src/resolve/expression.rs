@@ -166,14 +166,7 @@ impl Resolver<'_> {
             ExpressionKind::EnumName(arguments) => {
                 return self.enumeration_name(scope, arguments, span);
             }
-            ExpressionKind::Perf(_) => {
-                self.diagnostics.error(
-                    codes::UNSUPPORTED,
-                    span,
-                    "this expression is not supported yet",
-                );
-                return None;
-            }
+            ExpressionKind::Perf(name) => return self.counter_value(scope, name, span),
         };
         let expr = self.expr(span, kind);
         self.derive_pointee(scope, &expr);
@@ -193,7 +186,9 @@ impl Resolver<'_> {
     fn is_defined(&mut self, scope: &mut Scope<'_>, of: &Expression) -> bool {
         let kept = std::mem::take(self.diagnostics);
         let entry = scope.entry.clone();
+        let wanted = self.wants_record;
         let found = self.context_expression(scope, of).is_some();
+        self.wants_record = wanted.or_in_test(self.wants_record);
         scope.entry = entry;
         *self.diagnostics = kept;
         found

@@ -275,8 +275,9 @@ impl Facts for LiveKernel {
             return Err(NoFunctions { reason: reason.to_string() });
         }
         for symbol in kallsyms.functions() {
-            // What programs are called there cannot be probed, and is not code of the kernel's own.
-            if symbol.module != Some("bpf") {
+            // Programs and what the kernel writes for its own probes, as `__builtin__ftrace`, cannot be probed.
+            let is_made = |module: &str| module == "bpf" || module.starts_with("__builtin__");
+            if !symbol.module.is_some_and(is_made) {
                 visit(KernelFunction {
                     name: symbol.name,
                     address: symbol.start,
@@ -331,6 +332,14 @@ impl Facts for LiveKernel {
             let events = text.lines().filter_map(|line| line.split_once(':'));
             events.map(|(system, name)| (name.to_string(), system.to_string())).collect()
         })
+    }
+
+    fn tracepoint_format(&self, system: &str, name: &str) -> Option<String> {
+        // The words of a script must not lead elsewhere.
+        if [system, name].iter().any(|word| word.contains(['/', '.'])) {
+            return None;
+        }
+        sys::read_tracefs(&format!("events/{system}/{name}/format")).ok()
     }
 
     fn cpu_version(&self) -> CpuVersion {

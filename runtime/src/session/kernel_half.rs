@@ -12,7 +12,7 @@ use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, Sa
 use ntap_compiler::layout::{Array, ArrayId, KernelMap, Layout, control, record, times};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{
-    LARGE_SCRATCH, RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name,
+    COUNTERS, LARGE_SCRATCH, RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name,
 };
 use ntap_compiler::syscalls::Routes;
 
@@ -118,6 +118,7 @@ impl KernelHalf {
         let programs: Vec<ProgramPlan> = script
             .probes
             .iter()
+            .filter(|(id, _)| !layout.shared_programs.is_elsewhere(*id))
             .filter_map(|(id, probe)| {
                 let kind = program_kind(&probe.point.attach, uprobe_multi)?;
                 let module = match &probe.point.attach {
@@ -134,8 +135,9 @@ impl KernelHalf {
         if programs.len() > MANY_PROGRAMS {
             sys::lift_open_files_limit();
         }
-        let scratch = object.maps.iter().filter(|m| m.name == LARGE_SCRATCH);
-        let map_sizes = scratch.map(|m| (m.name.clone(), m.max_entries * cpus as u32)).collect();
+        let of_cpus = |name: &str| name == LARGE_SCRATCH || name == COUNTERS;
+        let of_cpus = object.maps.iter().filter(|m| of_cpus(&m.name));
+        let map_sizes = of_cpus.map(|m| (m.name.clone(), m.max_entries * cpus as u32)).collect();
         let mut loaded = load::load(&bytes, &LoadPlan { programs, map_sizes })?;
         let globals = loaded
             .take_globals()
@@ -241,18 +243,48 @@ impl KernelHalf {
     }
 
     /// Puts the programs that others call into their slots.
-    fn fill_slots(&self, routes: &Routes) -> Result<(), SessionError> {
-        for (group, slots) in routes.groups.iter().enumerate() {
+    fn fill_slots(&self, layout: &Layout) -> Result<(), SessionError> {
+        for (group, slots) in layout.routes.groups.iter().enumerate() {
             let name = Routes::map_name(group);
             let missing = || SessionError::Object(format!("the map {name} is missing"));
             let map = self.loaded.map_descriptor(&name).ok_or_else(missing)?;
             for (slot, id) in slots {
-                let name = program_name(*id);
+                let name = program_name(layout.shared_programs.program(*id));
                 let program = self.loaded.program(&name).ok_or_else(missing)?;
                 let value = program.as_fd().as_raw_fd().to_ne_bytes();
                 // SAFETY: maps of tail calls have keys of 4 bytes, and descriptors as values.
                 unsafe { sys::update_element(map, &slot.to_ne_bytes(), &value, 0) }
                     .map_err(SessionError::System)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the events that handlers read.
+    fn fill_counters(
+        &self,
+        points: &HashMap<ProbeId, Point>,
+        verbose: bool,
+    ) -> Result<(), SessionError> {
+        let counters = || {
+            points.values().filter_map(|point| match &point.attach {
+                Attach::Counter(counter) => Some((point, counter)),
+                _ => None,
+            })
+        };
+        let count = counters().map(|(_, counter)| counter.index + 1).max().unwrap_or(0);
+        // Without a handler that reads them there need not be anything in the kernel.
+        let Some(map) = self.loaded.map_descriptor(COUNTERS) else { return Ok(()) };
+        for (point, counter) in counters() {
+            let event = counted_event(counter.event);
+            let index = |cpu| cpu * count + counter.index;
+            match attach::fill_counters(map, &point.name, event, index) {
+                Err(error) if point.optional => {
+                    if verbose {
+                        eprintln!("ntap: {error}");
+                    }
+                }
+                filled => filled?,
             }
         }
         Ok(())
@@ -265,7 +297,8 @@ impl KernelHalf {
         layout: &Layout,
         verbose: bool,
     ) -> Result<(), SessionError> {
-        self.fill_slots(&layout.routes)?;
+        self.fill_slots(layout)?;
+        self.fill_counters(points, verbose)?;
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
         let mut places: BTreeMap<&str, Places> = BTreeMap::new();
@@ -501,6 +534,7 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
             Some(ProgramKind::TpBtf { btf_id: *btf_id })
         }
         Attach::Tracepoint { btf_typedef: None, .. } => Some(ProgramKind::RawTracepoint),
+        Attach::Record { .. } => Some(ProgramKind::Tracepoint),
         Attach::Syscall(point) => Some(match point.btf_typedef {
             Some(btf_id) => ProgramKind::TpBtf { btf_id },
             None => ProgramKind::RawTracepoint,
@@ -516,6 +550,7 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
+        | Attach::Counter(_)
         | Attach::Timer { .. }
         | Attach::File(_)
         | Attach::Input(_) => None,
@@ -534,6 +569,9 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         }
         Attach::Tracepoint { name, btf_typedef: None, .. } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
+        }
+        Attach::Record { system, name } => {
+            Some(AttachPoint::Tracepoint { category: system.clone(), name: name.clone() })
         }
         Attach::Function(points) => Some(AttachPoint::Functions {
             functions: points
@@ -570,15 +608,7 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         }),
         Attach::Counted { event, rate, of_target, .. } => Some(AttachPoint::Counted {
             name: point.name.clone(),
-            event: CountedEvent {
-                kind: event.kind,
-                config: event.config,
-                watched: event.watched.map(|watched| Watched {
-                    address: watched.address,
-                    bytes: watched.bytes,
-                    reads: watched.reads,
-                }),
-            },
+            event: counted_event(*event),
             rate: match *rate {
                 SampleRate::Period(period) => Rate::Period(period),
                 SampleRate::Hertz(hertz) => Rate::Hertz(hertz),
@@ -589,8 +619,21 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
+        | Attach::Counter(_)
         | Attach::Timer { .. }
         | Attach::File(_)
         | Attach::Input(_) => None,
+    }
+}
+
+fn counted_event(event: ntap_compiler::hir::CountedEvent) -> CountedEvent {
+    CountedEvent {
+        kind: event.kind,
+        config: event.config,
+        watched: event.watched.map(|watched| Watched {
+            address: watched.address,
+            bytes: watched.bytes,
+            reads: watched.reads,
+        }),
     }
 }
