@@ -76,7 +76,7 @@ pub(super) const ROWS: &[Builtin] = &[
         "stack",
         DEPTH,
         Kind::Long,
-        Kernel::Inline(|k, operands| frame(k, operands)),
+        Kernel::Inline(frame),
         User::Constant(0),
         "The address N calls up the kernel's stack; 0 is the probe's own, and behind the end.",
         "probe timer.profile { printf(\"%p\\n\", stack(1)); exit() }"
