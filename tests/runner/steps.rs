@@ -71,7 +71,7 @@ pub extern "C" fn workload_compare(one: *const c_void, other: *const c_void) -> 
 /// Has the C library sort two numbers, which calls [`workload_compare`] once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn workload_sort() {
+pub extern "C" fn workload_qsort() {
     let mut numbers = [2u32, 1];
     // SAFETY: there are two numbers of four bytes.
     unsafe { libc::qsort(numbers.as_mut_ptr().cast(), 2, 4, Some(workload_compare)) };
@@ -79,7 +79,7 @@ pub extern "C" fn workload_sort() {
 }
 
 pub(crate) fn sorted(count: u64) {
-    (0..count).for_each(|_| workload_sort());
+    (0..count).for_each(|_| workload_qsort());
 }
 
 pub(crate) fn allocate(count: u64, bytes: usize) {
