@@ -1,13 +1,14 @@
 //! `-l`, `-L` and `ntap list`: the probe points a pattern stands for.
 //!
-//! In stap's format, a point to a line: the name, and with `-L` the variables as `name:type`.
+//! In stap's format, a point to a line: the name, and with `-L` the variables as `name:type`; of a
+//! tracepoint, behind a bar, the fields of its record.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
-use ntap_compiler::list::{self, Listed};
+use ntap_compiler::list::{self, Listed, Variable};
 use ntap_compiler::pipeline;
 use ntap_compiler::source::SourceMap;
 use ntap_runtime::json::Json;
@@ -48,6 +49,12 @@ fn text(point: &Listed) -> String {
     for variable in &point.variables {
         let _ = write!(line, " {}:{}", variable.name, variable.ty);
     }
+    if !point.fields.is_empty() {
+        line.push_str(" |");
+    }
+    for field in &point.fields {
+        let _ = write!(line, " {}:{}", field.name, field.ty);
+    }
     line + "\n"
 }
 
@@ -55,7 +62,10 @@ fn json(point: &Listed) -> String {
     let variable = |name: &str, ty: &str| {
         Json::Object(vec![("name", Json::text(name)), ("type", Json::text(ty))])
     };
-    let variables = point.variables.iter().map(|v| variable(&v.name, &v.ty)).collect();
-    let members = vec![("name", Json::text(&point.name)), ("variables", Json::List(variables))];
+    let all = |of: &[Variable]| Json::List(of.iter().map(|v| variable(&v.name, &v.ty)).collect());
+    let mut members = vec![("name", Json::text(&point.name)), ("variables", all(&point.variables))];
+    if !point.fields.is_empty() {
+        members.push(("fields", all(&point.fields)));
+    }
     format!("{}\n", Json::Object(members))
 }

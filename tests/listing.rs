@@ -84,6 +84,19 @@ fn tracepoints_with_their_arguments() {
         assert!(shown.contains(&format!(" {variable}")), "{shown}");
     }
     assert!(shown.starts_with("kernel.trace(\"sched:sched_switch\") $"), "{shown}");
+    // Behind a bar the fields of the record, without those that are arguments, too.
+    let (arguments, fields) = shown.split_once(" | ").expect("fields");
+    assert!(fields.starts_with("$prev_comm:char* $prev_pid:pid_t $prev_prio:int "), "{shown}");
+    assert!(fields.contains("$prev_state:") != arguments.contains("$prev_state:"), "{shown}");
+    // Those of system calls have nothing else.
+    let calls = listed(&["-L", "kernel.trace(\"syscalls:sys_enter_openat\")"]);
+    assert_eq!(
+        calls,
+        [
+            "kernel.trace(\"syscalls:sys_enter_openat\") $__syscall_nr:int $dfd:int $filename:char* $flags:int \
+          $mode:umode_t"
+        ]
+    );
     // As many as tracefs has, whose `available_events` has other things, too.
     let all = listed(&["-l", "kernel.trace(\"tcp:*\")"]);
     assert!(all.is_sorted() && all.iter().all(|name| name.starts_with("kernel.trace(\"tcp:tcp_")));
@@ -92,7 +105,9 @@ fn tracepoints_with_their_arguments() {
     assert_eq!(with_variables.len(), all.len());
     let is_qualified = |line: &String| {
         let types = line.split('$').skip(1).filter_map(|v| v.split_once(':'));
-        types.map(|(_, ty)| ty.trim()).any(|ty| ty.starts_with("const ") && !ty.ends_with('*'))
+        types
+            .map(|(_, ty)| ty.trim_end_matches([' ', '|']))
+            .any(|ty| ty.starts_with("const ") && !ty.ends_with('*'))
     };
     assert_eq!(with_variables.into_iter().find(is_qualified), None);
 }

@@ -217,6 +217,12 @@ pub trait Facts {
         NONE
     }
 
+    /// The text of a tracepoint's `format` file in tracefs; `None` where it cannot be read.
+    fn tracepoint_format(&self, system: &str, name: &str) -> Option<String> {
+        let _ = (system, name);
+        None
+    }
+
     /// The newest instruction set version the kernel accepts.
     fn cpu_version(&self) -> CpuVersion;
 

@@ -28,7 +28,7 @@ use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, Probe
 use crate::histogram::Histogram;
 use crate::regex::Automaton;
 use crate::source::Span;
-use crate::syscalls::Routes;
+use crate::syscalls::{self, Routes};
 use crate::types::Type;
 
 /// The control block at the start of `.bss`: byte offsets. What handlers only read is in the first cache line, what
@@ -172,6 +172,8 @@ pub struct Layout {
     pub times_of_points: BTreeMap<ProbeId, Range<u32>>,
     /// How the probes of system calls share programs.
     pub routes: Routes,
+    /// The handlers of system calls that are one program.
+    pub shared_programs: syscalls::Shared,
     /// Index of the first map of tail calls, behind those of the arrays.
     pub routes_map: u32,
     /// The arrays of which a timer takes what kernel code has counted, for it deletes or sets elements.

@@ -16,6 +16,8 @@ pub struct Listed {
     pub name: String,
     /// The variables a handler can use, in the order they are shown.
     pub variables: Vec<Variable>,
+    /// Of a tracepoint: the fields of its record, which a handler can have that uses none of the variables.
+    pub fields: Vec<Variable>,
 }
 
 /// A variable of a probe point.
@@ -53,6 +55,10 @@ pub fn list(
         .into_iter()
         .map(|point| {
             let mut variables = vec![];
+            let of_context = |variable: &ContextVariable| Variable {
+                name: format!("${}", variable.name),
+                ty: c_type(variable, options.facts),
+            };
             if let (Some(types), Some(probe)) = (&types, point.variables) {
                 let body = &script.probes[probe].body;
                 variables.extend(body.locals.iter().filter_map(|(id, local)| {
@@ -63,12 +69,10 @@ pub fn list(
                 }));
             }
             if with_variables {
-                variables.extend(point.context.iter().map(|variable| Variable {
-                    name: format!("${}", variable.name),
-                    ty: c_type(variable, options.facts),
-                }));
+                variables.extend(point.context.iter().map(of_context));
             }
-            Listed { name: point.name, variables }
+            let fields = point.fields.iter().map(of_context).collect();
+            Listed { name: point.name, variables, fields }
         })
         .collect();
     listed.sort_by(|a, b| a.name.cmp(&b.name));

@@ -161,6 +161,11 @@ impl Builtin {
         )
     }
 
+    /// Whether it tells about the probe point that was hit.
+    pub(crate) fn asks_for_the_point(&self) -> bool {
+        matches!(self.user, User::WithNumbers(RuntimeFunction::HitText, _))
+    }
+
     /// Whether a call only reads something, which is the same each time, and never fails.
     pub fn is_reading(&self) -> bool {
         matches!(self.kernel, Kernel::Inline(_)) && !self.can_fail() && self.result == Kind::Long

@@ -21,6 +21,7 @@ mod trace;
 
 pub use form::{form_text, ways_to_write};
 pub(crate) use process::variable as program_variable;
+pub(crate) use trace::record as tracepoint_record;
 
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Facts;

@@ -1,5 +1,9 @@
 //! `kernel.trace("name")`: kernel tracepoints with their BTF-typed arguments.
 
+mod record;
+
+pub(crate) use record::record;
+
 use std::collections::BTreeSet;
 
 use super::{Argument::*, Family, Request};
@@ -15,7 +19,9 @@ pub(super) const FAMILIES: &[Family] = &[
         form: &[("kernel", None), ("trace", Text)],
         summary: "At a kernel tracepoint; its arguments are `$variables` with the kernel's types. The \
                   name may hold wildcards, and a system before a colon: `kernel.trace(\"tcp:*\")`. \
-                  Those of modules are there while the module is loaded.",
+                  Those of modules are there while the module is loaded. A handler that uses none of the \
+                  arguments can have the fields of the tracepoint's `format` in tracefs instead, arrays \
+                  as the address of their first element: `kernel_string($prev_comm)`.",
         example: "probe kernel.trace(\"sched_switch\") { exit() }",
         resolve,
     },
@@ -88,12 +94,18 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     if is_names || points.is_empty() {
         points.extend(of_modules(request.facts, &is_wanted, &full));
     }
-    // One of a module that has no types is still there by its name.
-    let is_listed = || request.facts.tracepoint_systems().contains_key(name) && is_wanted(name);
-    if points.is_empty() && !is_names && is_listed() {
-        let identity = identity(name, &full(name));
-        let spelled = format!("kernel.trace(\"{}\")", full(name));
-        points.push(Point { identity, ..Point::new(spelled, untyped(name)) });
+    // Events of system calls, and of modules that have no types, are still there by their records.
+    let is_system = system.is_some_and(|system| !glob::is_pattern(system));
+    if points.is_empty() && (!is_names || is_system) {
+        let listed = request.facts.tracepoint_systems().iter();
+        let listed = listed.filter(|(listed, _)| glob::matches(name, listed) && is_wanted(listed));
+        points.extend(listed.map(|(name, system)| {
+            record(request.facts, system, name).unwrap_or_else(|| {
+                let identity = identity(name, &full(name));
+                let spelled = format!("kernel.trace(\"{}\")", full(name));
+                Point { identity, ..Point::new(spelled, untyped(name)) }
+            })
+        }));
     }
     if points.is_empty() {
         report_unknown(request.facts, btf, (system, name), span, diagnostics);

@@ -34,6 +34,13 @@ pub enum Attach {
         /// The module it is one of, whose type information the id is of; `None` for the kernel proper.
         module: Option<String>,
     },
+    /// What a kernel tracepoint writes to the trace buffer.
+    Record {
+        /// The system that tracefs has it in, such as `sched`.
+        system: String,
+        /// Its name, such as `sched_switch`.
+        name: String,
+    },
     /// A hook of netfilter.
     Hook(HookPoint),
     /// Kernel functions that are entered or left; one program handles all of them.
@@ -163,6 +170,7 @@ impl Attach {
             | Attach::File(_)
             | Attach::Input(_) => false,
             Attach::Tracepoint { .. }
+            | Attach::Record { .. }
             | Attach::Hook(_)
             | Attach::Counted { .. }
             | Attach::Function(_)
@@ -188,6 +196,7 @@ impl Attach {
             | Attach::Counted { .. }
             | Attach::Function(_)
             | Attach::Instruction(_)
+            | Attach::Record { .. }
             | Attach::Hook(_) => false,
         }
     }
@@ -218,6 +227,7 @@ impl Attach {
             | Attach::File(_)
             | Attach::Input(_)
             | Attach::Tracepoint { .. }
+            | Attach::Record { .. }
             | Attach::Hook(_)
             | Attach::Lifetime(_)
             | Attach::Syscall(_) => false,

@@ -35,6 +35,24 @@ pub enum ContextSource {
         /// Bytes from the structure's begin.
         offset: u32,
     },
+    /// At this offset of the program's context.
+    Field {
+        /// Bytes, a multiple of the value's.
+        offset: u32,
+    },
+    /// The address of what is at this offset of the program's context.
+    FieldAddress {
+        /// Bytes.
+        offset: u32,
+    },
+    /// The address of what is where the field at this offset of the program's context says: its lower 16 bits are
+    /// an offset.
+    FieldElsewhere {
+        /// Bytes.
+        offset: u32,
+        /// Whether that counts from behind the field, not from the begin of the context.
+        relative: bool,
+    },
     /// Found by registers, in a process.
     Argument(MarkArgument),
     /// Nowhere at this point: it was optimized away, or is of a kind that has no value here. Only its name is

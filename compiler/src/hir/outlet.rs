@@ -45,6 +45,7 @@ impl Attach {
             | Attach::Never
             | Attach::Timer { .. }
             | Attach::Tracepoint { .. }
+            | Attach::Record { .. }
             | Attach::Hook(_)
             | Attach::Counted { .. }
             | Attach::Function(_)

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    AssignOperator, Body, Expr, ExprKind, Foreach, Place, PlaceKind, Point, Print, Script, SortBy,
-    SortDirection, Stmt, StmtKind, Unary, aggregate_name,
+    AssignOperator, Body, ContextVariable, Expr, ExprKind, Foreach, Place, PlaceKind, Point, Print,
+    Script, SortBy, SortDirection, Stmt, StmtKind, Unary, aggregate_name,
 };
 use crate::syntax::ast::{Aggregate, Quantile};
 use crate::types::{Type, Types};
@@ -17,6 +17,8 @@ pub struct Annotations<'a> {
     pub types: &'a Types,
     /// The probe point whose context variables are named; none for continuations.
     pub point: Option<&'a Point>,
+    /// Print what is the same in handlers that differ in literal texts and in the records they send.
+    pub pattern: bool,
 }
 
 /// The statements of a body, indented by so many levels.
@@ -120,7 +122,12 @@ impl Printer<'_> {
                 self.place(place);
             }
             StmtKind::Emit { event, captures } => {
-                let _ = write!(self.out, "emit {event}(");
+                match self.annotations.pattern {
+                    true => self.out.push_str("emit ("),
+                    false => {
+                        let _ = write!(self.out, "emit {event}(");
+                    }
+                }
                 self.list(captures);
                 self.out.push(')');
             }
@@ -226,6 +233,10 @@ impl Printer<'_> {
                 let _ = write!(self.out, "{n}");
                 return;
             }
+            ExprKind::Text(_) if self.annotations.pattern => {
+                self.out.push_str("\"\"");
+                return;
+            }
             ExprKind::Text(text) => {
                 let _ = write!(self.out, "{text:?}");
                 return;
@@ -236,6 +247,12 @@ impl Printer<'_> {
             }
             ExprKind::Read(place) => self.place(place),
             ExprKind::Context(at) => match self.annotations.point {
+                Some(point) if self.annotations.pattern => {
+                    let ContextVariable { source, mut value, .. } = point.context[*at];
+                    // The whole of a word has no sign to extend.
+                    value.signed &= value.bytes < 8;
+                    let _ = write!(self.out, "${source:?} {value:?}");
+                }
                 Some(point) => {
                     let _ = write!(self.out, "${}", point.context[*at].name);
                 }

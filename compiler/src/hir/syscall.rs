@@ -3,7 +3,7 @@
 use super::{Attach, ContextVariable, Point};
 
 /// The way of a system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Before it does anything: the tracepoint `sys_enter`.
     Entry,

@@ -13,6 +13,7 @@ macro_rules! files {
 
 files! {
     "ansi"
+    "argv"
     "atomic"
     "byte_order"
     "calling_convention"

@@ -29,7 +29,6 @@ pub(crate) fn gather(
         suffixes: HashMap::new(),
         targets: HashMap::new(),
     };
-    let parse_options = ParseOptions { arguments: &[], ..*options };
     gatherer.declare(scripts);
     for script in &*scripts {
         gatherer.mentions(script, None);
@@ -40,7 +39,7 @@ pub(crate) fn gather(
             let file = &gatherer.library.files()[file];
             sources.add(file.name.to_string(), file.text.to_string())
         });
-        let script = syntax::parse_part(id, range, sources, &parse_options, diagnostics);
+        let script = syntax::parse_part(id, range, sources, options, diagnostics);
         gatherer.mentions(&script, Some(file));
         gatherer.extend(piece, &script);
         scripts.push(script);
@@ -117,13 +116,7 @@ impl Gatherer<'_> {
         if let Some(file) = file {
             self.want(file, false, name);
         }
-        // The program's own globals are for its own files, and for macros; those that count for scripts begin with a
-        // capital letter, as `InSegs`.
-        let may_be_global = file.is_some()
-            || name.starts_with("__")
-            || name.starts_with(|first: char| first.is_ascii_uppercase())
-            || !self.library.is_plain();
-        if may_be_global && !self.variables.contains(name) {
+        if !self.variables.contains(name) {
             let pieces = self.library.globals(name);
             self.take(pieces);
             for piece in pieces {

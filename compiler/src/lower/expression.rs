@@ -50,7 +50,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
     pub(super) fn expression(&mut self, e: &Expr) -> Operand {
         match &e.kind {
             ExprKind::Number(n) => Operand::Long(self.half.emitter().constant(*n)),
-            ExprKind::Text(text) => Operand::Text(self.half.literal(text)),
+            ExprKind::Text(text) => Operand::Text(self.half.literal(e.id, text)),
             // Not looked at: the mask of the search says so.
             ExprKind::Wildcard => Operand::Long(self.half.emitter().constant(0)),
             ExprKind::Read(place) => self.read(place),

@@ -5,7 +5,7 @@ use cranelift_codegen::ir::{Block, Value};
 use super::tables::{ErrorKind, ErrorSite};
 use super::{Emitter, LocalPlace, Room, Tables};
 use crate::builtins::Builtin;
-use crate::hir::{Aggregate, Comparison, EventId, FunctionId, Load, Print, Sort};
+use crate::hir::{Aggregate, Comparison, EventId, ExprId, FunctionId, Load, Print, Sort};
 use crate::layout::{ArrayId, Storage};
 use crate::source::Span;
 use crate::types::Type;
@@ -198,7 +198,7 @@ pub trait Half<'f> {
     fn emit(&mut self, event: EventId, captures: &[Operand], parked: Option<Room>);
 
     /// A string of the script.
-    fn literal(&mut self, text: &str) -> Text {
+    fn literal(&mut self, _id: ExprId, text: &str) -> Text {
         Text::Literal(text.to_string())
     }
     /// Compares two strings: 0 or 1.

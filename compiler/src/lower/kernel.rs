@@ -20,6 +20,7 @@ mod syscall;
 mod task;
 mod text;
 mod timing;
+mod together;
 
 pub use callback::LoopFunction;
 pub(crate) use callback::take_out_loops;
@@ -63,9 +64,15 @@ pub mod variables {
     /// The tables of regular expressions, constant.
     pub const TABLES: u32 = 4;
 
-    /// The texts about probe points, constant; behind the tables where there are any.
-    pub fn hit_texts(layout: &super::Layout) -> u32 {
+    /// What is different in handlers of system calls that are one program, constant; behind the tables where there
+    /// are any.
+    pub fn calls(layout: &super::Layout) -> u32 {
         if layout.automata.is_empty() { TABLES } else { TABLES + 1 }
+    }
+
+    /// The texts about probe points, constant; behind all others that there are.
+    pub fn hit_texts(layout: &super::Layout) -> u32 {
+        calls(layout) + u32::from(!layout.shared_programs.table.is_empty())
     }
 }
 
@@ -101,6 +108,8 @@ pub struct KernelCode<'a, 'f> {
     /// Context variables that are used more than once are loaded once, at the start: the optimizer
     /// takes every helper call for a change of the context.
     cached: Vec<Option<Value>>,
+    /// What is different for the system call that was made, where the program is for several.
+    row: Option<Value>,
     /// Where memory is read to that is loaded at once.
     load_slot: Option<StackSlot>,
     exit: Block,
@@ -180,6 +189,7 @@ pub(super) fn function(
         probe: id,
         context,
         cached: vec![None; probe.point.context.len()],
+        row: None,
         load_slot: None,
         exit,
         call_span: probe.span,
@@ -233,6 +243,7 @@ impl KernelCode<'_, '_> {
         let run = self.emitter.block();
         self.emitter.builder.ins().brif(stopped, self.exit, &[], run, &[]);
         self.emitter.switch_to(run);
+        self.find_row();
         self.test_process();
         let start = self.start_of_hit();
         let layout = self.layout;

@@ -157,6 +157,9 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout, features: KernelFe
     let mut kernel_functions = vec![];
     let mut user_functions = vec![];
     for (id, probe) in script.probes.iter() {
+        if layout.shared_programs.is_elsewhere(id) {
+            continue;
+        }
         if probe.point.attach.in_kernel() {
             kernel_functions.push(kernel::function(
                 script,

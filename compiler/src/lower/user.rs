@@ -3,6 +3,9 @@
 //! A string is the address of NUL-terminated bytes; it lives until the block ends, so variables and
 //! temporaries are just addresses.
 
+mod call;
+mod cell;
+
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     AbiParam, Block, Function, InstBuilder, Signature, SourceLoc, UserFuncName, Value, types::I64,
@@ -11,7 +14,7 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::{
-    Emitter, ErrorKind, ErrorSite, Half, LocalPlace, Lower, Operand, PrintSite, Room, Tables, Text,
+    Emitter, ErrorKind, ErrorSite, Half, LocalPlace, Lower, Operand, Room, Tables, Text,
     expression::condition_code,
 };
 use crate::backend::names;
@@ -20,8 +23,7 @@ use crate::hir::{
     Aggregate, Body, Comparison, EventId, ExprKind, FunctionId, Load, Print, Script, Sort, Stmt,
     StmtKind, each_expression, each_statement,
 };
-use crate::histogram::Histogram;
-use crate::layout::{ArrayId, ArrayValue, HistogramLayout, Layout, StatsLayout, Storage};
+use crate::layout::{ArrayId, Layout, Storage};
 use crate::runtime_functions::{NO_LIMIT, RuntimeFunction, context, encode_aggregate, encode_sort};
 use crate::source::Span;
 use crate::types::{MAX_STRING, Type, Types};
@@ -153,151 +155,6 @@ fn write(
     builder.seal_all_blocks();
     builder.finalize(frontend_config());
     function
-}
-
-impl UserCode<'_, '_> {
-    /// Calls a runtime function; leaves the block when it fails.
-    fn call(&mut self, function: RuntimeFunction, arguments: &[Value]) -> Value {
-        let mut all = vec![self.context];
-        all.extend_from_slice(arguments);
-        let result = self.emitter.call(names::RUNTIME, function as u32, &all);
-        if function.fallible() {
-            self.test_error();
-        }
-        result
-    }
-
-    /// Counts the statements that are not counted yet.
-    fn count(&mut self, site: ErrorSite) {
-        let site = self.site(site);
-        let statements = std::mem::take(&mut self.uncounted);
-        let statements = self.constant(statements);
-        self.call(RuntimeFunction::Count, &[statements, site]);
-    }
-
-    /// Where errors lead.
-    fn on_error(&self) -> Block {
-        self.handlers.last().copied().unwrap_or(self.exit)
-    }
-
-    /// Goes to where errors lead if one was raised.
-    fn test_error(&mut self) {
-        let go_on = self.emitter.block();
-        let on_error = self.on_error();
-        let error = self.emitter.load(self.context, context::ERROR);
-        self.emitter.builder.ins().brif(error, on_error, &[], go_on, &[]);
-        self.emitter.switch_to(go_on);
-    }
-
-    fn constant(&mut self, value: u32) -> Value {
-        self.emitter.constant(i64::from(value))
-    }
-
-    fn site(&mut self, site: ErrorSite) -> Value {
-        let index = self.tables.error(site);
-        self.constant(index)
-    }
-
-    /// How errors cite the histogram of an array.
-    fn histogram_name(&self, array: ArrayId) -> String {
-        let name = match self.layout.arrays[array].value {
-            ArrayValue::Stats(StatsLayout {
-                histogram: Some(HistogramLayout { shape: Histogram::Linear { .. }, .. }),
-                ..
-            }) => "@hist_linear",
-            ArrayValue::Stats(_) | ArrayValue::Long | ArrayValue::Text(_) => "@hist_log",
-        };
-        format!("identifier '{name}'")
-    }
-
-    /// The address of a string.
-    fn address(&mut self, text: &Text) -> Value {
-        match text {
-            Text::Memory { address, .. } => *address,
-            Text::Literal(text) => {
-                let index = self.tables.literal(text);
-                let literals = self.emitter.load(self.context, context::LITERALS);
-                self.emitter.load(literals, index * 8)
-            }
-        }
-    }
-
-    fn word(&mut self, operand: &Operand) -> Value {
-        match operand {
-            Operand::Long(value) => *value,
-            Operand::Text(text) => self.address(text),
-            Operand::Nothing => self.emitter.constant(0),
-        }
-    }
-
-    /// The address of an array of words; 0 when there are none.
-    fn words(&mut self, operands: &[Operand]) -> Value {
-        if operands.is_empty() {
-            return self.emitter.constant(0);
-        }
-        let slot = self.emitter.slot(8 * operands.len() as u32);
-        for (at, operand) in operands.iter().enumerate() {
-            let word = self.word(operand);
-            let to = self.emitter.slot_address(slot, 8 * at as u32);
-            self.emitter.store(word, to, 0);
-        }
-        self.emitter.slot_address(slot, 0)
-    }
-
-    fn operand(&self, word: Value, ty: Type) -> Operand {
-        match ty {
-            Type::Long | Type::Stats => Operand::Long(word),
-            Type::Text(width) => Operand::Text(Text::Memory { address: word, width }),
-        }
-    }
-
-    /// The type of an array's value, as operands have it.
-    fn value_type(&self, array: ArrayId) -> Type {
-        match self.layout.arrays[array].value {
-            crate::layout::ArrayValue::Text(width) => Type::Text(width),
-            crate::layout::ArrayValue::Long | crate::layout::ArrayValue::Stats(_) => Type::Long,
-        }
-    }
-
-    fn array_site(&mut self, array: ArrayId, span: Span) -> Value {
-        let array = &self.layout.arrays[array];
-        let limit = array.sized.then_some(array.capacity);
-        let site = self.overflow_site(&array.name, limit, span);
-        self.site(site)
-    }
-
-    /// Address of the cell of a numeric global.
-    fn cell(&mut self, storage: Storage) -> (Value, u32) {
-        match storage {
-            Storage::Cell(at) => (self.emitter.load(self.context, context::CELLS), at * 8),
-            Storage::Shared(at) => {
-                (self.emitter.load(self.context, context::SHARED), self.layout.shared_offset(at))
-            }
-            Storage::Array(_) => unreachable!("an array is not a cell"),
-        }
-    }
-
-    /// Where the block's own view is of a global that kernel code only adds to.
-    fn seen(&mut self, storage: Storage) -> Option<(Value, u32)> {
-        match storage {
-            Storage::Shared(at) if self.layout.counters.contains(&at) => {
-                Some((self.emitter.load(self.context, context::SEEN), at * 8))
-            }
-            Storage::Shared(_) | Storage::Cell(_) | Storage::Array(_) => None,
-        }
-    }
-
-    fn print_site(&mut self, print: &Print, arguments: &[Operand]) -> Value {
-        let texts = arguments.iter().map(|a| matches!(a, Operand::Text(_))).collect();
-        let site = PrintSite {
-            format: print.format.clone(),
-            delimiter: print.delimiter.clone(),
-            newline: print.newline,
-            texts,
-        };
-        self.tables.prints.push(site);
-        self.constant(self.tables.prints.len() as u32 - 1)
-    }
 }
 
 impl<'f> Half<'f> for UserCode<'_, 'f> {
@@ -522,62 +379,15 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
     }
 
     fn read_cell(&mut self, storage: Storage) -> Value {
-        if let Some((seen, offset)) = self.seen(storage) {
-            return self.emitter.load(seen, offset);
-        }
-        let (base, offset) = self.cell(storage);
-        self.emitter.load(base, offset)
+        self.cell_value(storage)
     }
 
     fn write_cell(&mut self, storage: Storage, value: Value) {
-        if let Some((seen, at)) = self.seen(storage) {
-            let old = self.emitter.load(seen, at);
-            let delta = self.emitter.builder.ins().isub(value, old);
-            if !matches!(storage, Storage::Shared(at) if self.layout.reset_counters.contains(&at)) {
-                self.add_cell(storage, delta);
-                return;
-            }
-            let (newer, set, done) =
-                (self.emitter.block(), self.emitter.block(), self.emitter.block());
-            let (base, offset) = self.cell(storage);
-            let now = self.emitter.load(base, offset);
-            let is_less = self.emitter.builder.ins().icmp(IntCC::SignedLessThan, now, old);
-            self.emitter.builder.ins().brif(is_less, newer, &[], set, &[]);
-            self.emitter.switch_to(newer);
-            self.emitter.store(value, seen, at);
-            self.emitter.jump(done);
-            self.emitter.switch_to(set);
-            self.add_cell(storage, delta);
-            self.emitter.jump(done);
-            self.emitter.switch_to(done);
-            return;
-        }
-        let (base, offset) = self.cell(storage);
-        self.emitter.store(value, base, offset);
+        self.set_cell(storage, value);
     }
 
     fn add_cell(&mut self, storage: Storage, delta: Value) -> Value {
-        let (base, offset) = self.cell(storage);
-        if let Some((seen, at)) = self.seen(storage) {
-            let address = self.emitter.builder.ins().iadd_imm_s(base, i64::from(offset));
-            self.emitter.fetch_add(address, delta);
-            let old = self.emitter.load(seen, at);
-            let new = self.emitter.builder.ins().iadd(old, delta);
-            self.emitter.store(new, seen, at);
-            return old;
-        }
-        match storage {
-            Storage::Shared(_) => {
-                let address = self.emitter.builder.ins().iadd_imm_s(base, i64::from(offset));
-                self.emitter.fetch_add(address, delta)
-            }
-            Storage::Cell(_) | Storage::Array(_) => {
-                let old = self.emitter.load(base, offset);
-                let new = self.emitter.builder.ins().iadd(old, delta);
-                self.emitter.store(new, base, offset);
-                old
-            }
-        }
+        self.add_to_cell(storage, delta)
     }
 
     fn array_get(&mut self, array: ArrayId, keys: &[Operand], _span: Span) -> Operand {

@@ -367,8 +367,14 @@ impl Deferring<'_> {
         if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_)) {
             return e;
         }
+        if let ExprKind::Context(index) = e.kind
+            && let Some(value) = self.capture_register(index, e.span, event, captures)
+        {
+            return value;
+        }
         // Text that is only printed is made where it is printed: its parts are shorter.
         let made_of_parts = match &e.kind {
+            _ if self.is_made_of_registers(&e) => true,
             ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
             // Both of its texts can be had, whichever it will be.
             ExprKind::Conditional { then, otherwise, .. } => {

@@ -14,6 +14,7 @@ mod order;
 mod place;
 mod print;
 mod race;
+mod registers;
 mod tail;
 
 pub use print::print;

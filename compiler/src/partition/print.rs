@@ -29,7 +29,7 @@ pub fn print(script: &Script, types: &Types, layout: &Layout) -> String {
         for body in bodies {
             let _ = writeln!(out, "kernel function {} {{", script.functions[*id].name);
             out.push_str(&types::locals(body, types));
-            let annotations = Annotations { script, types, point: None };
+            let annotations = Annotations { script, types, point: None, pattern: false };
             out.push_str(&print_body(body, &annotations, 1));
             out.push_str("}\n");
         }
@@ -38,7 +38,7 @@ pub fn print(script: &Script, types: &Types, layout: &Layout) -> String {
         let half = if probe.point.attach.in_kernel() { "kernel" } else { "user" };
         let _ = writeln!(out, "{half} probe {} {{", probe.point.name);
         out.push_str(&types::locals(&probe.body, types));
-        let annotations = Annotations { script, types, point: Some(&probe.point) };
+        let annotations = Annotations { script, types, point: Some(&probe.point), pattern: false };
         out.push_str(&print_body(&probe.body, &annotations, 1));
         out.push_str("}\n");
     }
@@ -46,7 +46,7 @@ pub fn print(script: &Script, types: &Types, layout: &Layout) -> String {
         let fields: Vec<String> =
             event.fields.iter().map(|f| format!("{}@{}", f.ty, f.offset)).collect();
         let _ = writeln!(out, "user {id}({}) {{  # {} bytes", fields.join(", "), event.bytes);
-        let annotations = Annotations { script, types, point: None };
+        let annotations = Annotations { script, types, point: None, pattern: false };
         out.push_str(&print_body(&event.body, &annotations, 1));
         out.push_str("}\n");
     }

@@ -188,6 +188,12 @@ impl Analyzed {
             variable.constant = Some(tables);
             variables.push(variable);
         }
+        if !self.layout.shared_programs.table.is_empty() {
+            let table = self.layout.shared_programs.table.clone();
+            let mut variable = variable("ntap_calls", table.len() as u32);
+            variable.constant = Some(table);
+            variables.push(variable);
+        }
         if lowered.tables.uses_hit_texts {
             let texts = lower::hit_texts(&self.script);
             let mut variable = variable("ntap_hit_texts", texts.len() as u32);
@@ -339,6 +345,7 @@ fn section(attach: &Attach) -> String {
     match attach {
         Attach::Tracepoint { name, btf_typedef: Some(_), .. } => format!("tp_btf/{name}"),
         Attach::Tracepoint { name, btf_typedef: None, .. } => format!("raw_tp/{name}"),
+        Attach::Record { system, name } => format!("tracepoint/{system}/{name}"),
         Attach::Function(points) => {
             let kind = if points.returns { "kretprobe" } else { "kprobe" };
             match &points.targets[..] {

@@ -108,6 +108,8 @@ pub struct Analyzed {
 /// What a script can be compiled from once more, when the kernel's verifier finds a handler too complex.
 pub struct Fallback {
     whole: Rc<Whole>,
+    /// The handlers of system calls that are one program.
+    shared_programs: syscalls::Shared,
 }
 
 impl Fallback {
@@ -120,7 +122,8 @@ impl Fallback {
         options: &Options<'_>,
     ) -> Option<Compiled> {
         let probes = self.whole.script.probes.keys();
-        let probes = probes.filter(|id| program_name(*id) == program).collect();
+        let is_in = |id: &ProbeId| program_name(self.shared_programs.program(*id)) == program;
+        let probes = probes.filter(is_in).collect();
         let analyzed = deferring(&self.whole, &probes, options)?;
         analyzed.compile(sources, options, &mut Diagnostics::default())
     }
@@ -196,7 +199,10 @@ impl Parsed {
 impl Compiled {
     /// What the script can be compiled from once more.
     pub fn fallback(&self) -> Fallback {
-        Fallback { whole: self.analyzed.whole.clone() }
+        Fallback {
+            whole: self.analyzed.whole.clone(),
+            shared_programs: self.analyzed.layout.shared_programs.clone(),
+        }
     }
 }
 
@@ -216,7 +222,10 @@ impl Analyzed {
         }
         layout.suppresses_errors = options.suppress_handler_errors;
         if options.timing {
+            // Each handler notes what it took: it has a program of its own.
             layout.measure(&script);
+        } else {
+            layout.shared_programs = syscalls::together(&script, &types, &layout);
         }
         // Asked only where it matters: asking loads a program.
         let has_loops = lower::has_kernel_loops(&script, &types, &layout);

@@ -1,6 +1,6 @@
 //! What `@const` takes: a C expression of constants, `O_CREAT | O_EXCL`, `sizeof(struct sock)`.
 
-use super::context::named_type;
+use super::cast::named_type;
 use crate::btf::Btf;
 use crate::c_constants;
 use crate::library::Library;

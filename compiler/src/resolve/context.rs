@@ -1,23 +1,20 @@
-//! `$variables` and their members: from names to loads at known offsets, through BTF.
+//! `$variables` and their members: from names to places at known offsets, through BTF.
 
 use super::{Resolver, Scope};
 use crate::btf::{Btf, Kind, TypeId};
-use crate::builtins;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::format::Format;
-use crate::hir::{
-    Arithmetic, ContextSource, ContextVariable, Expr, ExprKind, Load, Point, Print, Scalar,
-};
+use crate::hir::{Arithmetic, ContextSource, ContextVariable, Expr, ExprKind, Point, Print};
 use crate::source::Span;
-use crate::syntax::ast::{Access, Expression, ExpressionKind, Literal, LiteralValue, Name};
+use crate::syntax::ast::{Access, Expression, ExpressionKind, Name};
 use crate::syntax::constant;
 
 /// Something in a member chain: a value, or memory a value can be loaded from.
 #[derive(Clone)]
 pub(super) struct Reached {
-    what: What,
+    pub(super) what: What,
     pub(super) ty: Ty,
-    span: Span,
+    pub(super) span: Span,
 }
 
 impl Reached {
@@ -85,7 +82,7 @@ impl Ty {
 }
 
 #[derive(Clone)]
-enum What {
+pub(super) enum What {
     /// A number or pointer, already computed, and what it points into.
     Value { expr: Expr, into: Space },
     /// Memory at `address + offset`.
@@ -94,7 +91,7 @@ enum What {
 
 /// Where memory is, and so how it is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Space {
+pub(super) enum Space {
     /// Kernel memory that the verifier lets handlers read without a check.
     Trusted,
     /// Kernel memory.
@@ -327,7 +324,12 @@ impl Resolver<'_> {
             if let Some(found) = self.variable_of_file(scope, plain, None, span) {
                 return Some(found);
             }
+            if self.is_in_record(point, plain, name, span) {
+                return None;
+            }
             let no_btf = point.context.is_empty() && point.attach.in_kernel();
+            let of_record: Vec<String> =
+                self.fields_of_record(point).iter().map(|v| format!("${}", v.name)).collect();
             let missing = if no_btf { self.facts.all_types().err() } else { None };
             let diagnostic = self.diagnostics.error(
                 codes::UNKNOWN_CONTEXT,
@@ -355,8 +357,12 @@ impl Resolver<'_> {
                 };
                 diagnostic
                     .label(label)
-                    .suggest(name, names.iter().map(String::as_str))
+                    .suggest(name, names.iter().chain(&of_record).map(String::as_str))
                     .help(format!("it has {}", names.join(", ")));
+                if !of_record.is_empty() {
+                    let list = of_record.join(", ");
+                    diagnostic.help(format!("without these, the fields of its record: {list}"));
+                }
             }
             return None;
         };
@@ -448,70 +454,6 @@ impl Resolver<'_> {
         }
     }
 
-    /// `@cast(value, "type", "modules")`: a value as a pointer to a structure. The modules say whose memory
-    /// it points into: that of the process where all of them are headers (`<linux/in.h>`) or files.
-    fn cast(
-        &mut self,
-        scope: &mut Scope<'_>,
-        value: &Expression,
-        type_name: &Literal,
-        module: Option<&Literal>,
-        span: Span,
-    ) -> Option<Reached> {
-        let expr = self.expression(scope, value)?;
-        let modules = match module {
-            Some(Literal { value: LiteralValue::String(modules), .. }) => modules.as_str(),
-            _ => "kernel",
-        };
-        let into =
-            if modules.split(':').all(is_of_programs) { Space::Process } else { Space::Kernel };
-        let LiteralValue::String(name) = &type_name.value else { return None };
-        let facts = self.facts;
-        let btf = match facts.all_types() {
-            Ok(btf) => btf,
-            Err(missing) => {
-                self.diagnostics.error(
-                    codes::NO_BTF,
-                    type_name.span,
-                    format!("no kernel types: {missing}"),
-                );
-                return None;
-            }
-        };
-        // Probes of programs mean their types first.
-        let in_process = scope.point.is_some_and(|point| point.attach.in_process());
-        let of_program = in_process.then(|| self.program_type(btf, name)).flatten();
-        let of_modules = match module {
-            Some(Literal { value: LiteralValue::String(modules), .. }) => Some(modules.as_str()),
-            _ => None,
-        };
-        let found = of_program.or_else(|| self.type_of_kernel(name, of_modules));
-        if found.is_none() {
-            let plain = name.trim_start_matches("struct ").trim();
-            let names: Vec<&str> = btf.names(Kind::Struct).collect();
-            let diagnostic = self
-                .diagnostics
-                .error(codes::UNKNOWN_TYPE, type_name.span, format!("unknown type `{name}`"))
-                .label("not a type of this kernel")
-                .suggest(plain, names);
-            if !modules.split(':').any(is_kernel) {
-                diagnostic.note(
-                    "types of headers and programs that the kernel itself does not have would take a C \
-                     compiler or debug information, those of modules need the module to be loaded",
-                );
-            }
-        }
-        let what = What::Value { expr, into };
-        Some(Reached { what, ty: Ty::PointerTo(found?), span })
-    }
-
-    /// The type of a program of this name.
-    fn program_type(&self, btf: &Btf, name: &str) -> Option<TypeId> {
-        let (kinds, plain) = kinds_of(name);
-        let is_it = |&id: &TypeId| self.facts.is_program_type(id.0) && btf.name(id) == plain;
-        kinds.iter().find_map(|&kind| btf.ids(kind).find(is_it))
-    }
-
     fn not_a_structure(
         &mut self,
         btf: &Btf,
@@ -591,121 +533,7 @@ impl Resolver<'_> {
         Some(Reached { what, ty: Ty::Kernel(element), span })
     }
 
-    /// The value of what a chain reached: a number, a pointer, or an array's address.
-    pub(super) fn value_of(&mut self, reached: Reached) -> Option<Expr> {
-        let ty = reached.ty;
-        let expr = self.untyped_value_of(reached)?;
-        let facts = self.facts;
-        if let Ok(btf) = facts.all_types() {
-            let pointee = match ty {
-                Ty::PointerTo(target) => Some(target),
-                Ty::Kernel(ty) => {
-                    let ty = btf.strip(ty);
-                    btf.pointee(ty).or_else(|| Some(btf.array(ty)?.element))
-                }
-            };
-            if let Some(pointee) = pointee.filter(|&pointee| btf.strip(pointee) != TypeId::VOID) {
-                self.points_to(&expr, pointee);
-            }
-        }
-        Some(expr)
-    }
-
-    fn untyped_value_of(&mut self, reached: Reached) -> Option<Expr> {
-        let Reached { what, ty, span } = reached;
-        let (address, offset, space, bits, bytes) = match what {
-            What::Value { expr, .. } => return Some(expr),
-            What::Memory { address, offset, space, bits, bytes } => {
-                (address, offset, space, bits, bytes)
-            }
-        };
-        let facts = self.facts;
-        let btf = facts.all_types().ok()?;
-        // Memory is always of a type the kernel has.
-        let Ty::Kernel(ty) = ty else { return None };
-        let stripped = btf.strip(ty);
-        let value = match btf.kind(stripped) {
-            Some(Kind::Array) => return Some(self.offset(address, i64::from(offset), span)),
-            Some(Kind::Struct | Kind::Union) => {
-                let shown = btf.describe(ty);
-                let members = btf.field_names(stripped);
-                let diagnostic = self
-                    .diagnostics
-                    .error(codes::CONTEXT_TYPE, span, "a structure is not a value")
-                    .label(format!("this is of type `{shown}`"));
-                if let Some(first) = members.first() {
-                    diagnostic.help(format!(
-                        "name a member, as in `->{first}`, or take its address with `&`"
-                    ));
-                }
-                return None;
-            }
-            _ => btf.scalar(ty).map(|i| Scalar { bytes: i.bytes, signed: i.signed }),
-        };
-        if value.is_none() && stripped == TypeId::VOID {
-            self.diagnostics
-                .error(codes::CONTEXT_TYPE, span, "the type of this variable is not known")
-                .label("the kernel's type information leaves it out")
-                .help("use its address: `@cast(&@var(\"name\"), \"struct type\")->member`, `kernel_long(&@var(\"name\"))`");
-            return None;
-        }
-        let Some(mut value) = value else {
-            let shown = btf.describe(ty);
-            self.diagnostics.error(
-                codes::CONTEXT_TYPE,
-                span,
-                format!("values of type `{shown}` cannot be read"),
-            );
-            return None;
-        };
-        if let Some(bytes) = bytes {
-            value.bytes = bytes;
-        }
-        if space == Space::Process || self.facts.is_program_type(ty.0) {
-            return self.load_of_process(address, offset, value, bits, span);
-        }
-        // A pointer that comes of a trusted one is one to the verifier, which prohibits most arithmetic with it; what
-        // a helper has read is a number.
-        let trusted = space == Space::Trusted && btf.pointee(stripped).is_none();
-        let load = Load { address, offset, value, bits, trusted, or_zero: false };
-        Some(self.expr(span, ExprKind::Load(Box::new(load))))
-    }
-
-    /// The integer at an address of the process.
-    fn load_of_process(
-        &mut self,
-        address: Expr,
-        offset: i32,
-        value: Scalar,
-        bits: Option<(u8, u8)>,
-        span: Span,
-    ) -> Option<Expr> {
-        let name = match (value.bytes, value.signed) {
-            (1, false) => "user_uint8",
-            (1, true) => "user_int8",
-            (2, false) => "user_uint16",
-            (2, true) => "user_int16",
-            (4, false) => "user_uint32",
-            (4, true) => "user_int32",
-            (_, false) => "user_uint64",
-            (_, true) => "user_int64",
-        };
-        let builtin = builtins::with_arity(name, 1)?;
-        let arguments = vec![self.offset(address, i64::from(offset), span)];
-        let whole = self.expr(span, ExprKind::Call { builtin, arguments });
-        let Some((lowest, width)) = bits else { return Some(whole) };
-        // Up to the top, and down again with the sign or without.
-        let up = self.expr(span, ExprKind::Number(64 - i64::from(lowest) - i64::from(width)));
-        let raised = self.arithmetic(span, Arithmetic::ShiftLeft, whole, up);
-        let down = self.expr(span, ExprKind::Number(64 - i64::from(width)));
-        let operator = match value.signed {
-            true => Arithmetic::ShiftRight,
-            false => Arithmetic::ShiftRightLogical,
-        };
-        Some(self.arithmetic(span, operator, raised, down))
-    }
-
-    fn offset(&mut self, address: Expr, offset: i64, span: Span) -> Expr {
+    pub(super) fn offset(&mut self, address: Expr, offset: i64, span: Span) -> Expr {
         if offset == 0 {
             return address;
         }
@@ -732,41 +560,10 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a module of `@cast` is a header of programs, `<header.h>`, or a file.
-fn is_of_programs(module: &str) -> bool {
-    module.starts_with('<') || module.contains('/') && !module.contains('<')
-}
-
-/// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.
-pub(super) fn is_kernel(module: &str) -> bool {
-    module == "kernel" || module.starts_with("kernel<")
-}
-
 fn suggest_members(diagnostic: &mut Diagnostic, name: &str, members: &[&str]) {
     let before = diagnostic.help.len();
     diagnostic.suggest(name, members.iter().copied());
     if diagnostic.help.len() == before && members.len() <= 12 {
         diagnostic.help(format!("it has {}", members.join(", ")));
     }
-}
-
-/// The type of a name as `@cast` takes it: `struct sk_buff`, `sk_buff`, `u32`, with or without a star.
-pub(super) fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
-    let (kinds, plain) = kinds_of(name);
-    kinds.iter().find_map(|&kind| btf.find(plain, kind))
-}
-
-/// Which kinds of types a name can stand for, and the name alone.
-pub(super) fn kinds_of(name: &str) -> (&'static [Kind], &str) {
-    let name = name.trim().trim_end_matches('*').trim_end();
-    let (kinds, plain): (&[Kind], &str) = if let Some(plain) = name.strip_prefix("struct ") {
-        (&[Kind::Struct], plain)
-    } else if let Some(plain) = name.strip_prefix("union ") {
-        (&[Kind::Union], plain)
-    } else if let Some(plain) = name.strip_prefix("enum ") {
-        (&[Kind::Enum, Kind::Enum64], plain)
-    } else {
-        (&[Kind::Struct, Kind::Typedef, Kind::Union, Kind::Integer, Kind::Enum, Kind::Enum64], name)
-    };
-    (kinds, plain.trim())
 }

@@ -193,7 +193,9 @@ impl Resolver<'_> {
     fn is_defined(&mut self, scope: &mut Scope<'_>, of: &Expression) -> bool {
         let kept = std::mem::take(self.diagnostics);
         let entry = scope.entry.clone();
+        let wanted = self.wants_record;
         let found = self.context_expression(scope, of).is_some();
+        self.wants_record = wanted.or_in_test(self.wants_record);
         scope.entry = entry;
         *self.diagnostics = kept;
         found

@@ -19,6 +19,10 @@ use crate::syntax::mentions::{Mention, each_mention_of};
 /// What variables of aliases are assigned to, followed by their names.
 pub(crate) const LISTED_VARIABLE: &str = "$listed ";
 
+/// Of so many tracepoints fields are listed. Each is a file that the kernel writes when it is read: of all of them
+/// that takes longer than everything else.
+const MOST_POINTS_WITH_FIELDS: usize = 256;
+
 /// A probe point in a listing.
 #[derive(Clone, Debug)]
 pub(crate) struct ListedPoint {
@@ -26,6 +30,8 @@ pub(crate) struct ListedPoint {
     pub(crate) name: String,
     /// Its `$variables`.
     pub(crate) context: Vec<ContextVariable>,
+    /// The fields of a tracepoint's record that a handler can have instead.
+    pub(crate) fields: Vec<ContextVariable>,
     /// The probe whose locals are the variables of the aliases, called [`LISTED_VARIABLE`] and their names.
     pub(crate) variables: Option<ProbeId>,
 }
@@ -66,15 +72,25 @@ impl<'a> Resolver<'a> {
                 if forms.is_empty() {
                     self.report(tried, point.span);
                 }
-                let listed_form = |name| ListedPoint { name, context: vec![], variables: None };
+                let listed_form = |name| {
+                    let (context, fields) = (vec![], vec![]);
+                    ListedPoint { name, context, fields, variables: None }
+                };
                 listed.extend(forms.into_iter().map(listed_form));
                 continue;
             }
             let mut variables = None;
+            let with_fields = with_variables
+                && expanded.written.is_none()
+                && found.len() <= MOST_POINTS_WITH_FIELDS;
             for (at, resolved) in found.into_iter().enumerate() {
                 if at == 0 && with_variables && expanded.written.is_some() {
                     variables = self.probe_of_variables(&resolved, &expanded, point.span);
                 }
+                let fields = match with_fields {
+                    true => self.fields_of_record(&resolved),
+                    false => vec![],
+                };
                 let mut context = resolved.context;
                 let name = match (&expanded.written, &resolved.attach) {
                     (Some(written), _) => written.clone(),
@@ -91,7 +107,7 @@ impl<'a> Resolver<'a> {
                     }
                     (None, _) => resolved.name,
                 };
-                listed.push(ListedPoint { name, context, variables });
+                listed.push(ListedPoint { name, context, fields, variables });
             }
         }
     }

@@ -10,6 +10,7 @@ mod aggregate;
 mod alias;
 mod braces;
 mod c_expression;
+mod cast;
 mod context;
 mod effectless;
 mod entry;
@@ -21,6 +22,7 @@ mod global;
 mod inline;
 mod iteration;
 mod list;
+mod load;
 mod loop_variable;
 mod memory_print;
 mod module_type;
@@ -30,6 +32,7 @@ mod pointer;
 mod pretty;
 mod print;
 mod program_variable;
+mod record;
 mod shared;
 mod statement;
 mod unused;
@@ -154,6 +157,8 @@ struct Resolver<'a> {
     uses: ContextUse,
     /// Context variables that the handler being resolved needs besides those of its point.
     more_context: Vec<ContextVariable>,
+    /// Whether the handler being resolved asks for fields of a tracepoint's record.
+    wants_record: record::Wanted,
 }
 
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
@@ -243,6 +248,7 @@ impl<'a> Resolver<'a> {
             pointees_of: SecondaryMap::new(),
             uses: ContextUse::default(),
             more_context: vec![],
+            wants_record: record::Wanted::default(),
         }
     }
 
@@ -338,8 +344,21 @@ impl<'a> Resolver<'a> {
                 let conditions = [&point.condition, &expanded.point.condition];
                 self.uses = ContextUse::default();
                 let written = expanded.written.clone().unwrap_or_else(|| families::spell(point));
-                let Handler { mut body, arming, at_entry } =
+                let reported = self.diagnostics.len();
+                let mut handler =
                     self.handler(&resolved, expanded, &conditions, &declaration.body, point.span);
+                if let Some(record) = self.record_instead(&resolved) {
+                    self.diagnostics.truncate(reported);
+                    resolved = record;
+                    handler = self.handler(
+                        &resolved,
+                        expanded,
+                        &conditions,
+                        &declaration.body,
+                        point.span,
+                    );
+                }
+                let Handler { mut body, arming, at_entry } = handler;
                 let first = once.and_then(|o| self.note_once(o, &resolved.attach, point.span));
                 body.statements.splice(0..0, first);
                 let hidden = at_entry.map(|probe| self.script.probes.push(probe));
@@ -399,6 +418,7 @@ impl<'a> Resolver<'a> {
         let mut scope = Scope::new(Some(point), self.script.new_body(), span);
         scope.takes_more = true;
         self.more_context.clear();
+        self.wants_record = record::Wanted::default();
         let mut statements = vec![];
         let mut arming = vec![];
         let mut armed: Vec<&ast::Expression> = vec![];

@@ -4,7 +4,7 @@
 //! only declares and a loaded module defines.
 
 use super::Resolver;
-use super::context::named_type;
+use super::cast::named_type;
 use crate::btf::{Btf, Kind, TypeId};
 
 impl Resolver<'_> {
@@ -16,16 +16,16 @@ impl Resolver<'_> {
         let places = self.facts.module_types(&named);
         let btf = self.facts.all_types().ok()?;
         let of_named = places.iter().flatten().find_map(|place| {
-            let (kinds, plain) = super::context::kinds_of(name);
+            let (kinds, plain) = super::cast::kinds_of(name);
             let is_it = |&id: &TypeId| place.contains(id) && btf.name(id) == plain;
             kinds.iter().find_map(|&kind| btf.ids(kind).find(is_it))
         });
-        let asks_kernel = named.iter().copied().any(super::context::is_kernel);
+        let asks_kernel = named.iter().copied().any(super::cast::is_kernel);
         of_named.or_else(|| named_type(btf, name)).or_else(|| {
             if asks_kernel {
                 return None;
             }
-            let (_, plain) = super::context::kinds_of(name);
+            let (_, plain) = super::cast::kinds_of(name);
             self.learn_modules(plain).then(|| named_type(self.facts.all_types().ok()?, name))?
         })
     }

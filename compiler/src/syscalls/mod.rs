@@ -4,13 +4,15 @@
 //! The tables are data, one text file for each architecture, chosen by [`Architecture`].
 
 mod routes;
+mod together;
 
 use std::sync::OnceLock;
 
 use crate::facts::Architecture;
 use crate::hir::Scalar;
 
-pub use routes::{After, CHAIN_SLOTS, Route, Routes, add_dispatchers, routes};
+pub use routes::{After, NUMBERS, Route, Routes, add_dispatchers, routes};
+pub use together::{Shared, Together, together};
 
 /// A system call of an architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]

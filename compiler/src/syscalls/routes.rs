@@ -12,22 +12,23 @@ use std::collections::BTreeMap;
 
 use crate::hir::{Attach, Direction, Point, Probe, ProbeId, Script, SyscallPoint};
 
-/// The slots of a map of tail calls that are for numbers; those behind them are for the links of
-/// chains.
-pub const CHAIN_SLOTS: u32 = 512;
+/// How many numbers of system calls there can be. A map of tail calls has so many slots for the first
+/// handlers of all calls, as many for the second ones, and so on; those behind them are for the handlers of any
+/// call.
+pub const NUMBERS: u32 = 512;
 
 /// How many handlers of a call, and of any call, one root can run.
 const MOST: usize = 15;
 
 /// What a handler does when it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum After {
     /// It is the last one.
     Nothing,
     /// It goes on in this slot of the map with this index among [`Routes::groups`].
     Slot(usize, u32),
-    /// It goes on in the slot of the system call's number.
-    Number(usize),
+    /// It goes on with the handler of the system call's number that has this place among those of the call.
+    Number(usize, u32),
 }
 
 /// What a program of a system call probe is for.
@@ -48,6 +49,8 @@ pub struct Routes {
     pub probes: BTreeMap<ProbeId, Route>,
     /// The maps of tail calls: which program is in which slot.
     pub groups: Vec<Vec<(u32, ProbeId)>>,
+    /// How many slots each of them has.
+    sizes: Vec<u32>,
 }
 
 impl Routes {
@@ -58,8 +61,7 @@ impl Routes {
 
     /// How many slots a map of tail calls has.
     pub fn slots(&self, group: usize) -> u32 {
-        let chain = self.groups[group].iter().filter(|(slot, _)| *slot >= CHAIN_SLOTS).count();
-        CHAIN_SLOTS + chain as u32
+        self.sizes[group]
     }
 }
 
@@ -106,32 +108,34 @@ pub fn routes(script: &Script) -> Routes {
             continue;
         }
         let map = routes.groups.len();
-        routes.groups.push(vec![]);
-        let last = if group.numbered.is_empty() { After::Nothing } else { After::Number(map) };
-        routes.chain(root, &group.any, last, map);
-        for (&number, probes) in &group.numbered {
-            routes.groups[map].push((number, probes[0]));
-            routes.chain(root, probes, After::Nothing, map);
+        let longest = numbered().map(Vec::len).max().unwrap_or(0) as u32;
+        let mut slots = vec![];
+        let of_any = |at: usize| NUMBERS * longest + at as u32;
+        for (at, &id) in group.any.iter().enumerate() {
+            let after = match group.any.get(at + 1) {
+                Some(&next) => {
+                    slots.push((of_any(at), next));
+                    After::Slot(map, of_any(at))
+                }
+                None if longest == 0 => After::Nothing,
+                None => After::Number(map, 0),
+            };
+            routes.probes.insert(id, Route { is_root: id == root, root, after });
         }
+        for (&number, probes) in &group.numbered {
+            for (place, &id) in (0..).zip(probes) {
+                slots.push((NUMBERS * place + number, id));
+                let after = match probes.len() as u32 > place + 1 {
+                    true => After::Number(map, place + 1),
+                    false => After::Nothing,
+                };
+                routes.probes.insert(id, Route { is_root: id == root, root, after });
+            }
+        }
+        routes.groups.push(slots);
+        routes.sizes.push(of_any(group.any.len().saturating_sub(1)).max(1));
     }
     routes
-}
-
-impl Routes {
-    /// Has each of the probes go on with the next one, and the last one with what is given.
-    fn chain(&mut self, root: ProbeId, probes: &[ProbeId], last: After, map: usize) {
-        for (at, &id) in probes.iter().enumerate() {
-            let after = match probes.get(at + 1) {
-                Some(&next) => {
-                    let slot = self.slots(map);
-                    self.groups[map].push((slot, next));
-                    After::Slot(map, slot)
-                }
-                None => last,
-            };
-            self.probes.insert(id, Route { is_root: id == root, root, after });
-        }
-    }
 }
 
 /// The probes by the root they share, with the number of the group among those of its direction.

@@ -44,7 +44,7 @@ pub fn outline(script: &Script, types: &Types, bodies: bool) -> String {
             let _ = writeln!(out, "{}:{result} ({})", function.name, parameters.join(", "));
             locals(&mut out, body, types, &overload.parameters);
             if bodies {
-                let annotations = Annotations { script, types, point: None };
+                let annotations = Annotations { script, types, point: None, pattern: false };
                 out.push_str(&print_body(body, &annotations, 1));
             }
         }
@@ -54,7 +54,8 @@ pub fn outline(script: &Script, types: &Types, bodies: bool) -> String {
         let _ = writeln!(out, "{} /* <- {} */", probe.point.name, probe.written);
         locals(&mut out, &probe.body, types, &[]);
         if bodies {
-            let annotations = Annotations { script, types, point: Some(&probe.point) };
+            let annotations =
+                Annotations { script, types, point: Some(&probe.point), pattern: false };
             out.push_str(&print_body(&probe.body, &annotations, 1));
         }
     }

@@ -17,7 +17,7 @@ pub fn print(script: &Script, types: &Types) -> String {
     for probe in script.probes.values() {
         let _ = writeln!(out, "probe {} {{", probe.point.name);
         out.push_str(&locals(&probe.body, types));
-        let annotations = Annotations { script, types, point: Some(&probe.point) };
+        let annotations = Annotations { script, types, point: Some(&probe.point), pattern: false };
         out.push_str(&print_body(&probe.body, &annotations, 1));
         out.push_str("}\n");
     }
@@ -69,7 +69,7 @@ pub fn print_function(
             if function.has_result { format!(": {}", types.results[id]) } else { String::new() };
         let _ = writeln!(out, "function {}({}){result} {{", function.name, parameters.join(", "));
         out.push_str(&locals(&overload.body, types));
-        let annotations = Annotations { script, types, point: None };
+        let annotations = Annotations { script, types, point: None, pattern: false };
         out.push_str(&print_body(&overload.body, &annotations, 1));
         out.push_str("}\n");
     }

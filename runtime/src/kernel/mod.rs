@@ -333,6 +333,14 @@ impl Facts for LiveKernel {
         })
     }
 
+    fn tracepoint_format(&self, system: &str, name: &str) -> Option<String> {
+        // The words of a script must not lead elsewhere.
+        if [system, name].iter().any(|word| word.contains(['/', '.'])) {
+            return None;
+        }
+        sys::read_tracefs(&format!("events/{system}/{name}/format")).ok()
+    }
+
     fn cpu_version(&self) -> CpuVersion {
         let probe = || if is_without("cpu4") { CpuVersion::V3 } else { isa::probe() };
         *self.cpu_version.get_or_init(probe)

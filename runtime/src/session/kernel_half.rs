@@ -114,6 +114,7 @@ impl KernelHalf {
         let programs: Vec<ProgramPlan> = script
             .probes
             .iter()
+            .filter(|(id, _)| !layout.shared_programs.is_elsewhere(*id))
             .filter_map(|(id, probe)| {
                 let kind = program_kind(&probe.point.attach, uprobe_multi)?;
                 let module = match &probe.point.attach {
@@ -237,13 +238,13 @@ impl KernelHalf {
     }
 
     /// Puts the programs that others call into their slots.
-    fn fill_slots(&self, routes: &Routes) -> Result<(), SessionError> {
-        for (group, slots) in routes.groups.iter().enumerate() {
+    fn fill_slots(&self, layout: &Layout) -> Result<(), SessionError> {
+        for (group, slots) in layout.routes.groups.iter().enumerate() {
             let name = Routes::map_name(group);
             let missing = || SessionError::Object(format!("the map {name} is missing"));
             let map = self.loaded.map_descriptor(&name).ok_or_else(missing)?;
             for (slot, id) in slots {
-                let name = program_name(*id);
+                let name = program_name(layout.shared_programs.program(*id));
                 let program = self.loaded.program(&name).ok_or_else(missing)?;
                 let value = program.as_fd().as_raw_fd().to_ne_bytes();
                 // SAFETY: maps of tail calls have keys of 4 bytes, and descriptors as values.
@@ -261,7 +262,7 @@ impl KernelHalf {
         layout: &Layout,
         verbose: bool,
     ) -> Result<(), SessionError> {
-        self.fill_slots(&layout.routes)?;
+        self.fill_slots(layout)?;
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
         let mut places: BTreeMap<&str, Places> = BTreeMap::new();
@@ -495,6 +496,7 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
             Some(ProgramKind::TpBtf { btf_id: *btf_id })
         }
         Attach::Tracepoint { btf_typedef: None, .. } => Some(ProgramKind::RawTracepoint),
+        Attach::Record { .. } => Some(ProgramKind::Tracepoint),
         Attach::Syscall(point) => Some(match point.btf_typedef {
             Some(btf_id) => ProgramKind::TpBtf { btf_id },
             None => ProgramKind::RawTracepoint,
@@ -528,6 +530,9 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         }
         Attach::Tracepoint { name, btf_typedef: None, .. } => {
             Some(AttachPoint::RawTracepoint { name: name.clone() })
+        }
+        Attach::Record { system, name } => {
+            Some(AttachPoint::Tracepoint { category: system.clone(), name: name.clone() })
         }
         Attach::Function(points) => Some(AttachPoint::Functions {
             functions: points

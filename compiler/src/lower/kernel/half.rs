@@ -9,7 +9,7 @@ use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
 use crate::bytes;
 use crate::hir::{
-    Aggregate, Comparison, ContextSource, EventId, FunctionId, Load, Print, Scalar, Sort,
+    Aggregate, Comparison, ContextSource, EventId, ExprId, FunctionId, Load, Print, Scalar, Sort,
 };
 use crate::layout::{ArrayId, Storage};
 use crate::lower::{
@@ -34,6 +34,14 @@ impl KernelCode<'_, '_> {
                 return self.load_scalar(structure, offset as i32, scalar);
             }
             ContextSource::Argument(argument) => return self.mark_argument(argument, scalar),
+            ContextSource::Field { offset } => return self.field(offset, scalar),
+            ContextSource::FieldAddress { offset } => return self.field_address(offset),
+            ContextSource::FieldElsewhere { offset, relative } => {
+                let word = self.field(offset, Scalar { bytes: 4, signed: false });
+                let place = self.emitter.builder.ins().band_imm_u(word, 0xffff);
+                let from = self.field_address(if relative { offset + 4 } else { 0 });
+                return self.emitter.builder.ins().iadd(from, place);
+            }
             ContextSource::Nowhere => return self.emitter.constant(0),
             ContextSource::Register(offset) => {
                 let value = self.saved_register(offset);
@@ -52,6 +60,36 @@ impl KernelCode<'_, '_> {
         let to = self.emitter.slot_address(slot, 0);
         let size = self.emitter.constant(8);
         let from = self.emitter.builder.ins().iadd_imm_s(self.context, 8 * i64::from(word));
+        self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
+        let from = self.emitter.slot_address(slot, 0);
+        self.emitter.load(from, 0)
+    }
+
+    /// An integer in the context, which the verifier lets handlers load in its own size.
+    fn field(&mut self, offset: u32, scalar: Scalar) -> Value {
+        let flags = MemFlagsData::new();
+        let ins = self.emitter.builder.ins();
+        let place = offset as i32;
+        match (scalar.bytes, scalar.signed) {
+            (1, false) => ins.uload8(I64, flags, self.context, place),
+            (1, true) => ins.sload8(I64, flags, self.context, place),
+            (2, false) => ins.uload16(I64, flags, self.context, place),
+            (2, true) => ins.sload16(I64, flags, self.context, place),
+            (4, false) => ins.uload32(flags, self.context, place),
+            (4, true) => ins.sload32(flags, self.context, place),
+            _ => ins.load(I64, flags, self.context, place),
+        }
+    }
+
+    /// The address of a place in the context, as a number: to the verifier it is one when a helper has read it.
+    fn field_address(&mut self, offset: u32) -> Value {
+        let address = self.emitter.builder.ins().iadd_imm_s(self.context, i64::from(offset));
+        let kept = self.emitter.permanent_slot(8);
+        let from = self.emitter.slot_address(kept, 0);
+        self.emitter.store(address, from, 0);
+        let slot = self.load_slot();
+        let to = self.emitter.slot_address(slot, 0);
+        let size = self.emitter.constant(8);
         self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
         let from = self.emitter.slot_address(slot, 0);
         self.emitter.load(from, 0)
@@ -563,7 +601,10 @@ impl<'f> Half<'f> for KernelCode<'_, 'f> {
         self.join(&[left.clone(), right.clone()])
     }
 
-    fn literal(&mut self, text: &str) -> Text {
+    fn literal(&mut self, id: ExprId, text: &str) -> Text {
+        if let Some(text) = self.text_of_call(id) {
+            return text;
+        }
         Text::Literal(bytes::cut(text, self.features.string_bytes - 1))
     }
 

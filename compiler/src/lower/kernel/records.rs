@@ -28,8 +28,7 @@ impl KernelCode<'_, '_> {
     }
 
     fn header(&mut self, reserved: Value, event: u32) {
-        let word = i64::from(event) | i64::from(self.probe.as_u32()) << 32;
-        let word = self.emitter.constant(word);
+        let word = self.record_word(event);
         self.emitter.store(word, reserved, 0);
     }
 
@@ -85,6 +84,9 @@ impl KernelCode<'_, '_> {
 
     /// Adds one to a counter of this probe.
     pub(super) fn count(&mut self, counter: u32) {
+        if let Some(row) = self.row {
+            return self.count_of_hit(row, counter);
+        }
         let offset = self.probe.as_u32() * counters::SIZE + counter;
         let address = self.emitter.symbol(names::DATA, variables::COUNTERS, i64::from(offset));
         let one = self.emitter.constant(1);

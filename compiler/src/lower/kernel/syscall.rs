@@ -7,7 +7,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value};
 use super::KernelCode;
 use crate::hir::{Attach, CompatTest, Direction, Scalar, SyscallPoint};
 use crate::lower::{Helper, emitter::trusted};
-use crate::syscalls::After;
+use crate::syscalls::{After, NUMBERS};
 
 impl KernelCode<'_, '_> {
     /// Leaves when the handler is not for this system call. Called ones are: their root has seen to it.
@@ -47,7 +47,13 @@ impl KernelCode<'_, '_> {
         let (group, index) = match route.after {
             After::Nothing => return,
             After::Slot(group, slot) => (group, self.emitter.constant(i64::from(slot))),
-            After::Number(group) => (group, self.system_call(point)),
+            After::Number(group, place) => {
+                let number = self.system_call(point);
+                if place == 0 {
+                    self.only_known_numbers(number);
+                }
+                (group, self.plus(number, place * NUMBERS))
+            }
         };
         let map = self.emitter.map(self.layout.routes_map + group as u32);
         let context = self.context;
@@ -56,7 +62,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// The number of the system call, zero-extended: numbers below 0 are large.
-    fn system_call(&mut self, point: &SyscallPoint) -> Value {
+    pub(super) fn system_call(&mut self, point: &SyscallPoint) -> Value {
         let number = match point.direction {
             Direction::Entry => self.context_word(1),
             Direction::Return => self.saved_register(point.number_offset),
