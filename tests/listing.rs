@@ -48,6 +48,7 @@ fn the_forms_that_match() {
             .map(|event| {
                 [
                     format!("perf.sw.{event}.process(\"NAME\").counter(\"NAME\")"),
+                    format!("perf.sw.{event}.process.counter(\"NAME\")"),
                     format!("perf.sw.{event}[.sample(N)][.hz(N)].process(\"NAME\")"),
                     format!("perf.sw.{event}[.sample(N)][.hz(N)][.process]"),
                 ]

@@ -3,7 +3,7 @@
 
 use super::{Argument::*, Family, Request};
 use crate::diagnostic::{Diagnostics, codes};
-use crate::hir::{Attach, CountedEvent, OnlyIn, Point, SampleRate};
+use crate::hir::{Attach, CountedEvent, Counter, OnlyIn, Point, SampleRate};
 use crate::program_file::ProgramName;
 
 /// Counts between two runs of a handler that states no rate.
@@ -45,7 +45,9 @@ const BY_NUMBER: &str = "After every 1000000 (or `sample`) counts of a perf even
                          (`hz`); `type` and `config` are those of `perf_event_open`. With `process` only what \
                          the process of `-c` or `-x` does is counted; with `process(\"PATH\")` all is counted, and \
                          the handler runs in the processes of this program.";
-const COUNTER: &str = "Refused: counters that handlers read with `@perf`, of each process its own.";
+const COUNTER: &str = "A perf event that is only counted. Handlers of probes of the program (without \
+                       a name that of `-c` or `-x`) read with \
+                       `@perf(\"NAME\")` what the current thread has counted; this one never runs.";
 
 /// The events the kernel counts, as a choice of names: those of [`SOFTWARE_EVENTS`].
 const SOFTWARE_NAMES: &str = "cpu_clock|task_clock|page_faults|context_switches|cpu_migrat\
@@ -67,7 +69,10 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
         summary: BY_NUMBER,
         example: "probe perf.type(1).config(0).hz(10) { exit() }",
-        resolve: by_number,
+        resolve: |request, diagnostics| {
+            let event = by_number(request, diagnostics);
+            point(request, diagnostics, event)
+        },
     },
     Family {
         form: &[
@@ -80,7 +85,10 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
         summary: BY_NUMBER,
         example: "probe perf.type(1).config(0).process(\"/bin/sh\") ? { exit() } probe begin { exit() }",
-        resolve: by_number,
+        resolve: |request, diagnostics| {
+            let event = by_number(request, diagnostics);
+            point(request, diagnostics, event)
+        },
     },
     Family {
         form: &[
@@ -93,7 +101,26 @@ pub(super) const FAMILIES: &[Family] = &[
         summary: COUNTER,
         example: "probe perf.type(1).config(0).process(\"/bin/sh\").counter(\"n\") ? {} \
                   probe begin { exit() }",
-        resolve: refuse_counter,
+        resolve: |request, diagnostics| {
+            let event = by_number(request, diagnostics);
+            counter(request, diagnostics, event)
+        },
+    },
+    Family {
+        form: &[
+            ("perf", None),
+            ("type", Number),
+            ("config", Number),
+            ("process", None),
+            ("counter", Text),
+        ],
+        summary: COUNTER,
+        example: "probe perf.type(1).config(0).process.counter(\"n\") ? {} \
+                  probe begin { exit() }",
+        resolve: |request, diagnostics| {
+            let event = by_number(request, diagnostics);
+            counter(request, diagnostics, event)
+        },
     },
     Family {
         form: &[
@@ -106,7 +133,7 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
         summary: "As `perf.type`, for an event the kernel counts; the clocks count nanoseconds.",
         example: "probe perf.sw.cpu_clock.sample(5000000) { exit() }",
-        resolve: |request, diagnostics| by_name(request, diagnostics, SOFTWARE, &SOFTWARE_EVENTS),
+        resolve: |request, diagnostics| point(request, diagnostics, software(request)),
     },
     Family {
         form: &[
@@ -119,7 +146,7 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
         summary: "As `perf.type`, for an event the kernel counts; the clocks count nanoseconds.",
         example: "probe perf.sw.cpu_clock.process(\"/bin/sh\") ? {} probe begin { exit() }",
-        resolve: |request, diagnostics| by_name(request, diagnostics, SOFTWARE, &SOFTWARE_EVENTS),
+        resolve: |request, diagnostics| point(request, diagnostics, software(request)),
     },
     Family {
         form: &[
@@ -131,7 +158,19 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
         summary: COUNTER,
         example: "probe perf.sw.cpu_clock.process(\"/bin/sh\").counter(\"n\") ? {} probe begin { exit() }",
-        resolve: refuse_counter,
+        resolve: |request, diagnostics| counter(request, diagnostics, software(request)),
+    },
+    Family {
+        form: &[
+            ("perf", None),
+            ("sw", None),
+            (SOFTWARE_NAMES, None),
+            ("process", None),
+            ("counter", Text),
+        ],
+        summary: COUNTER,
+        example: "probe perf.sw.cpu_clock.process.counter(\"n\") ? {} probe begin { exit() }",
+        resolve: |request, diagnostics| counter(request, diagnostics, software(request)),
     },
     Family {
         form: &[
@@ -144,7 +183,7 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
         summary: "As `perf.type`, for an event the processor counts.",
         example: "probe perf.hw.cpu_cycles ? { exit() } probe begin { exit() }",
-        resolve: |request, diagnostics| by_name(request, diagnostics, HARDWARE, &HARDWARE_EVENTS),
+        resolve: |request, diagnostics| point(request, diagnostics, hardware(request)),
     },
     Family {
         form: &[
@@ -157,7 +196,7 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
         summary: "As `perf.type`, for an event the processor counts.",
         example: "probe perf.hw.cpu_cycles.process(\"/bin/sh\") ? {} probe begin { exit() }",
-        resolve: |request, diagnostics| by_name(request, diagnostics, HARDWARE, &HARDWARE_EVENTS),
+        resolve: |request, diagnostics| point(request, diagnostics, hardware(request)),
     },
     Family {
         form: &[
@@ -169,35 +208,54 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
         summary: COUNTER,
         example: "probe perf.hw.cpu_cycles.process(\"/bin/sh\").counter(\"n\") ? {} probe begin { exit() }",
-        resolve: refuse_counter,
+        resolve: |request, diagnostics| counter(request, diagnostics, hardware(request)),
+    },
+    Family {
+        form: &[
+            ("perf", None),
+            ("hw", None),
+            (HARDWARE_NAMES, None),
+            ("process", None),
+            ("counter", Text),
+        ],
+        summary: COUNTER,
+        example: "probe perf.hw.cpu_cycles.process.counter(\"n\") ? {} probe begin { exit() }",
+        resolve: |request, diagnostics| counter(request, diagnostics, hardware(request)),
     },
 ];
 
-fn by_number(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
-    let (Some((kind, span)), Some((config, _))) = (request.number(1), request.number(2)) else {
-        return vec![];
-    };
+fn by_number(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Option<CountedEvent> {
+    let ((kind, span), (config, _)) = (request.number(1)?, request.number(2)?);
     let Ok(kind) = u32::try_from(kind) else {
         diagnostics
             .error(codes::POINT_RANGE, span, "perf event type out of range")
             .label(format!("{kind} is not between 0 and {}", u32::MAX));
-        return vec![];
+        return Option::None;
     };
-    point(request, diagnostics, CountedEvent { kind, config: config as u64, watched: Option::None })
+    Some(CountedEvent { kind, config: config as u64, watched: Option::None })
 }
 
-fn by_name(
+fn by_name(request: &Request<'_>, kind: u32, names: &[&str]) -> Option<CountedEvent> {
+    let name = request.point.components[2].name.text.as_str();
+    let config = names.iter().position(|&n| n == name)? as u64;
+    Some(CountedEvent { kind, config, watched: Option::None })
+}
+
+fn software(request: &Request<'_>) -> Option<CountedEvent> {
+    by_name(request, SOFTWARE, &SOFTWARE_EVENTS)
+}
+
+fn hardware(request: &Request<'_>) -> Option<CountedEvent> {
+    by_name(request, HARDWARE, &HARDWARE_EVENTS)
+}
+
+/// A point whose handler runs after so many counts.
+fn point(
     request: &Request<'_>,
     diagnostics: &mut Diagnostics,
-    kind: u32,
-    names: &[&str],
+    event: Option<CountedEvent>,
 ) -> Vec<Point> {
-    let name = request.point.components[2].name.text.as_str();
-    let config = names.iter().position(|&n| n == name).unwrap_or(0) as u64;
-    point(request, diagnostics, CountedEvent { kind, config, watched: Option::None })
-}
-
-fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: CountedEvent) -> Vec<Point> {
+    let Some(event) = event else { return vec![] };
     let mut positive = |component: &str| {
         let (n, span) = request.number_of(component)?;
         if n < 1 {
@@ -220,15 +278,9 @@ fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: CountedEve
         (Option::None, Option::None) => SampleRate::Period(DEFAULT_PERIOD),
     };
     let (of_target, only_in) = match request.text_of("process") {
-        Some((name, span)) => match request.facts.program_file(ProgramName::File(name)) {
-            Ok(program) => (false, OnlyIn::Program { inode: program.inode }),
-            Err(missing) => {
-                let diagnostic = diagnostics.error(codes::NO_PROGRAM, span, missing.reason);
-                if let Some(help) = missing.help {
-                    diagnostic.help(help);
-                }
-                return vec![];
-            }
+        Some(_) => match program(request, diagnostics) {
+            Some(inode) => (false, OnlyIn::Program { inode }),
+            Option::None => return vec![],
         },
         Option::None => (request.position("process").is_some(), OnlyIn::Anywhere),
     };
@@ -236,10 +288,34 @@ fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: CountedEve
     vec![Point::new(request.spelling(), attach)]
 }
 
-fn refuse_counter(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
-    diagnostics
-        .error(codes::UNSUPPORTED, request.point.span, "perf events that are only read")
-        .label("counters of processes, read with `@perf`")
-        .help("let a handler run after so many counts: `.sample(N)`, `.process(\"PATH\")`");
-    vec![]
+/// A counter: what the threads of a program have counted, for `@perf`.
+fn counter(
+    request: &Request<'_>,
+    diagnostics: &mut Diagnostics,
+    event: Option<CountedEvent>,
+) -> Vec<Point> {
+    let (Some(event), Some(inode)) = (event, program(request, diagnostics)) else { return vec![] };
+    let Some((name, _)) = request.text_of("counter") else { return vec![] };
+    // Its number is known when all of the script is.
+    let attach = Attach::Counter(Counter { name: name.to_string(), index: 0, event, inode });
+    vec![Point::new(request.spelling(), attach)]
+}
+
+/// The inode of the program in parentheses, without one of that of `-c` or `-x`.
+fn program(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Option<u64> {
+    let span = request.point.components[request.position("process")?].span;
+    let (name, span) = match request.text_of("process") {
+        Some((name, span)) => (ProgramName::File(name), span),
+        Option::None => (ProgramName::Target, span),
+    };
+    match request.facts.program_file(name) {
+        Ok(program) => Some(program.inode),
+        Err(missing) => {
+            let diagnostic = diagnostics.error(codes::NO_PROGRAM, span, missing.reason);
+            if let Some(help) = missing.help {
+                diagnostic.help(help);
+            }
+            Option::None
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! How probe points are attached: by which mechanism, to what, and what that says of their handlers.
 
-use super::{ContextVariable, FilePoint, FunctionPoints, InputUnit, Lifetime, SyscallPoint};
+use super::{
+    ContextVariable, Counter, FilePoint, FunctionPoints, InputUnit, Lifetime, SyscallPoint,
+};
 
 /// How a probe point is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub enum Attach {
         /// In which processes the handler runs when the event is one of all CPUs.
         only_in: OnlyIn,
     },
+    /// A perf event that handlers of other probes read; its own never runs.
+    Counter(Counter),
     /// An instruction of programs.
     Instruction(Instruction),
     /// A moment in the life of a process.
@@ -168,6 +172,7 @@ impl Attach {
             | Attach::Never
             | Attach::Timer { .. }
             | Attach::File(_)
+            | Attach::Counter(_)
             | Attach::Input(_) => false,
             Attach::Tracepoint { .. }
             | Attach::Record { .. }
@@ -193,6 +198,7 @@ impl Attach {
             | Attach::Timer { .. }
             | Attach::File(_)
             | Attach::Input(_)
+            | Attach::Counter(_)
             | Attach::Counted { .. }
             | Attach::Function(_)
             | Attach::Instruction(_)
@@ -226,6 +232,7 @@ impl Attach {
             | Attach::Timer { .. }
             | Attach::File(_)
             | Attach::Input(_)
+            | Attach::Counter(_)
             | Attach::Tracepoint { .. }
             | Attach::Record { .. }
             | Attach::Hook(_)

@@ -7,6 +7,7 @@
 
 mod attach;
 mod context;
+mod counter;
 mod function;
 mod hit;
 mod lifetime;
@@ -21,6 +22,7 @@ pub use attach::{
     Attach, CountedEvent, HookPoint, Instruction, MarkNames, OnlyIn, SampleRate, Watched,
 };
 pub use context::{ContextSource, ContextVariable, MarkArgument, Scalar};
+pub use counter::Counter;
 pub use function::{FunctionPoints, FunctionTarget};
 pub use hit::HitText;
 pub use lifetime::{Lifetime, Moment};

@@ -48,6 +48,7 @@ impl Attach {
             | Attach::Record { .. }
             | Attach::Hook(_)
             | Attach::Counted { .. }
+            | Attach::Counter(_)
             | Attach::Function(_)
             | Attach::Syscall(_)
             | Attach::Instruction(_)

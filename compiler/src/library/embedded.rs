@@ -44,6 +44,7 @@ files! {
     "oneshot"
     "own_processes"
     "path"
+    "perf"
     "probe_point"
     "proc_mem"
     "prometheus"

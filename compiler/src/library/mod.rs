@@ -17,17 +17,21 @@ mod embedded;
 mod gather;
 mod index;
 pub mod refused;
+mod trim;
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
 pub use documentation::{Entry, EntryKind, documentation};
-pub(crate) use gather::gather;
+pub(crate) use gather::{Wanted, gather};
 
 use crate::glob::alternatives;
 use crate::syntax::ast::{Component, ProbePoint};
 use index::Index;
+
+/// The function behind `@perf`: it takes the number of a counter.
+pub(crate) const COUNTER_FUNCTION: &str = "__perf";
 
 /// A library: the files a script may take declarations from.
 pub struct Library {

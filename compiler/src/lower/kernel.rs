@@ -7,6 +7,7 @@
 pub mod adder;
 mod arrays;
 mod callback;
+mod counter;
 mod half;
 mod hit;
 mod memory;
@@ -25,6 +26,7 @@ mod together;
 pub use callback::LoopFunction;
 pub(crate) use callback::take_out_loops;
 pub use hit::hit_texts;
+pub(super) use routine::COPY_USER_STACK;
 pub use routine::RoutineUse;
 pub use text::can_format;
 

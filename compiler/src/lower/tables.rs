@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::kernel::COPY_USER_STACK;
 use super::{Locations, RoutineUse};
 use crate::format::Format;
 use crate::layout::counters;
@@ -80,6 +81,11 @@ impl Tables {
         }
     }
 
+    /// Whether handlers send copies of the stacks of processes.
+    pub fn copies_user_stacks(&self) -> bool {
+        self.routines.iter().any(|r| r.routine.name == COPY_USER_STACK.name)
+    }
+
     /// The index of an error site.
     pub fn error(&mut self, site: ErrorSite) -> u32 {
         match self.errors.iter().position(|e| *e == site) {
@@ -112,7 +118,8 @@ pub struct ErrorSite {
     pub kind: ErrorKind,
     /// Where it is.
     pub span: Span,
-    /// The token there, with its kind, as messages cite it: `operator '/'`.
+    /// The token there, with its kind, as messages cite it: `operator '/'`. Empty where it is the first one of the
+    /// place, for `syntax::token_name` to tell.
     pub near: String,
 }
 

@@ -206,6 +206,10 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
     }
     layout.routes_map = next_map;
     layout.scratch_map = next_map + layout.routes.groups.len() as u32;
+    if script.counters().next().is_some() {
+        layout.counters_map = Some(layout.scratch_map);
+        layout.scratch_map += 1;
+    }
     for (probe, globals) in taken {
         let arrays = globals.into_iter().filter_map(|id| match layout.storage[id] {
             Storage::Array(array) if layout.arrays[array].map.is_some() => Some(array),
@@ -245,7 +249,11 @@ fn deletes_beside_handlers(
     let beside = |probe: &ProbeId| {
         !matches!(
             script.probes[*probe].point.attach,
-            Attach::Begin(_) | Attach::End(_) | Attach::Error(_) | Attach::Never
+            Attach::Begin(_)
+                | Attach::End(_)
+                | Attach::Error(_)
+                | Attach::Never
+                | Attach::Counter(_)
         )
     };
     let is_taken = |probe: &ProbeId| taken.get(probe).is_some_and(|ids| ids.contains(&id));

@@ -22,17 +22,27 @@ pub const RING_BUFFER: &str = "ntap_records";
 /// The name of the map of what handlers took.
 pub const TIMES: &str = "ntap_times";
 
+/// The name of the map of perf events that handlers read: it is to have its elements once for each CPU.
+pub const COUNTERS: &str = "ntap_counted";
+
 /// What the name of an array's second map ends in.
 const SECOND_BANK: &str = "_2";
 
 /// Bytes of the ring buffer of a script that sends no records but errors and its end.
 const SMALLEST_RING_BUFFER: u32 = 4096;
 
+/// Bytes of the ring buffer where nobody asks for more or less.
+pub(super) const DEFAULT_RING_BUFFER: u32 = 4 << 20;
+
+/// The same where stacks of processes are sent: some thousand of them.
+const RING_BUFFER_FOR_STACKS: u32 = 16 << 20;
+
 /// Map types, from `enum bpf_map_type`.
 mod map_kind {
     pub(super) const HASH: u32 = 1;
     pub(super) const ARRAY: u32 = 2;
     pub(super) const PROG_ARRAY: u32 = 3;
+    pub(super) const PERF_EVENT_ARRAY: u32 = 4;
     pub(super) const PERCPU_HASH: u32 = 5;
     pub(super) const PERCPU_ARRAY: u32 = 6;
     pub(super) const RINGBUF: u32 = 27;
@@ -220,7 +230,12 @@ impl Analyzed {
             max_entries: if self.layout.events.is_empty() {
                 SMALLEST_RING_BUFFER
             } else {
-                options.ring_buffer_bytes
+                match options.ring_buffer_bytes {
+                    DEFAULT_RING_BUFFER if lowered.tables.copies_user_stacks() => {
+                        RING_BUFFER_FOR_STACKS
+                    }
+                    bytes => bytes,
+                }
             },
             flags: 0,
         }];
@@ -253,6 +268,16 @@ impl Analyzed {
                 key_size: 4,
                 value_size: 4,
                 max_entries: self.layout.routes.slots(group),
+                flags: 0,
+            });
+        }
+        if self.layout.counters_map.is_some() {
+            maps.push(MapDefinition {
+                name: COUNTERS.to_string(),
+                kind: map_kind::PERF_EVENT_ARRAY,
+                key_size: 4,
+                value_size: 4,
+                max_entries: self.script.counter_count(),
                 flags: 0,
             });
         }
@@ -365,6 +390,7 @@ fn section(attach: &Attach) -> String {
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
+        | Attach::Counter(_)
         | Attach::Timer { .. }
         | Attach::File(_)
         | Attach::Input(_) => ".text".to_string(),

@@ -166,14 +166,7 @@ impl Resolver<'_> {
             ExpressionKind::EnumName(arguments) => {
                 return self.enumeration_name(scope, arguments, span);
             }
-            ExpressionKind::Perf(_) => {
-                self.diagnostics.error(
-                    codes::UNSUPPORTED,
-                    span,
-                    "this expression is not supported yet",
-                );
-                return None;
-            }
+            ExpressionKind::Perf(name) => return self.counter_value(scope, name, span),
         };
         let expr = self.expr(span, kind);
         self.derive_pointee(scope, &expr);
@@ -426,11 +419,14 @@ impl Resolver<'_> {
         if let builtins::User::StandsFor(name, further) = builtin.user {
             builtin = builtins::find(name)?;
             for name in further {
-                let call = ExprKind::Call { builtin: builtins::find(name)?, arguments: Vec::new() };
-                arguments.push(self.expr(span, call));
+                arguments.push(self.builtin_call(builtins::find(name)?, Vec::new(), span)?);
             }
         }
-        Some(self.expr(span, ExprKind::Call { builtin, arguments }))
+        let call = self.expr(span, ExprKind::Call { builtin, arguments });
+        if let builtins::Kind::Pointer(name) = builtin.result {
+            self.points_to_structure(&call, name);
+        }
+        Some(call)
     }
 }
 

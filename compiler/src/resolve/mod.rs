@@ -12,6 +12,7 @@ mod braces;
 mod c_expression;
 mod cast;
 mod context;
+mod counter;
 mod effectless;
 mod entry;
 mod exchange;
@@ -161,6 +162,7 @@ struct Resolver<'a> {
     lists: usize,
     /// Whether the handler being resolved asks for fields of a tracepoint's record.
     wants_record: record::Wanted,
+    counters: counter::Counters,
 }
 
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
@@ -252,6 +254,7 @@ impl<'a> Resolver<'a> {
             more_context: vec![],
             lists: 0,
             wants_record: record::Wanted::default(),
+            counters: counter::Counters::default(),
         }
     }
 
@@ -274,6 +277,7 @@ impl<'a> Resolver<'a> {
                 self.probe(probe);
             }
         }
+        self.number_counters();
         self.refuse_changes_in_functions();
         self.refuse_nothing_to_do(&scripts[..self.user_files.min(scripts.len())]);
     }

@@ -14,6 +14,8 @@ pub enum Mention<'a> {
     Variable(&'a str),
     /// A variable that is changed.
     Changed(&'a str),
+    /// The function of the library that reads counters.
+    Counter,
     /// A probe point that may be an alias.
     Point(&'a ProbePoint),
 }
@@ -129,10 +131,10 @@ fn expression<'a>(e: &'a Expression, f: &mut dyn FnMut(Mention<'a>)) {
         ExpressionKind::Literal(_)
         | ExpressionKind::Wildcard
         | ExpressionKind::Context(_)
-        | ExpressionKind::Perf(_)
         | ExpressionKind::Var { .. }
         | ExpressionKind::Embedded(_)
         | ExpressionKind::Constant(_) => {}
+        ExpressionKind::Perf(_) => f(Mention::Counter),
         ExpressionKind::Variable(name) => f(Mention::Variable(name)),
         ExpressionKind::Element { array, indices: keys } | ExpressionKind::In { keys, array } => {
             f(Mention::Variable(&array.text));

@@ -3,6 +3,7 @@
 //! In: a program and an [`AttachPoint`]. Out: a [`Link`]; the program runs until it is dropped. One
 //! file per family of events; which of several ways is taken has been decided before.
 
+mod counter;
 mod function;
 mod hook;
 mod instruction;
@@ -11,6 +12,7 @@ mod perf;
 mod tests;
 mod tracepoint;
 
+pub use counter::fill_counters;
 pub use function::Function;
 
 use std::fmt;

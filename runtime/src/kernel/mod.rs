@@ -275,8 +275,9 @@ impl Facts for LiveKernel {
             return Err(NoFunctions { reason: reason.to_string() });
         }
         for symbol in kallsyms.functions() {
-            // What programs are called there cannot be probed, and is not code of the kernel's own.
-            if symbol.module != Some("bpf") {
+            // Programs and what the kernel writes for its own probes, as `__builtin__ftrace`, cannot be probed.
+            let is_made = |module: &str| module == "bpf" || module.starts_with("__builtin__");
+            if !symbol.module.is_some_and(is_made) {
                 visit(KernelFunction {
                     name: symbol.name,
                     address: symbol.start,

@@ -12,7 +12,7 @@ use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, Sa
 use ntap_compiler::layout::{Array, ArrayId, KernelMap, Layout, control, record, times};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{
-    LARGE_SCRATCH, RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name,
+    COUNTERS, LARGE_SCRATCH, RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name,
 };
 use ntap_compiler::syscalls::Routes;
 
@@ -62,6 +62,10 @@ pub(super) enum Record {
     },
     /// `exit()`.
     Exit,
+    /// The registers of user code: the copy of a stack begins.
+    UserRegisters(Vec<u8>),
+    /// A piece of that.
+    UserStack(Vec<u8>),
 }
 
 /// The places of one program file that are to be probed.
@@ -131,8 +135,9 @@ impl KernelHalf {
         if programs.len() > MANY_PROGRAMS {
             sys::lift_open_files_limit();
         }
-        let scratch = object.maps.iter().filter(|m| m.name == LARGE_SCRATCH);
-        let map_sizes = scratch.map(|m| (m.name.clone(), m.max_entries * cpus as u32)).collect();
+        let of_cpus = |name: &str| name == LARGE_SCRATCH || name == COUNTERS;
+        let of_cpus = object.maps.iter().filter(|m| of_cpus(&m.name));
+        let map_sizes = of_cpus.map(|m| (m.name.clone(), m.max_entries * cpus as u32)).collect();
         let mut loaded = load::load(&bytes, &LoadPlan { programs, map_sizes })?;
         let globals = loaded
             .take_globals()
@@ -255,6 +260,36 @@ impl KernelHalf {
         Ok(())
     }
 
+    /// Opens the events that handlers read.
+    fn fill_counters(
+        &self,
+        points: &HashMap<ProbeId, Point>,
+        verbose: bool,
+    ) -> Result<(), SessionError> {
+        let counters = || {
+            points.values().filter_map(|point| match &point.attach {
+                Attach::Counter(counter) => Some((point, counter)),
+                _ => None,
+            })
+        };
+        let count = counters().map(|(_, counter)| counter.index + 1).max().unwrap_or(0);
+        // Without a handler that reads them there need not be anything in the kernel.
+        let Some(map) = self.loaded.map_descriptor(COUNTERS) else { return Ok(()) };
+        for (point, counter) in counters() {
+            let event = counted_event(counter.event);
+            let index = |cpu| cpu * count + counter.index;
+            match attach::fill_counters(map, &point.name, event, index) {
+                Err(error) if point.optional => {
+                    if verbose {
+                        eprintln!("ntap: {error}");
+                    }
+                }
+                filled => filled?,
+            }
+        }
+        Ok(())
+    }
+
     /// Attaches all programs; their handlers still do nothing.
     pub(super) fn attach(
         &mut self,
@@ -263,6 +298,7 @@ impl KernelHalf {
         verbose: bool,
     ) -> Result<(), SessionError> {
         self.fill_slots(layout)?;
+        self.fill_counters(points, verbose)?;
         let mut probes: Vec<_> = points.iter().collect();
         probes.sort_by_key(|(id, _)| **id);
         let mut places: BTreeMap<&str, Places> = BTreeMap::new();
@@ -422,6 +458,8 @@ impl KernelHalf {
                 Record::Error { site, address, text: text.to_vec() }
             }
             record::EXIT => Record::Exit,
+            record::USER_REGISTERS => Record::UserRegisters(payload.to_vec()),
+            record::USER_STACK => Record::UserStack(payload.to_vec()),
             event => Record::Event(event, payload.to_vec()),
         })
     }
@@ -512,6 +550,7 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
+        | Attach::Counter(_)
         | Attach::Timer { .. }
         | Attach::File(_)
         | Attach::Input(_) => None,
@@ -569,15 +608,7 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         }),
         Attach::Counted { event, rate, of_target, .. } => Some(AttachPoint::Counted {
             name: point.name.clone(),
-            event: CountedEvent {
-                kind: event.kind,
-                config: event.config,
-                watched: event.watched.map(|watched| Watched {
-                    address: watched.address,
-                    bytes: watched.bytes,
-                    reads: watched.reads,
-                }),
-            },
+            event: counted_event(*event),
             rate: match *rate {
                 SampleRate::Period(period) => Rate::Period(period),
                 SampleRate::Hertz(hertz) => Rate::Hertz(hertz),
@@ -588,8 +619,21 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
         | Attach::End(_)
         | Attach::Error(_)
         | Attach::Never
+        | Attach::Counter(_)
         | Attach::Timer { .. }
         | Attach::File(_)
         | Attach::Input(_) => None,
+    }
+}
+
+fn counted_event(event: ntap_compiler::hir::CountedEvent) -> CountedEvent {
+    CountedEvent {
+        kind: event.kind,
+        config: event.config,
+        watched: event.watched.map(|watched| Watched {
+            address: watched.address,
+            bytes: watched.bytes,
+            reads: watched.reads,
+        }),
     }
 }

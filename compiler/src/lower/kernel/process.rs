@@ -189,7 +189,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// The inode of the program that the current process runs; 0 when there is none.
-    fn program_inode(&mut self) -> Value {
+    pub(super) fn program_inode(&mut self) -> Value {
         let mut address = self.emitter.helper(Helper::GetCurrentTask, &[]);
         for offset in self.tasks.program {
             address = self.kernel_word(address, offset, 8);
