@@ -158,6 +158,8 @@ struct Resolver<'a> {
     pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
     /// The `$variables` that the handler being resolved has asked for.
     uses: ContextUse,
+    /// The arrays that keep values from the entry of system calls, by name and place.
+    arrays_of_entries: HashMap<(String, Span), GlobalId>,
     /// Context variables that the handler being resolved needs besides those of its point.
     more_context: Vec<ContextVariable>,
     /// Whether the handler being resolved asks for fields of a tracepoint's record.
@@ -252,6 +254,7 @@ impl<'a> Resolver<'a> {
             pointees,
             pointees_of: SecondaryMap::new(),
             uses: ContextUse::default(),
+            arrays_of_entries: HashMap::new(),
             more_context: vec![],
             wants_record: record::Wanted::default(),
             counters: counter::Counters::default(),
