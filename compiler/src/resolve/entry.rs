@@ -86,7 +86,6 @@ impl Resolver<'_> {
             return None;
         };
         let of_call = matches!(point.attach, Attach::Syscall(_));
-        let shared = of_call && !scope.given.explains(expression);
         if scope.entry.is_none() {
             let depth = self.array_of_entry("depth", 1, span, of_call);
             let body = self.script.new_body();
@@ -98,7 +97,7 @@ impl Resolver<'_> {
             Some(local) => local,
             None => {
                 let number = state.kept.len();
-                let kept = self.array_of_entry(&format!("entry {number}"), 2, span, shared);
+                let kept = self.array_of_entry(&format!("entry {number}"), 2, span, of_call);
                 let local = scope.local(&format!("@entry {number}"), span);
                 self.keep(scope, expression, kept, local)?;
                 local

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Resolver, Scope};
 use crate::hir::Expr;
 use crate::syntax::ast::{AssignOperator, Expression, ExpressionKind, Statement, StatementKind};
-use crate::syntax::mentions::{Mention, each_mention_in, each_mention_of};
+use crate::syntax::mentions::{Mention, each_mention_of};
 
 /// What names stand for in a body.
 #[derive(Default)]
@@ -55,19 +55,6 @@ impl<'p> Given<'p> {
             }
         }
         left
-    }
-}
-
-impl Given<'_> {
-    /// Whether an expression uses a variable that aliases define, which can be something else for each.
-    pub(super) fn explains(&self, expression: &Expression) -> bool {
-        let mut explains = false;
-        each_mention_in(expression, &mut |mention| {
-            if let Mention::Variable(name) = mention {
-                explains |= self.definitions.contains_key(name);
-            }
-        });
-        explains
     }
 }
 

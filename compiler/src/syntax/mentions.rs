@@ -63,11 +63,6 @@ pub fn each_mention_of<'a>(body: &'a Statement, f: &mut dyn FnMut(Mention<'a>)) 
     statement(body, f);
 }
 
-/// Calls `f` with every name an expression mentions.
-pub fn each_mention_in<'a>(e: &'a Expression, f: &mut dyn FnMut(Mention<'a>)) {
-    expression(e, f);
-}
-
 /// Calls `f` with the variable that is changed.
 fn changed<'a>(target: &'a Expression, f: &mut dyn FnMut(Mention<'a>)) {
     if let ExpressionKind::Variable(name) = &target.kind {
