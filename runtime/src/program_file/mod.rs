@@ -31,7 +31,7 @@ use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, Object};
 
 use crate::sys::{self, Mapping};
-pub(crate) use debug_info::SourceLines;
+pub(crate) use debug_info::{KernelDebugInfo, SourceLines, TEXT_SYMBOL};
 
 /// An ELF file of 64 bits.
 pub(crate) type Elf<'d> = ElfFile<'d, FileHeader64<Endianness>>;
