@@ -49,7 +49,7 @@ fn read_directory(directory: &Path, files: &mut Vec<(String, String)>) -> std::i
 /// A builtin function as `name:type (parameter:type, ...)`.
 pub(crate) fn signature(row: &Builtin) -> String {
     let type_name = |kind| match kind {
-        Kind::Long => "long",
+        Kind::Long | Kind::Pointer(_) => "long",
         Kind::Text(_) => "string",
         Kind::Nothing => "unknown",
     };

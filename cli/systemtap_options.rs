@@ -86,6 +86,28 @@ pub(crate) struct SystemTapOptions {
     sysenv: Vec<String>,
     #[arg(long, hide = true, value_name = "URI")]
     remote: Vec<String>,
+    #[arg(long, hide = true)]
+    remote_prefix: bool,
+    #[arg(short = 'M', hide = true)]
+    keep_bulk_files: bool,
+    #[arg(long, hide = true, value_name = "URI")]
+    use_http_server: Vec<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_name = "PROPERTIES")]
+    list_servers: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_name = "TRUST")]
+    trust_servers: Option<String>,
+    #[arg(long, hide = true, value_name = "USER")]
+    build_as: Option<String>,
+    #[arg(long, hide = true)]
+    semantic_keep_going: bool,
+    #[arg(long, hide = true)]
+    tapset_compile_coverage: bool,
+    #[arg(long, hide = true)]
+    language_server: bool,
+    #[arg(long, hide = true, value_name = "N")]
+    benchmark_sdt_loops: Option<String>,
+    #[arg(long, hide = true, value_name = "N")]
+    benchmark_sdt_threads: Option<String>,
 }
 
 impl SystemTapOptions {
@@ -97,6 +119,26 @@ impl SystemTapOptions {
                 conflict,
                 "`--remote` is not there: run ntap on that machine, as in `ssh HOST ntap ...`",
             );
+        }
+        let nothing_else = [
+            (
+                "--language-server",
+                self.language_server,
+                "`ntap -p2` tells an editor what is wrong with a script",
+            ),
+            (
+                "--list-servers",
+                self.list_servers.is_some(),
+                "scripts are compiled here, not by servers",
+            ),
+            (
+                "--trust-servers",
+                self.trust_servers.is_some(),
+                "scripts are compiled here, not by servers",
+            ),
+        ];
+        if let Some((option, _, why)) = nothing_else.iter().find(|(_, given, _)| *given) {
+            refuse(conflict, &format!("`{option}` is not there: {why}"));
         }
         let elsewhere = [
             ("--sysroot", self.sysroot.as_ref().is_some_and(|root| root != "/")),
@@ -144,6 +186,17 @@ impl SystemTapOptions {
             ("--unprivileged", self.unprivileged, "privileges are the kernel's to check"),
             ("-q", self.quiet_types, "no types of programs are kept"),
             ("--save-uprobes", self.save_uprobes, "there is no kernel module"),
+            ("-M", self.keep_bulk_files, "all CPUs share one buffer"),
+            ("--use-http-server", !self.use_http_server.is_empty(), "scripts are compiled here"),
+            ("--build-as", self.build_as.is_some(), "no kernel module is built"),
+            ("--remote-prefix", self.remote_prefix, "there is one machine"),
+            ("--semantic-keep-going", self.semantic_keep_going, "every mistake is shown"),
+            ("--tapset-compile-coverage", self.tapset_compile_coverage, "there is no such report"),
+            (
+                "--benchmark-sdt-loops, --benchmark-sdt-threads",
+                self.benchmark_sdt_loops.is_some() || self.benchmark_sdt_threads.is_some(),
+                "`docs/benchmarks.md` has the figures",
+            ),
             ("--use-server", !self.use_server.is_empty(), "scripts are compiled here"),
             (
                 "--download-debuginfo",

@@ -516,3 +516,27 @@ fn handlers_that_take_too_much_are_paused() {
     let never = report("100");
     assert!(!never.contains("paused"), "{never}");
 }
+
+#[test]
+fn options_that_have_nothing_to_do_here() {
+    let script = "probe begin { println(1) exit() }";
+    for option in [
+        "--semantic-keep-going",
+        "--build-as=me",
+        "--remote-prefix",
+        "--benchmark-sdt-loops=5",
+        "--use-http-server=http://localhost",
+    ] {
+        let output = ntap(&[option, "-e", script]);
+        assert_eq!((status(&output), stdout(&output).as_str()), (Some(0), "1\n"), "{option}");
+        let output = ntap(&["-v", option, "-e", script]);
+        let name = option.split('=').next().expect("a name");
+        assert!(stderr(&output).contains(name), "{option}: {}", stderr(&output));
+    }
+    for option in ["--language-server", "--list-servers", "--trust-servers=ssl"] {
+        let output = ntap(&[option, "-e", script]);
+        let name = option.split('=').next().expect("a name");
+        assert_eq!((status(&output), stdout(&output).as_str()), (Some(1), ""), "{option}");
+        assert!(stderr(&output).contains(&format!("`{name}` is not there: ")), "{option}");
+    }
+}

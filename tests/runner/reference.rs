@@ -115,7 +115,7 @@ fn signature(row: &Builtin) -> String {
 /// As declarations write it.
 fn type_name(kind: Kind) -> &'static str {
     match kind {
-        Kind::Long => ":long",
+        Kind::Long | Kind::Pointer(_) => ":long",
         Kind::Text(_) => ":string",
         Kind::Nothing => "",
     }

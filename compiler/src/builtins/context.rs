@@ -68,9 +68,9 @@ pub(super) const ROWS: &[Builtin] = &[
     Builtin {
         name: "task_current",
         parameters: NONE,
-        result: Kind::Long,
+        result: Kind::Pointer("task_struct"),
         summary: "The address of the structure of the current task, a `struct task_struct`.",
-        example: "probe begin { println(@cast(task_current(), \"task_struct\")->tgid == pid()); exit() }",
+        example: "probe begin { println(task_current()->tgid == pid()); exit() }",
         kernel: Kernel::Inline(|k, _| Operand::Long(k.emitter.helper(Helper::GetCurrentTask, &[]))),
         user: User::Runtime(RuntimeFunction::CurrentTask),
     },

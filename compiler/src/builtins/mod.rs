@@ -59,6 +59,8 @@ pub struct Parameter {
 pub enum Kind {
     /// A signed 64-bit number.
     Long,
+    /// A number that is the address of a structure of the kernel's: its members follow with `->`.
+    Pointer(&'static str),
     /// A string of at most so many bytes with its terminator; in parameters any string.
     Text(u32),
     /// No value: the call is a statement.
@@ -170,7 +172,9 @@ impl Builtin {
 
     /// Whether a call only reads something, which is the same each time, and never fails.
     pub fn is_reading(&self) -> bool {
-        matches!(self.kernel, Kernel::Inline(_)) && !self.can_fail() && self.result == Kind::Long
+        matches!(self.kernel, Kernel::Inline(_))
+            && !self.can_fail()
+            && matches!(self.result, Kind::Long | Kind::Pointer(_))
     }
 }
 

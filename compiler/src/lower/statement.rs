@@ -28,7 +28,7 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         if let Some(last) = statements.last()
             && !self.half.emitter().is_terminated()
         {
-            let near = branching(&last.kind).unwrap_or("statement");
+            let near = branching(&last.kind).unwrap_or_default();
             self.half.settle_count(last.span, near);
         }
     }

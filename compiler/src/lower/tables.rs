@@ -112,7 +112,8 @@ pub struct ErrorSite {
     pub kind: ErrorKind,
     /// Where it is.
     pub span: Span,
-    /// The token there, with its kind, as messages cite it: `operator '/'`.
+    /// The token there, with its kind, as messages cite it: `operator '/'`. Empty where it is the first one of the
+    /// place, for `syntax::token_name` to tell.
     pub near: String,
 }
 

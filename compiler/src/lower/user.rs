@@ -332,7 +332,7 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
             User::StandsFor(..) => unreachable!("`resolve` leaves no `{}`", builtin.name),
         };
         match builtin.result {
-            Kind::Long => Operand::Long(result),
+            Kind::Long | Kind::Pointer(_) => Operand::Long(result),
             Kind::Text(width) => Operand::Text(Text::Memory { address: result, width }),
             Kind::Nothing => Operand::Nothing,
         }

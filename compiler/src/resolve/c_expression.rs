@@ -22,6 +22,9 @@ impl Constants<'_> {
         if name.trim_end().ends_with('*') {
             return Some(8);
         }
+        if let Some(size) = plain_size(name) {
+            return Some(size);
+        }
         let btf = self.btf?;
         named_type(btf, name).and_then(|ty| btf.size(ty)).and_then(|size| i64::try_from(size).ok())
     }
@@ -130,4 +133,20 @@ impl<'t> Reader<'t, '_> {
         }
         self.constants.value(word).ok_or(word)
     }
+}
+
+/// The size of a type of numbers, by the words C has for it in any order.
+fn plain_size(name: &str) -> Option<i64> {
+    let mut words: Vec<&str> = name.split_whitespace().collect();
+    words.retain(|word| !matches!(*word, "signed" | "unsigned" | "const" | "volatile"));
+    let is_sign_alone = words.is_empty() && !name.trim().is_empty();
+    words.sort_unstable();
+    Some(match &words[..] {
+        ["char"] | ["_Bool"] | ["bool"] => 1,
+        ["short"] | ["int", "short"] => 2,
+        ["int"] => 4,
+        [] if is_sign_alone => 4,
+        ["long"] | ["int", "long"] | ["long", "long"] | ["int", "long", "long"] => 8,
+        _ => return None,
+    })
 }

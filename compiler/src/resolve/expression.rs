@@ -423,7 +423,11 @@ impl Resolver<'_> {
                 arguments.push(self.expr(span, call));
             }
         }
-        Some(self.expr(span, ExprKind::Call { builtin, arguments }))
+        let call = self.expr(span, ExprKind::Call { builtin, arguments });
+        if let builtins::Kind::Pointer(name) = builtin.result {
+            self.points_to_structure(&call, name);
+        }
+        Some(call)
     }
 }
 

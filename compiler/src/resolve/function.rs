@@ -204,7 +204,9 @@ impl<'a> Resolver<'a> {
         let call = self.builtin_call(builtin, arguments, span)?;
         let kind = match builtin.result {
             builtins::Kind::Nothing => StmtKind::Expr(call),
-            builtins::Kind::Long | builtins::Kind::Text(_) => StmtKind::Return(Some(call)),
+            builtins::Kind::Long | builtins::Kind::Pointer(_) | builtins::Kind::Text(_) => {
+                StmtKind::Return(Some(call))
+            }
         };
         body.statements.push(Stmt { kind, span });
         let declared = Declared { parameters: vec![None; parameters.len()], result: None };

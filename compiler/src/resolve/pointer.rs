@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::{Resolver, Scope};
-use crate::btf::TypeId;
+use crate::btf::{Kind, TypeId};
 use crate::hir::{Arithmetic, Expr, ExprKind, Place, PlaceKind};
 use crate::source::Span;
 
@@ -81,6 +81,13 @@ impl Resolver<'_> {
         let facts = self.facts;
         if let Ok(btf) = facts.all_types() {
             self.pointees_of[expr.id] = Some(btf.strip(pointee));
+        }
+    }
+
+    /// Notes that an expression is the address of a structure of the kernel's.
+    pub(super) fn points_to_structure(&mut self, expr: &Expr, name: &str) {
+        if let Ok(btf) = self.facts.all_types() {
+            self.pointees_of[expr.id] = btf.find(name, Kind::Struct);
         }
     }
 

@@ -26,6 +26,7 @@ mod print;
 mod words;
 
 pub(crate) use build::{number, refuse_embedded};
+pub use preprocess::token_name;
 pub use print::print;
 pub(crate) use print::print_expression;
 

@@ -217,7 +217,7 @@ impl Widening<'_> {
                 match builtin.result {
                     Kind::Text(MAX_STRING) => self.longest,
                     Kind::Text(width) => self.rounded(width),
-                    Kind::Long | Kind::Nothing => 8,
+                    Kind::Long | Kind::Pointer(_) | Kind::Nothing => 8,
                 }
             }
             ExprKind::Invoke { function, arguments } => {

@@ -5,6 +5,7 @@ use std::io::Write;
 use cranelift_codegen::entity::EntityRef;
 use ntap_compiler::hir::{Attach, ProbeId};
 use ntap_compiler::source::Span;
+use ntap_compiler::syntax::token_name;
 
 use super::format::{OutputFormat, json};
 use super::output::{write_bytes, write_message};
@@ -132,14 +133,18 @@ impl Session<'_> {
     /// Tells the error of a handler.
     pub(super) fn tell_error(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
         let site = &error.site;
+        let near = match &site.near[..] {
+            "" => token_name(self.sources, site.span),
+            near => near.to_string(),
+        };
         if self.is_json() {
             let place = json::place(self.sources, site.span);
-            let object = json::error(self.named(probe), &error.message, &site.near, place);
+            let object = json::error(self.named(probe), &error.message, &near, place);
             self.put(&object);
             return;
         }
         let place = self.sources.locate(site.span);
-        let message = format!("ERROR: {} near {} at {place}\n", error.message, site.near);
+        let message = format!("ERROR: {} near {} at {place}\n", error.message, near);
         self.output.flush(&mut self.context.state.output);
         write_message(&mut self.context.state.output, &message);
     }

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types::I64};
 
 use super::KernelCode;
-use crate::hir::{MarkArgument, Scalar};
+use crate::hir::{Attach, Direction, MarkArgument, Scalar, SyscallPoint};
 use crate::lower::{ErrorKind, ErrorSite, Helper, Operand, Text};
 use crate::registers::{self, Register};
 
@@ -100,6 +100,9 @@ impl KernelCode<'_, '_> {
 
     /// The n-th argument (from 1) of the function that was entered, as a whole word.
     pub fn function_argument(&mut self, n: Value) -> Operand {
+        if matches!(self.point.attach, Attach::Syscall(_)) {
+            return self.system_call_argument(n);
+        }
         if !self.has_registers() {
             return self.refuse("no function arguments at this probe point");
         }
@@ -140,6 +143,11 @@ impl KernelCode<'_, '_> {
 
     /// What the function that was left returned.
     pub fn function_result(&mut self) -> Operand {
+        if let Attach::Syscall(SyscallPoint { direction: Direction::Return, .. }) =
+            self.point.attach
+        {
+            return Operand::Long(self.context_word(1));
+        }
         if !self.has_registers() {
             return self.refuse("no return value at this probe point");
         }
@@ -187,7 +195,7 @@ impl KernelCode<'_, '_> {
     }
 
     /// The value of a constant.
-    fn known(&self, value: Value) -> Option<i64> {
+    pub(super) fn known(&self, value: Value) -> Option<i64> {
         use cranelift_codegen::ir::{InstructionData, Opcode};
         let function = &self.emitter.builder.func;
         let inst = function.dfg.value_def(value).inst()?;
@@ -200,7 +208,7 @@ impl KernelCode<'_, '_> {
     /// Raises a run-time error in place of a number.
     pub fn refuse(&mut self, message: &str) -> Operand {
         let kind = ErrorKind::Text(message.to_string());
-        let site = ErrorSite { kind, span: self.call_span, near: "identifier".to_string() };
+        let site = ErrorSite { kind, span: self.call_span, near: String::new() };
         let site = self.tables.error(site);
         let failure = self.failure_block(site);
         let error = self.error(site, None);

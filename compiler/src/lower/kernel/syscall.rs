@@ -6,8 +6,8 @@ use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value};
 
 use super::KernelCode;
 use crate::hir::{Attach, CompatTest, Direction, Scalar, SyscallPoint};
-use crate::lower::{Helper, emitter::trusted};
-use crate::syscalls::{After, NUMBERS};
+use crate::lower::{Helper, Operand, emitter::trusted};
+use crate::syscalls::{self, After, NUMBERS};
 
 impl KernelCode<'_, '_> {
     /// Leaves when the handler is not for this system call. Called ones are: their root has seen to it.
@@ -69,6 +69,24 @@ impl KernelCode<'_, '_> {
         };
         let low = self.emitter.builder.ins().ireduce(I32, number);
         self.emitter.builder.ins().uextend(I64, low)
+    }
+
+    /// The n-th argument (from 1) of the system call; 0 where calls have no such argument.
+    pub(super) fn system_call_argument(&mut self, n: Value) -> Operand {
+        let Some(table) = syscalls::table(self.architecture) else {
+            return self.refuse("no arguments of system calls on this architecture");
+        };
+        let offsets = table.registers.arguments;
+        if let Some(offset) = self.known(n).and_then(|n| offsets.get(n.checked_sub(1)? as usize)) {
+            return Operand::Long(self.saved_register(*offset));
+        }
+        let mut argument = self.emitter.constant(0);
+        for (n_of_this, offset) in (1..).zip(offsets) {
+            let this = self.saved_register(offset);
+            let is = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, n, n_of_this);
+            argument = self.emitter.builder.ins().select(is, this, argument);
+        }
+        Operand::Long(argument)
     }
 
     /// A word of the program's context.

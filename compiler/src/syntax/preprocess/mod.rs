@@ -14,6 +14,7 @@ mod cursor;
 mod expanded;
 mod lexer;
 mod macros;
+mod name;
 mod strings;
 mod token;
 mod version;
@@ -27,6 +28,7 @@ use crate::{
     source::FileId,
 };
 
+pub use self::name::token_name;
 pub(super) use self::{
     expanded::{Expanded, Piece},
     strings::unescape,

@@ -170,13 +170,13 @@ impl Inference<'_> {
             ExprKind::Call { builtin, arguments } => {
                 for (argument, parameter) in arguments.iter().zip(builtin.parameters) {
                     match parameter.kind {
-                        Kind::Long => self.long(argument),
+                        Kind::Long | Kind::Pointer(_) => self.long(argument),
                         Kind::Text(_) => self.text(argument),
                         Kind::Nothing => {}
                     }
                 }
                 match builtin.result {
-                    Kind::Long | Kind::Nothing => long,
+                    Kind::Long | Kind::Pointer(_) | Kind::Nothing => long,
                     Kind::Text(_) => text,
                 }
             }
