@@ -79,7 +79,7 @@ impl KernelDebugInfo {
     fn read_units(&mut self) {
         let mut headers = self.dwarf.units();
         while let Ok(Some(header)) = headers.next() {
-            let Ok(unit) = self.dwarf.unit(header.clone()) else { continue };
+            let Ok(unit) = self.dwarf.unit(header) else { continue };
             let at = self.units.len();
             if let Ok(mut ranges) = self.dwarf.unit_ranges(&unit) {
                 while let Ok(Some(range)) = ranges.next() {
@@ -118,7 +118,7 @@ impl KernelDebugInfo {
         }
         let mut found = vec![];
         for unit in meant {
-            if let Ok(unit) = self.dwarf.unit(unit.header.clone()) {
+            if let Ok(unit) = self.dwarf.unit(unit.header) {
                 let _ = self.functions_in(&unit, &is_meant, &mut found);
             }
         }
@@ -166,7 +166,7 @@ impl KernelDebugInfo {
     pub(crate) fn lines(&self, file: &str, wanted: &RangeInclusive<u64>) -> Vec<(u64, u64)> {
         let mut found = vec![];
         for unit in &self.units {
-            if let Ok(unit) = self.dwarf.unit(unit.header.clone()) {
+            if let Ok(unit) = self.dwarf.unit(unit.header) {
                 let _ = self.lines_in(&unit, file, wanted, &mut found);
             }
         }
@@ -222,7 +222,7 @@ impl KernelDebugInfo {
         let linked = address.wrapping_sub(self.moved);
         let at = self.unit_at(linked)?;
         let known = self.lines.borrow().get(&at).cloned();
-        let unit = self.dwarf.unit(self.units[at].header.clone()).ok()?;
+        let unit = self.dwarf.unit(self.units[at].header).ok()?;
         let lines = known.unwrap_or_else(|| {
             let read = Rc::new(source_lines::of_unit(&self.dwarf, &unit));
             self.lines.borrow_mut().insert(at, read.clone());
