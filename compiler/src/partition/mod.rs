@@ -13,6 +13,7 @@ mod defer;
 mod order;
 mod place;
 mod print;
+mod pure;
 mod race;
 mod registers;
 mod tail;
