@@ -44,10 +44,14 @@
 //! | `clock MS` | asks what time it is, for so much time of a CPU |
 //! | `nested N` | calls `workload_outer`, which calls `workload_middle`, which calls `workload_step` |
 //! | `marks N` | passes the marks of the provider `workload` for n = 1, 2, ... N: see `marks.rs` |
+//! | `lookups N` | asks itself for the address of a name N times, and once more without an answer, on port 53 |
+//! | `write-together T BYTES MS` | has T threads write so much at a time to the same place, for so long |
+//! | `in-group NAME MS` | computes, for so much time of a CPU, in a control group of this name |
+//! | `reclaim` | has the kernel free memory of a control group |
 //! | `malloc N BYTES` | allocates and frees so much N times |
 //! | `touch N` | writes to N pages that were never used |
 
-use super::{calls, marks, module_sockets, network, steps};
+use super::{busy, calls, marks, module_sockets, network, steps};
 use std::io::{self, Read, Write};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -96,6 +100,21 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             "sctp" => {
                 module_sockets::sctp(number()?).map_err(|error| format!("{verb}: {error}"))?;
             }
+            "lookups" => {
+                network::lookups(number()?).map_err(|error| format!("lookups: {error}"))?;
+            }
+            "write-together" => {
+                let (threads, bytes) = (number()?, number()? as usize);
+                busy::write_together(threads, bytes, Duration::from_millis(number()?))
+                    .map_err(|error| format!("write-together: {error}"))?;
+            }
+            "in-group" => {
+                let name = words.next().ok_or("`in-group` needs a name")?;
+                let time = words.next().and_then(|word| word.parse().ok());
+                let time = Duration::from_millis(time.ok_or("`in-group` needs a time")?);
+                busy::in_group(&name, time).map_err(|error| format!("in-group: {error}"))?;
+            }
+            "reclaim" => busy::reclaim().map_err(|error| format!("reclaim: {error}"))?,
             "tcp-refused" => network::refused(number()?),
             "tcp-unanswered" => {
                 network::unanswered().map_err(|error| format!("{verb}: {error}"))?;
@@ -218,7 +237,7 @@ fn sleepers(threads: u64, time: Duration) {
     });
 }
 
-fn spin(time: Duration) {
+pub(crate) fn spin(time: Duration) {
     let start = cpu_time();
     while cpu_time() - start < time {
         std::hint::black_box((0..10_000).fold(0u64, |sum, n| std::hint::black_box(sum ^ n)));

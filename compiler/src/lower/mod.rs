@@ -21,7 +21,7 @@ pub use half::{Half, Operand, Text};
 pub use kernel::adder::arrays as arrays_with_adders;
 pub(crate) use kernel::take_out_loops;
 pub use kernel::{
-    KernelCode, LoopFunction, RoutineUse, can_format, has_kernel_loops, hit_texts,
+    KernelCode, LoopFunction, RoutineUse, call_names, can_format, has_kernel_loops, hit_texts,
     scratch_elements, variables,
 };
 pub use tables::{ErrorKind, ErrorSite, PrintSite, Tables};

@@ -232,6 +232,17 @@ impl Tail<'_, '_> {
                 return self.report(e);
             }
         }
+        if let ExprKind::Invoke { function, .. } = e.kind
+            && !self.in_function
+            && self.wants_context(function)
+        {
+            if self.can_hoist(e, conditional) {
+                return self.hoist(e);
+            }
+            if self.attempts.len() < MOST_ATTEMPTS && self.can_hoist(e, false) {
+                return self.attempt(e, conditional);
+            }
+        }
         if !self.in_function && self.is_of_the_moment(e) && self.can_hoist(e, conditional) {
             return self.hoist(e);
         }
@@ -372,6 +383,12 @@ impl Tail<'_, '_> {
                     && arguments.iter().all(|a| self.can_hoist(a, conditional))
                     && (arguments.is_empty() || !conditional || !builtin.can_fail())
             }
+            // As above.
+            ExprKind::Invoke { function, arguments } => {
+                !conditional
+                    && arguments.iter().all(|a| self.can_hoist(a, conditional))
+                    && super::pure::only_computes(self.pass.script, *function)
+            }
             ExprKind::Unary { operand, .. } => self.can_hoist(operand, conditional),
             ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
                 self.can_hoist(left, conditional) && self.can_hoist(right, conditional)
@@ -415,6 +432,10 @@ impl Tail<'_, '_> {
         match &mut e.kind {
             ExprKind::Load(load) => self.expression(&mut load.address, conditional),
             ExprKind::Call { arguments, .. } => self.list(arguments, conditional),
+            ExprKind::Invoke { function, arguments } => {
+                self.list(arguments, conditional);
+                *function = self.called(*function);
+            }
             _ => {}
         }
         let read = |tail: &mut Self, local, ty| {

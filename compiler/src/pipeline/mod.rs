@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{Architecture, Facts};
 use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script, max_nesting};
 use crate::layout::{ArrayId, Layout};
-use crate::library::{self, Library};
+use crate::library::{self, Library, Wanted};
 use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, LoopBound, Lowered, StackOffsets, TaskOffsets};
 use crate::object::ObjectInput;
@@ -145,6 +145,16 @@ pub fn parse(
     options: &Options<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Parsed> {
+    parse_with(sources, options, Wanted::Mentioned, diagnostics)
+}
+
+/// The same, with so much of aliases.
+pub(crate) fn parse_with(
+    sources: &mut SourceMap,
+    options: &Options<'_>,
+    of_aliases: Wanted,
+    diagnostics: &mut Diagnostics,
+) -> Option<Parsed> {
     let files: Vec<FileId> = sources.files().map(|(id, _)| id).collect();
     let parse_options = ParseOptions {
         arguments: options.arguments,
@@ -158,7 +168,7 @@ pub fn parse(
         .map(|file| syntax::parse(file, sources, &parse_options, diagnostics))
         .collect();
     if !diagnostics.has_errors() {
-        library::gather(&mut scripts, sources, &parse_options, diagnostics);
+        library::gather(&mut scripts, sources, &parse_options, of_aliases, diagnostics);
     }
     (!diagnostics.has_errors()).then_some(Parsed { scripts, user_files })
 }
