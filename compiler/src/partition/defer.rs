@@ -58,6 +58,10 @@ impl Deferring<'_> {
 
     /// Splits the statements of a handler.
     pub(super) fn handler(&mut self, statements: Vec<Stmt>) -> Vec<Stmt> {
+        let statements = match self.uncut {
+            0 => self.with_functions_in_place(statements),
+            _ => statements,
+        };
         self.statements(statements, &[])
     }
 
