@@ -131,7 +131,7 @@ impl Deferring<'_> {
 
     /// Whether the kernel can do a statement only by leaving it and the rest to userspace. What is in
     /// its branches does not count: they are cut by themselves.
-    fn needs_cut(&self, statement: &Stmt) -> bool {
+    pub(super) fn needs_cut(&self, statement: &Stmt) -> bool {
         let cannot = |e: &Expr| self.obstacle(e).is_some();
         match &statement.kind {
             StmtKind::Foreach(_) => true,

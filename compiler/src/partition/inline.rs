@@ -20,9 +20,20 @@ use crate::types::Type;
 /// The most calls that are replaced in one handler.
 const MOST_CALLS: usize = 32;
 
+/// Where the walk over a handler is.
+struct Walk {
+    /// How many calls more may be replaced.
+    left: usize,
+    /// Whether userspace may have gone on with the handler before it comes here.
+    behind: bool,
+    in_loop: bool,
+}
+
 /// What a statement evaluates before a place in it.
 #[derive(Default)]
 struct Before {
+    /// Whether userspace may have gone on with the handler before the statement.
+    behind: bool,
     /// Something that may have an effect.
     effect: bool,
     /// The globals that are read.
@@ -62,28 +73,53 @@ impl InPlaceOfLocals for Others {
 impl Deferring<'_> {
     /// The statements of a handler with such functions in place of their calls.
     pub(super) fn with_functions_in_place(&mut self, statements: Vec<Stmt>) -> Vec<Stmt> {
-        let mut left = MOST_CALLS;
-        self.in_place(statements, &mut left)
+        self.in_place(statements, &mut Walk { left: MOST_CALLS, behind: false, in_loop: false })
     }
 
-    fn in_place(&mut self, statements: Vec<Stmt>, left: &mut usize) -> Vec<Stmt> {
+    fn in_place(&mut self, statements: Vec<Stmt>, walk: &mut Walk) -> Vec<Stmt> {
         let mut out = vec![];
         for mut statement in statements {
-            while *left > 0
-                && let Some(taken) = self.take(&mut statement)
+            let is_whole = matches!(
+                statement.kind,
+                StmtKind::Loop { .. } | StmtKind::Foreach(_) | StmtKind::Try { .. }
+            );
+            walk.behind |= is_whole && self.needs_cut(&statement);
+            while walk.left > 0
+                && let Some(taken) = self.take(&mut statement, walk.behind)
             {
-                *left -= 1;
+                walk.left -= 1;
                 let before = match taken {
                     Taken::Call { function, arguments, result, span } => {
-                        self.body_in_place(function, arguments, result, span)
+                        self.body_in_place(function, arguments, result, span, walk.in_loop)
                     }
                     Taken::Choice(choice) => vec![choice],
                 };
-                out.extend(self.in_place(before, left));
+                out.extend(self.in_place(before, walk));
             }
-            if let StmtKind::If { then, otherwise, .. } = &mut statement.kind {
-                *then = self.in_place(std::mem::take(then), left);
-                *otherwise = self.in_place(std::mem::take(otherwise), left);
+            walk.behind |= self.needs_cut(&statement);
+            match &mut statement.kind {
+                StmtKind::If { then, otherwise, .. } => {
+                    let before = walk.behind;
+                    *then = self.in_place(std::mem::take(then), walk);
+                    let behind = std::mem::replace(&mut walk.behind, before);
+                    *otherwise = self.in_place(std::mem::take(otherwise), walk);
+                    walk.behind |= behind;
+                }
+                StmtKind::Try { body, handler, .. } => {
+                    *body = self.in_place(std::mem::take(body), walk);
+                    *handler = self.in_place(std::mem::take(handler), walk);
+                }
+                StmtKind::Loop { body, .. } => {
+                    let outside = std::mem::replace(&mut walk.in_loop, true);
+                    *body = self.in_place(std::mem::take(body), walk);
+                    walk.in_loop = outside;
+                }
+                StmtKind::Foreach(foreach) => {
+                    let outside = std::mem::replace(&mut walk.in_loop, true);
+                    foreach.body = self.in_place(std::mem::take(&mut foreach.body), walk);
+                    walk.in_loop = outside;
+                }
+                _ => {}
             }
             out.push(statement);
         }
@@ -91,8 +127,8 @@ impl Deferring<'_> {
     }
 
     /// The call of a statement that can be replaced first; what is left of the statement reads its result.
-    fn take(&mut self, statement: &mut Stmt) -> Option<Taken> {
-        let before = &mut Before::default();
+    fn take(&mut self, statement: &mut Stmt, behind: bool) -> Option<Taken> {
+        let before = &mut Before { behind, ..Before::default() };
         match &mut statement.kind {
             StmtKind::Expr(e) | StmtKind::If { condition: e, .. } => self.take_of(e, before),
             StmtKind::Record { target, value } => {
@@ -273,7 +309,8 @@ impl Deferring<'_> {
 
     /// Whether a function has to be put in place of its call, and can be.
     fn belongs_in_place(&self, id: FunctionId, before: &Before) -> bool {
-        self.userspace.functions.contains(&id) && self.reads_where_told(id) && {
+        let is_in_userspace = before.behind || self.userspace.functions.contains(&id);
+        is_in_userspace && self.reads_where_told(id) && {
             let [overload] = &self.script.functions[id].overloads[..] else { return false };
             let statements = &overload.body.statements;
             let changed = changed_globals(statements, self.script);
@@ -312,6 +349,7 @@ impl Deferring<'_> {
         arguments: Vec<Expr>,
         result: LocalId,
         span: Span,
+        in_loop: bool,
     ) -> Vec<Stmt> {
         let overload = self.script.functions[function].overloads[0].clone();
         let mut others = Others::default();
@@ -322,6 +360,19 @@ impl Deferring<'_> {
         let mut statements = overload.body.statements;
         let assigned = assigned_locals(&statements);
         let mut out = vec![];
+        if in_loop {
+            // They have the values of the round before.
+            let own = overload.body.locals.keys().filter(|l| !overload.parameters.contains(l));
+            for local in own.map(|local| others.locals[&local]).chain([result]) {
+                let ty = self.types.locals[self.body_id()][local];
+                let nothing = match ty {
+                    Type::Text(_) => ExprKind::Text(String::new()),
+                    Type::Long | Type::Stats => ExprKind::Number(0),
+                };
+                let nothing = self.typed(nothing, ty, span);
+                out.push(self.assignment(local, nothing));
+            }
+        }
         for (parameter, argument) in overload.parameters.iter().zip(arguments) {
             if is_plain(&argument) && !assigned.contains(parameter) {
                 others.values.insert(*parameter, argument);
