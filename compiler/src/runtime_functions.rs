@@ -209,6 +209,12 @@ runtime_functions! {
     PrintSymbols(addresses);
     /// `sprint_stack(stack)`.
     StackText(stack);
+    /// `ubacktrace()` of a copy of a stack.
+    UserStack(copy);
+    /// `ucallers(n)` of a copy of a stack.
+    UserCallers(n, copy);
+    /// `ustack(n)` of a copy of a stack.
+    UserStackAddress(n, copy);
     /// `print_ustack(stack)` of a process.
     PrintUserStack(stack, process);
     /// The same, shorter.
@@ -259,6 +265,8 @@ runtime_functions! {
     TextLength(text);
     /// `__name_of(value, names, otherwise)`.
     NameOf(value, names, otherwise);
+    /// `__system_call(number)`.
+    CallName(number);
     /// `__flags_of(value, names, none)`.
     FlagsOf(value, names, none);
     /// `__buffer_quoted(address, length, shown, can_read, words)`.
@@ -323,7 +331,10 @@ impl RuntimeFunction {
     pub fn names_user_addresses(self) -> bool {
         matches!(
             self,
-            RuntimeFunction::PrintUserStack
+            RuntimeFunction::UserStack
+                | RuntimeFunction::UserCallers
+                | RuntimeFunction::UserStackAddress
+                | RuntimeFunction::PrintUserStack
                 | RuntimeFunction::PrintUserStackBrief
                 | RuntimeFunction::PrintUserSymbols
                 | RuntimeFunction::UserStackText

@@ -1,6 +1,7 @@
 //! Runs suites of cases and says what failed.
 
 pub(crate) mod both;
+mod busy;
 pub(crate) mod calls;
 pub(crate) mod cases;
 pub(crate) mod garbled;

@@ -1,7 +1,7 @@
 //! Connections of a workload with itself, over the loopback of its network namespace.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,33 @@ pub(crate) fn refused(count: u64) {
     for _ in 0..count {
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, 9));
     }
+}
+
+/// Asks itself on port 53 so many times for the IPv4 address of `name.example.test`, and answers; then once for the IPv6
+/// address, without an answer.
+pub(crate) fn lookups(count: u64) -> io::Result<()> {
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53))?;
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    for id in 0..=count as u16 {
+        let is_last = u64::from(id) == count;
+        // The number, what is wanted (recursion), one question.
+        let mut question = vec![0, id as u8, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for part in ["name", "example", "test"] {
+            question.push(part.len() as u8);
+            question.extend(part.as_bytes());
+        }
+        question.extend([0, 0, if is_last { 28 } else { 1 }, 0, 1]);
+        client.send_to(&question, (Ipv4Addr::LOCALHOST, 53))?;
+        let mut packet = [0; 512];
+        let (bytes, from) = server.recv_from(&mut packet)?;
+        if !is_last {
+            // An answer, that there is no such name.
+            (packet[2], packet[3]) = (0x81, 0x83);
+            server.send_to(&packet[..bytes], from)?;
+            client.recv_from(&mut packet)?;
+        }
+    }
+    Ok(())
 }
 
 /// Connects to a socket whose queue is full: packets are dropped and sent again after a second, which is waited for.

@@ -1,11 +1,12 @@
 //! A kernel recorded in `tests/kernels/` by `examples/record_kernel.rs`: the same answers everywhere.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use ntap_compiler::btf::Btf;
+use ntap_compiler::btf::{Btf, ModuleTypes, module_mentions, module_tracepoints};
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
 use ntap_compiler::program_file::{
     FunctionSymbol, Mark, NoProgram, ProgramFile, ProgramName, Segment,
@@ -20,6 +21,10 @@ pub(crate) struct RecordedKernel {
     function_probes: bool,
     config: HashMap<String, String>,
     btf: Result<Btf, NoBtf>,
+    /// The type information of modules, by name.
+    modules: Vec<(String, Vec<u8>)>,
+    /// The types of the kernel and of all modules, from when one is asked for.
+    all_types: OnceCell<(Btf, Vec<ModuleTypes>)>,
     /// Lines of address, name and, for those of modules, module.
     functions: String,
     /// Lines of a source file and its functions.
@@ -42,6 +47,8 @@ impl RecordedKernel {
             config: HashMap::new(),
             tracepoint_systems: BTreeMap::new(),
             btf: Ok(Btf::parse(types).expect("recorded types are BTF")),
+            modules: modules(&folder.join("modules")),
+            all_types: OnceCell::new(),
             functions: fs::read_to_string(folder.join("functions.txt")).unwrap_or_default(),
             files: fs::read_to_string(folder.join("files.txt")).unwrap_or_default(),
         };
@@ -83,6 +90,19 @@ impl RecordedKernel {
     }
 }
 
+/// The type information of modules in a folder, if there is one.
+fn modules(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let Ok(files) = fs::read_dir(folder) else { return vec![] };
+    let read = |file: std::io::Result<fs::DirEntry>| {
+        let path = file.expect("a readable folder").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        (name, fs::read(path).expect("recorded types of a module"))
+    };
+    let mut modules: Vec<_> = files.map(read).collect();
+    modules.sort();
+    modules
+}
+
 impl Facts for RecordedKernel {
     fn kernel_release(&self) -> String {
         self.release.clone()
@@ -98,6 +118,39 @@ impl Facts for RecordedKernel {
 
     fn btf(&self) -> Result<&Btf, NoBtf> {
         self.btf.as_ref().map_err(NoBtf::clone)
+    }
+
+    fn module_types(&self, modules: &[&str]) -> Vec<Option<ModuleTypes>> {
+        let Ok(btf) = &self.btf else { return vec![None; modules.len()] };
+        if !self.modules.iter().any(|(name, _)| modules.contains(&name.as_str())) {
+            return vec![None; modules.len()];
+        }
+        let (_, places) = self.all_types.get_or_init(|| {
+            let data: Vec<Vec<u8>> = self.modules.iter().map(|(_, data)| data.clone()).collect();
+            btf.with_modules(btf, &data).expect("recorded types of modules")
+        });
+        let place = |module: &&str| {
+            let mut known = self.modules.iter().zip(places);
+            known.find(|((name, _), _)| name == module).map(|(_, place)| *place)
+        };
+        modules.iter().map(place).collect()
+    }
+
+    fn module_tracepoints(&self) -> Vec<(String, String)> {
+        let each = |(module, data): &(String, Vec<u8>)| {
+            let names = module_tracepoints(data).into_iter();
+            names.map(|name| (module.clone(), name)).collect::<Vec<_>>()
+        };
+        self.modules.iter().flat_map(each).collect()
+    }
+
+    fn modules_mentioning(&self, name: &str) -> Vec<String> {
+        let has = |(_, data): &&(String, Vec<u8>)| module_mentions(data, name);
+        self.modules.iter().filter(has).map(|(module, _)| module.clone()).collect()
+    }
+
+    fn all_types(&self) -> Result<&Btf, NoBtf> {
+        self.all_types.get().map_or_else(|| self.btf(), |(types, _)| Ok(types))
     }
 
     fn tracepoint_systems(&self) -> &BTreeMap<String, String> {

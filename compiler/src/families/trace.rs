@@ -218,6 +218,12 @@ fn point(
     tracepoint: &Tracepoint,
     modules: &[(&str, ModuleTypes)],
 ) -> Point {
+    let of_module = modules.iter().find_map(|(module, types)| {
+        types.own_id(tracepoint.typedef_id).map(|id| (id, module.to_string()))
+    });
+    // What tracepoints of modules pass may be null to the verifier (6.12), which then prohibits arithmetic with it.
+    let is_hidden =
+        |ty| btf.is_opaque_pointer(ty) || (of_module.is_some() && btf.is_struct_pointer(ty));
     let context = tracepoint
         .arguments
         .iter()
@@ -230,18 +236,15 @@ fn point(
             ContextVariable {
                 name: argument.clone(),
                 ty: ty.0,
-                source: match btf.is_opaque_pointer(*ty) {
+                source: match is_hidden(*ty) {
                     true => ContextSource::HiddenWord(at as u32),
                     false => ContextSource::Word(at as u32),
                 },
                 value,
-                trusted: btf.is_struct_pointer(*ty),
+                trusted: of_module.is_none() && btf.is_struct_pointer(*ty),
             }
         })
         .collect();
-    let of_module = modules.iter().find_map(|(module, types)| {
-        types.own_id(tracepoint.typedef_id).map(|id| (id, module.to_string()))
-    });
     let (id, module) = match of_module {
         Some((id, module)) => (id, Some(module)),
         Option::None => (tracepoint.typedef_id.0, Option::None),

@@ -95,15 +95,15 @@ pub const FUNCTIONS: &[Refused] = &[
         reason: "it belongs to scripts that mend the kernel, which a script here cannot do",
         instead: "a global array counts",
     },
-    Refused {
-        names: &["addr_from_rqst", "addr_from_rqst_str"],
-        reason: "the structure is one of the module `sunrpc`",
-        instead: "`format_ipaddr` takes an address that `@cast(p, \"svc_rqst\", \"sunrpc\")` reads of it",
-    },
 ];
 
 /// Probe points.
 pub const POINTS: &[Refused] = &[
+    Refused {
+        names: &["lsm"],
+        reason: "they decide what the kernel permits, which a script cannot",
+        instead: "`kernel.function(\"security_file_open\")` and its like see what is asked",
+    },
     Refused {
         names: &["stap", "staprun", "stapio"],
         reason: "they trace the programs of SystemTap itself, none of which runs here",
@@ -126,9 +126,14 @@ pub const POINTS: &[Refused] = &[
         instead: "`-I /usr/share/systemtap/tapset`, or `process(\"PATH\").mark(\"NAME\")`",
     },
     Refused {
-        names: &["nfs", "nfsd", "sunrpc", "scsi"],
-        reason: "they are functions of kernel modules, and not in the library",
-        instead: "`module(\"NAME\").function(\"FUNCTION\")` probes one, with the structures of the module",
+        names: &["nfs.proc.read", "nfs.proc.write", "nfs.proc.commit"],
+        reason: "kernels since 2.6.24 have no function that does this at once",
+        instead: "`nfs.proc.read_setup` and `nfs.proc.read_done`, and their like",
+    },
+    Refused {
+        names: &["nfsd.proc2"],
+        reason: "kernels are built without servers of version 2",
+        instead: "`nfsd.proc` for the requests of versions 3 and 4",
     },
     Refused {
         names: &["netfilter.arp", "netfilter.bridge"],

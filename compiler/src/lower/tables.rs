@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::kernel::COPY_USER_STACK;
 use super::{Locations, RoutineUse};
 use crate::format::Format;
 use crate::layout::counters;
@@ -28,6 +29,8 @@ pub struct Tables {
     pub routines: Vec<RoutineUse>,
     /// Whether kernel code looks up which of several probe points was hit.
     pub uses_hit_texts: bool,
+    /// Whether kernel code looks up names of system calls.
+    pub uses_call_names: bool,
 }
 
 impl Default for Tables {
@@ -42,6 +45,7 @@ impl Default for Tables {
             locations: Locations::default(),
             routines: vec![],
             uses_hit_texts: false,
+            uses_call_names: false,
         }
     }
 }
@@ -78,6 +82,11 @@ impl Tables {
                 self.routines.len() as u32 - 1
             }
         }
+    }
+
+    /// Whether handlers send copies of the stacks of processes.
+    pub fn copies_user_stacks(&self) -> bool {
+        self.routines.iter().any(|r| r.routine.name == COPY_USER_STACK.name)
     }
 
     /// The index of an error site.

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::defer::Deferring;
+use super::defer::{Deferring, captured_field};
 use crate::builtins::{Kernel, Kind};
 use crate::diagnostic::codes;
 use crate::hir::*;
@@ -246,6 +246,17 @@ impl Tail<'_, '_> {
                 return self.report(e);
             }
         }
+        if let ExprKind::Invoke { function, .. } = e.kind
+            && !self.in_function
+            && self.wants_context(function)
+        {
+            if self.can_hoist(e, conditional) {
+                return self.hoist(e);
+            }
+            if self.attempts.len() < MOST_ATTEMPTS && self.can_hoist(e, false) {
+                return self.attempt(e, conditional);
+            }
+        }
         if !self.in_function && self.is_of_the_moment(e) && self.can_hoist(e, conditional) {
             return self.hoist(e);
         }
@@ -375,6 +386,12 @@ impl Tail<'_, '_> {
                     && arguments.iter().all(|a| self.can_hoist(a, conditional))
                     && (arguments.is_empty() || !conditional || !builtin.can_fail())
             }
+            // As above.
+            ExprKind::Invoke { function, arguments } => {
+                !conditional
+                    && arguments.iter().all(|a| self.can_hoist(a, conditional))
+                    && super::pure::only_computes(self.pass.script, *function)
+            }
             ExprKind::Unary { operand, .. } => self.can_hoist(operand, conditional),
             ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
                 self.can_hoist(left, conditional) && self.can_hoist(right, conditional)
@@ -392,10 +409,10 @@ impl Tail<'_, '_> {
         let ty = self.pass.types.expressions[e.id];
         let id = self.pass.script.expressions.push(e.span);
         self.pass.types.expressions[id] = ty;
-        let field = self.captures.len();
-        let captured = ExprKind::Captured { event: self.event, field };
-        let captured = Expr { kind: captured, span: e.span, id };
-        self.captures.push(std::mem::replace(e, captured));
+        let span = e.span;
+        let wildcard = Expr { kind: ExprKind::Wildcard, span, id };
+        let field = captured_field(std::mem::replace(e, wildcard), &mut self.captures);
+        e.kind = ExprKind::Captured { event: self.event, field };
     }
 
     /// Reads a value at the cut. When that fails, the rest tries again, and fails if it comes to it.
@@ -419,6 +436,10 @@ impl Tail<'_, '_> {
         match &mut e.kind {
             ExprKind::Load(load) => self.expression(&mut load.address, conditional),
             ExprKind::Call { arguments, .. } => self.list(arguments, conditional),
+            ExprKind::Invoke { function, arguments } => {
+                self.list(arguments, conditional);
+                *function = self.called(*function);
+            }
             _ => {}
         }
         let read = |tail: &mut Self, local, ty| {

@@ -22,12 +22,39 @@ pub(super) struct Expanded<'a> {
     pub(super) prologues: Vec<&'a Statement>,
     /// Runs after it, in this order.
     pub(super) epilogues: Vec<&'a Statement>,
+    /// Which of the points of the aliases that led here it comes of, the nearest alias first.
+    pub(super) lists: Vec<Listed>,
+}
+
+/// One of the points of an alias, where the alias is used.
+#[derive(Clone, Copy)]
+pub(super) struct Listed {
+    /// The number of this use of an alias.
+    pub(super) list: usize,
+    /// Which of the points.
+    pub(super) at: usize,
+    /// Whether the points after it are only wanted where there is none of it (`!`).
+    pub(super) sufficient: bool,
 }
 
 impl Expanded<'_> {
     /// A point to which no alias led.
     fn plain(point: ProbePoint) -> Self {
-        Expanded { point, written: None, prologues: vec![], epilogues: vec![] }
+        Expanded { point, written: None, prologues: vec![], epilogues: vec![], lists: vec![] }
+    }
+
+    /// Whether it need not be there.
+    pub(super) fn is_optional(&self) -> bool {
+        let point = &self.point;
+        point.optional || point.sufficient || self.lists.iter().any(|listed| listed.sufficient)
+    }
+
+    /// Whether it is only wanted where there is none of another one.
+    pub(super) fn is_instead_of(&self, other: &Expanded<'_>) -> bool {
+        let is_later = |own: &Listed, before: &Listed| {
+            before.sufficient && own.list == before.list && own.at > before.at
+        };
+        self.lists.iter().any(|own| other.lists.iter().any(|before| is_later(own, before)))
     }
 }
 
@@ -55,6 +82,10 @@ impl<'a> Resolver<'a> {
     pub(super) fn expand(&mut self, point: &ProbePoint, depth: usize) -> Vec<Expanded<'a>> {
         if let Some(points) = braces::expand(point) {
             return points.iter().flat_map(|point| self.expand(point, depth)).collect();
+        }
+        let first = point.components.first().map_or("", |component| &component.name.text);
+        if !glob::is_pattern(first) && !self.alias_starts.contains(first) {
+            return vec![Expanded::plain(point.clone())];
         }
         let aliases: Vec<&'a AliasDeclaration> = self
             .aliases
@@ -88,7 +119,10 @@ impl<'a> Resolver<'a> {
                 true => &[],
                 false => &point.components[alias.alias.components.len()..],
             };
-            for target in &alias.points {
+            self.lists += 1;
+            let list = self.lists;
+            for (at, target) in alias.points.iter().enumerate() {
+                let listed = Listed { list, at, sufficient: target.sufficient };
                 let mut target = target.clone();
                 let begin = families::spell(&target);
                 target.components.extend(suffix.iter().cloned());
@@ -98,6 +132,7 @@ impl<'a> Resolver<'a> {
                 let mut written = alias.alias.clone();
                 written.components.extend(suffix.iter().cloned());
                 for mut expanded in self.expand(&target, depth + 1) {
+                    expanded.lists.push(listed);
                     expanded.written =
                         Some(found_as(&alias.alias, suffix, &begin, &expanded, &written));
                     // What is nearer to the probe point runs first before, and last after the handler.

@@ -64,12 +64,17 @@ impl<'a> Resolver<'a> {
         with_variables: bool,
         listed: &mut Vec<ListedPoint>,
     ) {
-        for expanded in self.expand(point, 0) {
+        let alternatives = self.expand(point, 0);
+        let mut used: Vec<&Expanded<'_>> = vec![];
+        for expanded in &alternatives {
+            if used.iter().any(|other| expanded.is_instead_of(other)) {
+                continue;
+            }
             let mut tried = Diagnostics::default();
             let found = self.points(&expanded.point, &mut tried);
             if found.is_empty() {
                 let forms = families::matching(&expanded.point);
-                if forms.is_empty() {
+                if forms.is_empty() && !expanded.is_optional() {
                     self.report(tried, point.span);
                 }
                 let listed_form = |name| {
@@ -79,13 +84,14 @@ impl<'a> Resolver<'a> {
                 listed.extend(forms.into_iter().map(listed_form));
                 continue;
             }
+            used.push(expanded);
             let mut variables = None;
             let with_fields = with_variables
                 && expanded.written.is_none()
                 && found.len() <= MOST_POINTS_WITH_FIELDS;
             for (at, resolved) in found.into_iter().enumerate() {
                 if at == 0 && with_variables && expanded.written.is_some() {
-                    variables = self.probe_of_variables(&resolved, &expanded, point.span);
+                    variables = self.probe_of_variables(&resolved, expanded, point.span);
                 }
                 let fields = match with_fields {
                     true => self.fields_of_record(&resolved),

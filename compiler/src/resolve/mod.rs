@@ -39,7 +39,7 @@ mod shared;
 mod statement;
 mod unused;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cranelift_codegen::entity::SecondaryMap;
 
@@ -152,6 +152,8 @@ struct Resolver<'a> {
     globals: Globals<'a>,
     functions: Functions<'a>,
     aliases: Vec<&'a ast::AliasDeclaration>,
+    /// What the names of the aliases begin with.
+    alias_starts: HashSet<&'a str>,
     pointees: Pointees,
     /// What the values of expressions point to.
     pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
@@ -159,6 +161,8 @@ struct Resolver<'a> {
     uses: ContextUse,
     /// Context variables that the handler being resolved needs besides those of its point.
     more_context: Vec<ContextVariable>,
+    /// How many uses of aliases there were so far.
+    lists: usize,
     /// Whether the handler being resolved asks for fields of a tracepoint's record.
     wants_record: record::Wanted,
     counters: counter::Counters,
@@ -247,10 +251,12 @@ impl<'a> Resolver<'a> {
             globals: Globals::default(),
             functions: Functions::default(),
             aliases: vec![],
+            alias_starts: HashSet::new(),
             pointees,
             pointees_of: SecondaryMap::new(),
             uses: ContextUse::default(),
             more_context: vec![],
+            lists: 0,
             wants_record: record::Wanted::default(),
             counters: counter::Counters::default(),
         }
@@ -262,7 +268,11 @@ impl<'a> Resolver<'a> {
             match item {
                 ast::Item::Global(global) => self.declare_global(global),
                 ast::Item::Function(function) => self.functions.declare(function),
-                ast::Item::Alias(alias) => self.aliases.push(alias),
+                ast::Item::Alias(alias) => {
+                    self.aliases.push(alias);
+                    let first = alias.alias.components.first();
+                    self.alias_starts.extend(first.map(|component| component.name.text.as_str()));
+                }
                 ast::Item::Probe(_) => {}
             }
         }
@@ -327,17 +337,23 @@ impl<'a> Resolver<'a> {
         // Braces give several points with the same handler; aliases add code of their own to theirs.
         let mut plain = Shared::default();
         let alternatives = self.expand_names(point);
+        let mut used: Vec<&alias::Expanded<'_>> = vec![];
         for (at, expanded) in alternatives.iter().enumerate() {
+            if used.iter().any(|other| expanded.is_instead_of(other)) {
+                continue;
+            }
             let mut tried = Diagnostics::default();
-            let optional = expanded.point.optional || expanded.point.sufficient;
             let found = self.points(&expanded.point, &mut tried);
-            if !optional {
+            if !point.sufficient && !expanded.is_optional() {
                 self.report(tried, point.span);
             }
             if self.gives_way(&found, &alternatives[at..], later) {
                 continue;
             }
-            matched |= !found.is_empty();
+            if !found.is_empty() {
+                matched = true;
+                used.push(expanded);
+            }
             let mut of_alias = Shared::default();
             let shared = if expanded.written.is_none() { &mut plain } else { &mut of_alias };
             let once = self.once(&found, point.span);
@@ -377,9 +393,6 @@ impl<'a> Resolver<'a> {
                     break;
                 }
             }
-            if expanded.point.sufficient && matched {
-                break;
-            }
         }
         matched
     }
@@ -393,14 +406,11 @@ impl<'a> Resolver<'a> {
         later: &[ast::ProbePoint],
     ) -> bool {
         let is_function = |point: &Point| matches!(point.attach, Attach::Function(_));
-        if !alternatives[0].point.sufficient
-            || !found.iter().any(is_function)
-            || self.facts.has_function_probes()
-        {
+        if !found.iter().any(is_function) || self.facts.has_function_probes() {
             return false;
         }
-        let mut others: Vec<ast::ProbePoint> =
-            alternatives[1..].iter().map(|other| other.point.clone()).collect();
+        let others = alternatives[1..].iter().filter(|o| o.is_instead_of(&alternatives[0]));
+        let mut others: Vec<ast::ProbePoint> = others.map(|other| other.point.clone()).collect();
         for point in later {
             others.extend(self.expand(point, 0).into_iter().map(|expanded| expanded.point));
         }

@@ -62,6 +62,10 @@ pub(super) enum Record {
     },
     /// `exit()`.
     Exit,
+    /// The registers of user code: the copy of a stack begins.
+    UserRegisters(Vec<u8>),
+    /// A piece of that.
+    UserStack(Vec<u8>),
 }
 
 /// The places of one program file that are to be probed.
@@ -340,10 +344,11 @@ impl KernelHalf {
         if self.disarmed.contains(&id) {
             return Ok(());
         }
-        let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
-            return Ok(());
-        };
         if let Some(program) = self.loaded.program(&program_name(id)) {
+            let (target, multi) = (self.target, self.uprobe_multi);
+            let Some(attach_point) = attach_point(point, target, multi, program.asks_place) else {
+                return Ok(());
+            };
             let link = attach::attach(program.as_fd(), &attach_point)?;
             if let Some(what) = link.incomplete() {
                 eprintln!("WARNING: {}: {what}", point.name);
@@ -454,6 +459,8 @@ impl KernelHalf {
                 Record::Error { site, address, text: text.to_vec() }
             }
             record::EXIT => Record::Exit,
+            record::USER_REGISTERS => Record::UserRegisters(payload.to_vec()),
+            record::USER_STACK => Record::UserStack(payload.to_vec()),
             event => Record::Event(event, payload.to_vec()),
         })
     }
@@ -556,7 +563,12 @@ fn is_together(points: &FunctionPoints) -> bool {
     points.targets.len() > 1 && sys::can_link_functions()
 }
 
-fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<AttachPoint> {
+fn attach_point(
+    point: &Point,
+    target: u32,
+    uprobe_multi: bool,
+    asks_place: bool,
+) -> Option<AttachPoint> {
     match &point.attach {
         Attach::Tracepoint { name, btf_typedef: Some(_), .. } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
@@ -575,6 +587,7 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
                 .collect(),
             returns: points.returns,
             together: is_together(points),
+            with_places: asks_place,
         }),
         Attach::Instruction(instruction) => Some(AttachPoint::Instruction {
             name: point.name.clone(),

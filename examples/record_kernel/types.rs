@@ -1,87 +1,13 @@
-//! Records what the compiler asks about the running kernel, for the tests of `tests/kernels/`.
+//! Type information, read and reduced to what is reached from some types.
 //!
-//! ```text
-//! cargo run --example record_kernel -- tests/kernels/6.18 kfree_skb sys_enter ... function:vfs_read ... type:mount ...
-//! ```
-//!
-//! Writes `types.btf`, the kernel's BTF reduced to what scripts on these tracepoints and functions can
-//! reach and to these structures, `functions.txt`, the functions with their addresses and modules, and
-//! `facts.txt`. Structures behind more than [`POINTERS_FOLLOWED`] pointers are declared, not defined; the
-//! functions that pointers in structures lead to are left out.
+//! A module's goes on where the kernel's ends: its ids and places of names begin behind the kernel's.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::fs;
-use std::path::Path;
 
 use ntap_compiler::btf::Kind;
-use ntap_compiler::facts::{CpuVersion, Facts};
-use ntap_runtime::kernel::LiveKernel;
 
 /// `$skb->sk->...` follows two.
-const POINTERS_FOLLOWED: u32 = 2;
-/// What stands before the name of a function.
-const FUNCTION: &str = "function:";
-/// What stands before the name of a structure that `@cast` names.
-const TYPE: &str = "type:";
-/// Configuration options tests ask for.
-const OPTIONS: &[&str] = &["CONFIG_NET", "CONFIG_HZ", "CONFIG_BPF", "CONFIG_SMP", "CONFIG_MODULES"];
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut words = std::env::args().skip(1);
-    let usage = "usage: record_kernel FOLDER TRACEPOINT... function:FUNCTION... type:STRUCTURE...";
-    let folder = words.next().ok_or(usage)?;
-    let (structures, words): (Vec<String>, Vec<String>) =
-        words.partition(|word| word.starts_with(TYPE));
-    let structures: Vec<&str> = structures.iter().map(|word| &word[TYPE.len()..]).collect();
-    let (functions, tracepoints): (Vec<String>, Vec<String>) =
-        words.into_iter().partition(|word| word.starts_with(FUNCTION));
-    // One list serves several kernels: what this one has not got is what tests are to see missing.
-    let kernel = LiveKernel::new();
-    let (tracepoints, missing): (Vec<String>, Vec<String>) =
-        tracepoints.into_iter().partition(|name| kernel.tracepoint_systems().contains_key(name));
-    eprintln!("not in this kernel: {}", missing.join(" "));
-    let functions: Vec<&str> = functions.iter().map(|word| &word[FUNCTION.len()..]).collect();
-    let folder = Path::new(&folder);
-    fs::create_dir_all(folder)?;
-    let whole = fs::read("/sys/kernel/btf/vmlinux")?;
-    let types = Types::read(&whole).ok_or("the kernel's BTF is malformed")?;
-    let reduced = types.reduce(&tracepoints, &functions, &structures)?;
-    fs::write(folder.join("types.btf"), &reduced)?;
-    let mut listed = String::new();
-    let listing = kernel.each_function(&mut |function| {
-        if functions.contains(&function.name) {
-            let module = function.module.map_or(String::new(), |module| format!(" {module}"));
-            listed.push_str(&format!("{:x} {}{module}\n", function.address, function.name));
-        }
-    });
-    listing.map_err(|missing| missing.reason)?;
-    fs::write(folder.join("functions.txt"), listed)?;
-    let release = kernel.kernel_release();
-    let version = release.split('-').next().unwrap_or_default();
-    let mut facts = format!("release {version}\n");
-    facts.push_str(&format!("architecture {}\n", kernel.architecture().name()));
-    facts.push_str(match kernel.cpu_version() {
-        CpuVersion::V3 => "cpu 3\n",
-        CpuVersion::V4 => "cpu 4\n",
-    });
-    // Where the verifier bounds loops by itself, the helper is not asked for.
-    if kernel.has_loop_helper() && !kernel.has_may_goto() {
-        facts.push_str("helper loop\n");
-    }
-    for option in OPTIONS {
-        if let Some(value) = kernel.kernel_config(option) {
-            facts.push_str(&format!("config {option} {value}\n"));
-        }
-    }
-    for name in &tracepoints {
-        if let Some(system) = kernel.tracepoint_systems().get(name) {
-            facts.push_str(&format!("tracepoint {system} {name}\n"));
-        }
-    }
-    fs::write(folder.join("facts.txt"), facts)?;
-    println!("{}: {} bytes of types", folder.display(), reduced.len());
-    Ok(())
-}
+pub const POINTERS_FOLLOWED: u32 = 2;
 
 /// A type record: its fixed words and those that follow it.
 struct Record {
@@ -143,21 +69,26 @@ fn tail_words(kind: u32, length: u32) -> u32 {
     }
 }
 
-/// All types of a kernel.
-struct Types<'a> {
+/// The types of a kernel, or of a module on top of them.
+pub struct Types<'a> {
     records: Vec<Record>,
     strings: &'a [u8],
+    kernel: Option<&'a Types<'a>>,
 }
 
 impl<'a> Types<'a> {
-    fn read(data: &'a [u8]) -> Option<Types<'a>> {
+    /// Reads type information; that of a module with the kernel's. `None` if it is malformed.
+    pub fn read(data: &'a [u8], kernel: Option<&'a Types<'a>>) -> Option<Types<'a>> {
         let word = |at: usize| Some(u32::from_le_bytes(data.get(at..at + 4)?.try_into().ok()?));
         let start = word(4)? as usize;
         let (mut at, length) = (start + word(8)? as usize, word(12)? as usize);
         let strings = data.get(start + word(16)? as usize..)?.get(..word(20)? as usize)?;
         let end = at + length;
-        // Type 0 is void.
-        let mut records = vec![Record { name: 0, info: 0, word: 0, tail: vec![] }];
+        let mut records = vec![];
+        if kernel.is_none() {
+            // Type 0 is void.
+            records.push(Record { name: 0, info: 0, word: 0, tail: vec![] });
+        }
         while at < end {
             let info = word(at + 4)?;
             let count = tail_words(info >> 24 & 0x1f, info & 0xffff) as usize;
@@ -165,48 +96,53 @@ impl<'a> Types<'a> {
             records.push(Record { name: word(at)?, info, word: word(at + 8)?, tail });
             at += 12 + count * 4;
         }
-        Some(Types { records, strings })
+        Some(Types { records, strings, kernel })
     }
 
-    fn name(&self, offset: u32) -> &'a str {
-        let tail = self.strings.get(offset as usize..).unwrap_or_default();
+    /// The number of the first type of its own.
+    fn first(&self) -> u32 {
+        self.kernel.map_or(0, |kernel| kernel.records.len() as u32)
+    }
+
+    /// Whether a type is none of the kernel that a module builds on.
+    pub fn is_own(&self, id: u32) -> bool {
+        id >= self.first()
+    }
+
+    fn record(&self, id: u32) -> &Record {
+        match self.kernel {
+            Some(kernel) if !self.is_own(id) => kernel.record(id),
+            _ => &self.records[(id - self.first()) as usize],
+        }
+    }
+
+    fn name(&self, place: u32) -> &'a str {
+        let of_kernel = self.kernel.map_or(0, |kernel| kernel.strings.len());
+        let Some(at) = (place as usize).checked_sub(of_kernel) else {
+            return self.kernel.map_or("", |kernel| kernel.name(place));
+        };
+        let tail = self.strings.get(at..).unwrap_or_default();
         let end = tail.iter().position(|&b| b == 0).unwrap_or(0);
         str::from_utf8(&tail[..end]).unwrap_or_default()
     }
 
-    fn find(&self, name: &str, kind: Kind) -> Option<u32> {
-        let at = self.records.iter().position(|r| r.is(kind) && self.name(r.name) == name)?;
-        Some(at as u32)
+    /// The first of its own types that has a name.
+    pub fn find(&self, name: &str, kind: Kind) -> Option<u32> {
+        self.find_each(kind, |other| other == name).into_iter().next()
     }
 
-    fn reduce(
-        &self,
-        tracepoints: &[String],
-        functions: &[&str],
-        structures: &[&str],
-    ) -> Result<Vec<u8>, String> {
-        let mut roots = vec![];
-        for name in structures {
-            let missing = || format!("no structure `{name}`");
-            roots.push(self.find(name, Kind::Struct).ok_or_else(missing)?);
-        }
-        // Functions of modules are not among the kernel's own types.
-        roots.extend(functions.iter().filter_map(|name| self.find(name, Kind::Function)));
-        for name in tracepoints {
-            let missing = || format!("no tracepoint `{name}`");
-            roots.push(self.find(&format!("btf_trace_{name}"), Kind::Typedef).ok_or_else(missing)?);
-            roots.extend(self.find(&format!("__traceiter_{name}"), Kind::Function));
-        }
-        let depths = self.depths(&roots);
-        Ok(self.write(&depths))
+    /// Its own types whose names are wanted.
+    pub fn find_each(&self, kind: Kind, is_wanted: impl Fn(&str) -> bool) -> Vec<u32> {
+        let is_it = |(_, r): &(u32, &Record)| r.is(kind) && is_wanted(self.name(r.name));
+        (self.first()..).zip(&self.records).filter(is_it).map(|(id, _)| id).collect()
     }
 
     /// The types to keep, with how many pointers lead to each.
-    fn depths(&self, roots: &[u32]) -> HashMap<u32, u32> {
+    pub fn depths(&self, roots: &[u32]) -> HashMap<u32, u32> {
         let mut depths: HashMap<u32, u32> = roots.iter().map(|&r| (r, 0)).collect();
         let mut queue: VecDeque<u32> = roots.iter().copied().collect();
         while let Some(id) = queue.pop_front() {
-            let (record, depth) = (&self.records[id as usize], depths[&id]);
+            let (record, depth) = (self.record(id), depths[&id]);
             if self.is_cut(record, depth) {
                 continue;
             }
@@ -234,20 +170,33 @@ impl<'a> Types<'a> {
 
     /// Whether a pointer becomes `void *`: one to a function that is not a tracepoint's.
     fn is_dropped(&self, from: &Record, target: u32, depth: u32) -> bool {
-        from.is(Kind::Pointer)
-            && depth > 1
-            && self.records[target as usize].is(Kind::FunctionPrototype)
+        from.is(Kind::Pointer) && depth > 1 && self.record(target).is(Kind::FunctionPrototype)
     }
 
-    fn write(&self, depths: &HashMap<u32, u32>) -> Vec<u8> {
-        // Types keep their order.
-        let kept: BTreeSet<u32> = depths.keys().copied().collect();
-        let ids: HashMap<u32, u32> = kept.iter().zip(1..).map(|(&old, new)| (old, new)).collect();
+    /// The new numbers of the types to keep, which keep their order: those of the kernel's that a module builds on
+    /// are `kernel`.
+    pub fn numbers(
+        &self,
+        depths: &HashMap<u32, u32>,
+        kernel: &HashMap<u32, u32>,
+    ) -> HashMap<u32, u32> {
+        let kept: BTreeSet<u32> = depths.keys().copied().filter(|&id| self.is_own(id)).collect();
+        let own = kept.into_iter().zip(kernel.len() as u32 + 1..);
+        kernel.iter().map(|(&old, &new)| (old, new)).chain(own).collect()
+    }
+
+    /// The types of its own that are kept, as type information.
+    pub fn write(
+        &self,
+        depths: &HashMap<u32, u32>,
+        ids: &HashMap<u32, u32>,
+        strings: &mut Strings,
+    ) -> Vec<u8> {
+        let kept: BTreeSet<u32> = depths.keys().copied().filter(|&id| self.is_own(id)).collect();
         let mut types: Vec<u8> = vec![];
-        let mut strings = Strings { bytes: vec![0], known: HashMap::new() };
         let mut put = |word: u32| types.extend_from_slice(&word.to_le_bytes());
         for &old in &kept {
-            let record = &self.records[old as usize];
+            let record = self.record(old);
             let name = strings.add(self.name(record.name));
             if self.is_cut(record, depths[&old]) {
                 let is_union = u32::from(record.is(Kind::Union));
@@ -276,7 +225,7 @@ impl<'a> Types<'a> {
             out.extend_from_slice(&word.to_le_bytes());
         }
         out.extend(types);
-        out.extend(strings.bytes);
+        out.extend(&strings.bytes);
         out
     }
 
@@ -294,18 +243,31 @@ impl<'a> Types<'a> {
 }
 
 /// A string table under construction.
-struct Strings {
+#[derive(Clone)]
+pub struct Strings {
     bytes: Vec<u8>,
     known: HashMap<String, u32>,
+    /// The length of the table that this one goes on behind.
+    before: u32,
 }
 
 impl Strings {
+    /// A table with the empty string.
+    pub fn new() -> Strings {
+        Strings { bytes: vec![0], known: HashMap::new(), before: 0 }
+    }
+
+    /// One for a module, behind this one.
+    pub fn behind(&self) -> Strings {
+        Strings { bytes: vec![], known: self.known.clone(), before: self.bytes.len() as u32 }
+    }
+
     fn add(&mut self, text: &str) -> u32 {
         if text.is_empty() {
             return 0;
         }
         *self.known.entry(text.to_string()).or_insert_with(|| {
-            let at = self.bytes.len() as u32;
+            let at = self.before + self.bytes.len() as u32;
             self.bytes.extend_from_slice(text.as_bytes());
             self.bytes.push(0);
             at
