@@ -61,21 +61,11 @@ fn library(table: &str) -> String {
 
 /// The function that gives the names of numbers.
 fn names(out: &mut String) {
-    let table = syscalls::table(Architecture::X86_64).expect("the table of the architecture");
     out.push_str(
         "// The name of the system call of a number.\n// Example:\n// probe begin { \
          println(syscall_name(0)); exit() }\nfunction syscall_name:string(nr:long)\n{\n  return \
-         __name_of(nr,\n",
+         __system_call(nr)\n}\n",
     );
-    let mut line = String::new();
-    for call in &table.calls {
-        let _ = write!(line, "{}={} ", call.name, call.number);
-        if line.len() > 80 {
-            let _ = writeln!(out, "    \"{line}\"");
-            line.clear();
-        }
-    }
-    let _ = writeln!(out, "    \"{line}\",\n    \"\")\n}}");
 }
 
 /// The aliases of one call.

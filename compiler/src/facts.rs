@@ -210,6 +210,13 @@ pub trait Facts {
         vec![None; addresses.len()]
     }
 
+    /// The code of lines of the kernel's source files whose path, or end of the path, is `file`: line and address,
+    /// ascending. `None` where the kernel's debug information is not installed.
+    fn kernel_lines(&self, file: &str, lines: RangeInclusive<u64>) -> Option<Vec<(u64, u64)>> {
+        let _ = (file, lines);
+        None
+    }
+
     /// The tracepoints that belong to a system, as tracefs lists them: by name, the name of the system
     /// (`sched_switch`: `sched`). Empty where tracefs cannot be read; some tracepoints are in no system.
     fn tracepoint_systems(&self) -> &BTreeMap<String, String> {
@@ -235,6 +242,12 @@ pub trait Facts {
     /// The process of `-x`.
     fn target_process(&self) -> Option<u32> {
         None
+    }
+
+    /// Whether there is a process.
+    fn has_process(&self, pid: u32) -> bool {
+        let _ = pid;
+        true
     }
 
     /// The programs whose files match a pattern: with a slash their paths, without their names in the folders of

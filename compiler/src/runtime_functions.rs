@@ -265,6 +265,8 @@ runtime_functions! {
     TextLength(text);
     /// `__name_of(value, names, otherwise)`.
     NameOf(value, names, otherwise);
+    /// `__system_call(number)`.
+    CallName(number);
     /// `__flags_of(value, names, none)`.
     FlagsOf(value, names, none);
     /// `__buffer_quoted(address, length, shown, can_read, words)`.

@@ -23,55 +23,76 @@ type Block = unsafe extern "C" fn(*mut BlockContext) -> i64;
 /// The machine code of a script's user blocks.
 pub struct NativeCode {
     blocks: HashMap<Role, Block>,
+    /// Blocks for records, which are compiled when the first one comes: there can be hundreds of which most have none.
+    waiting: HashMap<Role, UserFunction>,
+    names: Names,
     /// Owns the memory the blocks are in; freed by [`Drop`].
     module: Option<JITModule>,
 }
 
+/// With more blocks for records than this they wait to be compiled until they are needed.
+const FEW_BLOCKS: usize = 16;
+
 impl NativeCode {
     /// Compiles user blocks. An error is a bug in ntap.
     pub fn compile(functions: Vec<UserFunction>) -> Result<NativeCode, String> {
+        let (blocks, names) = (HashMap::new(), Names::default());
+        let mut code = NativeCode { blocks, waiting: HashMap::new(), names, module: None };
         if functions.is_empty() {
-            return Ok(NativeCode { blocks: HashMap::new(), module: None });
+            return Ok(code);
         }
-        let mut module = JITModule::new(builder()?);
-        let mut names = Names::default();
+        code.module = Some(JITModule::new(builder()?));
+        let is_event = |user: &UserFunction| matches!(user.role, Role::Event(_));
+        let waits = functions.iter().filter(|user| is_event(user)).count() > FEW_BLOCKS;
+        let (later, now): (Vec<_>, Vec<_>) =
+            functions.into_iter().partition(|user| waits && is_event(user));
+        code.waiting = later.into_iter().map(|user| (user.role, user)).collect();
+        code.add(now)?;
+        Ok(code)
+    }
+
+    /// Compiles some of the blocks, with all functions that they call.
+    fn add(&mut self, functions: Vec<UserFunction>) -> Result<(), String> {
+        let Some(module) = &mut self.module else { return Ok(()) };
         let mut ids = vec![];
         for user in &functions {
             let id = module
                 .declare_anonymous_function(&user.function.signature)
                 .map_err(|e| e.to_string())?;
             if let Role::Function(function) = user.role {
-                names.functions.insert(function.as_u32(), id);
+                self.names.functions.insert(function.as_u32(), id);
             }
             ids.push((user.role, id));
         }
         let mut context = Context::new();
         for (user, &(_, id)) in functions.into_iter().zip(&ids) {
             context.func = user.function;
-            names.link(&mut context.func, &mut module)?;
+            self.names.link(&mut context.func, module)?;
             module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
             module.clear_context(&mut context);
         }
         module.finalize_definitions().map_err(|e| e.to_string())?;
-        let blocks = ids
-            .into_iter()
-            .map(|(role, id)| {
-                let code = module.get_finalized_function(id);
-                // SAFETY: the function was compiled with this signature, and its code stays until the
-                // module is freed, which `Drop` does after the last use.
-                (role, unsafe { std::mem::transmute::<*const u8, Block>(code) })
-            })
-            .collect();
-        Ok(NativeCode { blocks, module: Some(module) })
+        for (role, id) in ids {
+            let code = module.get_finalized_function(id);
+            // SAFETY: the function was compiled with this signature, and its code stays until the module is freed,
+            // which `Drop` does after the last use.
+            self.blocks.insert(role, unsafe { std::mem::transmute::<*const u8, Block>(code) });
+        }
+        Ok(())
     }
 
-    /// Runs a block. Whether it raised an error is in the context.
-    pub(crate) fn run(&self, role: Role, context: &mut BlockContext) {
+    /// Runs a block. Whether it raised an error is in the context. An error here is a bug in ntap: the block cannot be
+    /// compiled.
+    pub(crate) fn run(&mut self, role: Role, context: &mut BlockContext) -> Result<(), String> {
+        if let Some(user) = self.waiting.remove(&role) {
+            self.add(vec![user])?;
+        }
         if let Some(block) = self.blocks.get(&role) {
             // SAFETY: compiled code accesses the context by the layout both crates share, and calls
             // runtime functions that get the same pointer back.
             unsafe { block(context) };
         }
+        Ok(())
     }
 }
 

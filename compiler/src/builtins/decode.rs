@@ -11,6 +11,7 @@ use super::{Builtin, Kernel, Kind, Parameter, User};
 use crate::hir::Scalar;
 use crate::lower::{Helper, KernelCode, Operand};
 use crate::runtime_functions::RuntimeFunction;
+use crate::syscalls::NAME_BYTES;
 use crate::types::MAX_STRING;
 
 const fn text(name: &'static str) -> Parameter {
@@ -119,6 +120,15 @@ pub(super) const ROWS: &[Builtin] = &[
         NameOf,
         "The name of a number; of one without, the number, behind a text (`#x` before it: in hexadecimal)."
     ),
+    Builtin {
+        name: "__system_call",
+        parameters: &[long("number")],
+        result: Kind::Text(NAME_BYTES),
+        summary: "The name of the system call of a number; the number itself where there is none.",
+        example: "",
+        kernel: Kernel::Pure(|k, operands| k.call_name(operands[0].long())),
+        user: User::Runtime(RuntimeFunction::CallName),
+    },
     made_of!(
         "__flags_of",
         &[long("value"), text("names"), text("none")],

@@ -20,6 +20,9 @@ mod symbol;
 mod text;
 mod time;
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 pub use floating::operation as floating_operation;
 pub(crate) use outlet::Exchanging;
 
@@ -180,12 +183,25 @@ impl Builtin {
 
 /// The builtin of a name with this many parameters.
 pub fn with_arity(name: &str, arity: usize) -> Option<&'static Builtin> {
+    // Most names have one.
+    let first = find(name)?;
+    if first.parameters.len() == arity {
+        return Some(first);
+    }
     all().find(|b| b.name == name && b.parameters.len() == arity)
 }
 
 /// The builtin of a name.
 pub fn find(name: &str) -> Option<&'static Builtin> {
-    all().find(|b| b.name == name)
+    static BY_NAME: OnceLock<HashMap<&str, &Builtin>> = OnceLock::new();
+    let by_name = BY_NAME.get_or_init(|| {
+        let mut by_name = HashMap::new();
+        for builtin in all() {
+            by_name.entry(builtin.name).or_insert(builtin);
+        }
+        by_name
+    });
+    by_name.get(name).copied()
 }
 
 impl Builtin {

@@ -135,6 +135,8 @@ codes! {
 
     LATE_CHANGE = "W0403", "change that comes later than the event",
         "What only userspace can do in a handler, and what follows it, is done there a little after the event. When it changes a variable that kernel handlers use, these are continued in userspace, too, so that all comes in order. Here one of them cannot be: it wants something, such as a string in the memory of a process, that can be had only while the event happens. It may see the variable before the change. Change the variable before the handler does what only userspace can do. `-w` silences the warning.";
+    LOSSY_DELETE = "W0404", "delete that can lose what arrives",
+        "A block looks at an aggregate, or an element of one, and deletes it, while kernel handlers add to it: what they add in between is lost. Where they ask for its elements, too, they are continued in userspace, so that nothing is. Here one of them cannot be: it wants something, such as a string in the memory of a process, that can be had only while the event happens. Delete the array whole and each time, have the handlers only add to it, or let the first statements of the handler take what they need of the event. `-w` silences the warning.";
 
     RECORD_SIZE = "E0501", "too much printed at once",
         "The values one statement prints are sent in one record.";

@@ -114,10 +114,11 @@ fn moments(request: &Request<'_>, diagnostics: &mut Diagnostics, moments: &[Mome
             }
         },
         (_, Some((pid, span))) => match u32::try_from(pid) {
-            Ok(pid) => OnlyIn::Process(pid),
-            Err(_) => {
-                let message = format!("there is no process {pid}");
-                diagnostics.error(codes::NO_PROGRAM, span, message);
+            Ok(pid) if request.facts.has_process(pid) => OnlyIn::Process(pid),
+            _ => {
+                diagnostics
+                    .error(codes::NO_PROGRAM, span, format!("there is no process {pid}"))
+                    .label("it has ended, or never was");
                 return vec![];
             }
         },

@@ -295,22 +295,22 @@ fn matching<'a>(file: &'a ProgramFile, pattern: &str, exported: bool) -> Vec<&'a
 }
 
 fn unknown_function(diagnostics: &mut Diagnostics, files: &[Looked], pattern: &str, span: Span) {
-    let file = &files[0].file;
-    let path = &file.path;
-    let message = match glob::is_pattern(pattern) {
-        true => format!("no function of {path} matches `{pattern}`"),
-        false => format!("{path} has no function `{pattern}`"),
+    let path = &files[0].file.path;
+    let message = match (files.len(), glob::is_pattern(pattern)) {
+        (1, true) => format!("no function of {path} matches `{pattern}`"),
+        (1, false) => format!("{path} has no function `{pattern}`"),
+        (several, _) => format!("none of {several} programs has a function `{pattern}`"),
     };
     let names = files.iter().flat_map(|f| &f.file.functions).map(|f| f.name.as_str());
     let diagnostic = diagnostics.error(codes::UNKNOWN_SYMBOL, span, message);
-    if file.functions.is_empty() {
+    if files.iter().all(|looked| looked.file.functions.is_empty()) {
         diagnostic
             .label("it has no symbols")
             .help("install its debug symbols, or build it with -g");
         return;
     }
     let near = suggest::nearest(pattern, names, 3);
-    if near.is_empty() && file.stripped {
+    if near.is_empty() && files.iter().all(|looked| looked.file.stripped) {
         diagnostic.label("it is stripped: only exported functions are known").help(
             "install its debug symbols (Debian: the package with -dbgsym), or probe a library it uses: \
              `.library(\"NAME\").function(\"...\")`",

@@ -129,9 +129,20 @@ impl Library {
     pub(crate) fn aliases(&self, point: &ProbePoint) -> Vec<(usize, PieceId)> {
         let is_candidate = |alias: &Vec<String>| may_begin(alias, &point.components);
         let rows = self.index().aliases.iter();
-        rows.filter(|(alias, _)| is_candidate(alias))
+        let mut candidates: Vec<(usize, PieceId)> = rows
+            .filter(|(alias, _)| is_candidate(alias))
             .map(|(alias, piece)| (alias.len(), *piece))
-            .collect()
+            .collect();
+        // Those that name most of it take it, where every part of it is one component.
+        let is_plain = |component: &Component| {
+            let name = &component.name.text;
+            component.argument.is_none() && !name.contains("**") && !name.contains('{')
+        };
+        if point.components.iter().all(is_plain) {
+            let longest = candidates.iter().map(|(length, _)| *length).max();
+            candidates.retain(|(length, _)| Some(*length) == longest);
+        }
+        candidates
     }
 
     /// The names of the components of every alias.

@@ -100,6 +100,11 @@ pub const FUNCTIONS: &[Refused] = &[
 /// Probe points.
 pub const POINTS: &[Refused] = &[
     Refused {
+        names: &["lsm"],
+        reason: "they decide what the kernel permits, which a script cannot",
+        instead: "`kernel.function(\"security_file_open\")` and its like see what is asked",
+    },
+    Refused {
         names: &["stap", "staprun", "stapio"],
         reason: "they trace the programs of SystemTap itself, none of which runs here",
         instead: "`-v` tells what ntap does, and how long it takes",

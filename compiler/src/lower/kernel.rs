@@ -6,6 +6,7 @@
 
 pub mod adder;
 mod arrays;
+mod call_name;
 mod callback;
 mod counter;
 mod half;
@@ -23,6 +24,7 @@ mod text;
 mod timing;
 mod together;
 
+pub use call_name::call_names;
 pub use callback::LoopFunction;
 pub(crate) use callback::take_out_loops;
 pub use hit::hit_texts;
@@ -75,6 +77,11 @@ pub mod variables {
     /// The texts about probe points, constant; behind all others that there are.
     pub fn hit_texts(layout: &super::Layout) -> u32 {
         calls(layout) + u32::from(!layout.shared_programs.table.is_empty())
+    }
+
+    /// The names of system calls, constant; behind the texts about probe points, which are there then.
+    pub fn call_names(layout: &super::Layout) -> u32 {
+        hit_texts(layout) + 1
     }
 }
 

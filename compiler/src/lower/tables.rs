@@ -29,6 +29,8 @@ pub struct Tables {
     pub routines: Vec<RoutineUse>,
     /// Whether kernel code looks up which of several probe points was hit.
     pub uses_hit_texts: bool,
+    /// Whether kernel code looks up names of system calls.
+    pub uses_call_names: bool,
 }
 
 impl Default for Tables {
@@ -43,6 +45,7 @@ impl Default for Tables {
             locations: Locations::default(),
             routines: vec![],
             uses_hit_texts: false,
+            uses_call_names: false,
         }
     }
 }

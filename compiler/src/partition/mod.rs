@@ -20,7 +20,7 @@ mod tail;
 
 pub use print::print;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cranelift_codegen::entity::PrimaryMap;
 
@@ -47,18 +47,20 @@ pub fn partition(
     let mut globals = script.globals.iter().filter(|(_, g)| g.wrap).map(|(id, _)| id).collect();
     let mut best = Split::new(script, types, &globals, deferred);
     // What cannot be had in userspace stays as it is.
-    let mut stays = BTreeSet::new();
+    let mut stays = BTreeMap::new();
     while !best.diagnostics.has_errors() {
         let lossy = place::lossy_deletes(&best.script, &best.types, &best.layout);
-        let mut conflicts = order::conflicts(&best.script, &best.layout).into_iter().chain(lossy);
-        let Some(id) = conflicts.find(|id| !globals.contains(id) && !stays.contains(id)) else {
-            break;
-        };
+        let late = order::conflicts(&best.script, &best.layout);
+        let late = late.into_iter().map(|id| (id, Conflict::LateChange));
+        let mut conflicts = late.chain(lossy.into_iter().map(|id| (id, Conflict::LossyDelete)));
+        let is_open =
+            |(id, _): &(GlobalId, Conflict)| !globals.contains(id) && !stays.contains_key(id);
+        let Some((id, conflict)) = conflicts.find(is_open) else { break };
         globals.insert(id);
         let next = Split::new(script, types, &globals, deferred);
         if next.diagnostics.has_errors() {
             globals.remove(&id);
-            stays.insert(id);
+            stays.insert(id, conflict);
         } else {
             best = next;
         }
@@ -67,27 +69,49 @@ pub fn partition(
     *script = best.script;
     *types = best.types;
     let mut layout = best.layout;
-    warn_of_order(&stays, script, diagnostics);
+    warn_of_conflicts(&stays, script, diagnostics);
     arming::plan(script, types, &mut layout);
     race::warn(script, &layout, diagnostics);
     place::place(script, types, capacity, &mut layout);
     layout
 }
 
-/// Says which globals kernel code may see before userspace has changed them.
-fn warn_of_order(globals: &BTreeSet<GlobalId>, script: &Script, diagnostics: &mut Diagnostics) {
-    for &id in globals {
+/// Why a global should be in userspace only.
+#[derive(Clone, Copy)]
+enum Conflict {
+    /// Kernel code may see it before userspace has changed it.
+    LateChange,
+    /// What kernel code adds while blocks delete is lost.
+    LossyDelete,
+}
+
+/// Says which globals have to stay in the kernel although they should not.
+fn warn_of_conflicts(
+    globals: &BTreeMap<GlobalId, Conflict>,
+    script: &Script,
+    diagnostics: &mut Diagnostics,
+) {
+    for (&id, conflict) in globals {
         let Global { name, span, .. } = &script.globals[id];
-        diagnostics
-            .warning(
+        let (code, message, label, help) = match conflict {
+            Conflict::LateChange => (
                 codes::LATE_CHANGE,
-                *span,
                 format!(
                     "`{name}` is changed in userspace, and used by kernel handlers before that"
                 ),
-            )
-            .label("changed behind what only userspace can do")
-            .help(format!("change `{name}` at the beginning of the handler"));
+                "changed behind what only userspace can do",
+                format!("change `{name}` at the beginning of the handler"),
+            ),
+            Conflict::LossyDelete => (
+                codes::LOSSY_DELETE,
+                format!("what kernel handlers add to `{name}` while it is deleted can be lost"),
+                "they add to it and ask for its elements, and blocks delete it in between",
+                format!(
+                    "delete `{name}` whole and each time, or only add to it in kernel handlers"
+                ),
+            ),
+        };
+        diagnostics.warning(code, *span, message).label(label).help(help);
     }
 }
 

@@ -183,6 +183,11 @@ impl Analyzed {
     ) -> ObjectInput {
         let variable =
             |name: &str, size: u32| Variable { name: name.to_string(), size, constant: None };
+        let constant = |name: &str, bytes: Vec<u8>| Variable {
+            name: name.to_string(),
+            size: bytes.len() as u32,
+            constant: Some(bytes),
+        };
         let cells = (self.layout.shared.len() as u32 * 8).max(8);
         let maps = self.layout.arrays.values().filter_map(|a| a.map);
         let largest = maps.map(|m| m.value_bytes).max().unwrap_or(0);
@@ -194,21 +199,21 @@ impl Analyzed {
         ];
         let tables: Vec<u8> = self.layout.automata.iter().flat_map(|(_, a)| a.bytes()).collect();
         if !tables.is_empty() {
-            let mut variable = variable("ntap_tables", tables.len() as u32);
-            variable.constant = Some(tables);
-            variables.push(variable);
+            variables.push(constant("ntap_tables", tables));
         }
         if !self.layout.shared_programs.table.is_empty() {
             let table = self.layout.shared_programs.table.clone();
-            let mut variable = variable("ntap_calls", table.len() as u32);
-            variable.constant = Some(table);
-            variables.push(variable);
+            variables.push(constant("ntap_calls", table));
         }
-        if lowered.tables.uses_hit_texts {
-            let texts = lower::hit_texts(&self.script);
-            let mut variable = variable("ntap_hit_texts", texts.len() as u32);
-            variable.constant = Some(texts);
-            variables.push(variable);
+        let uses_names = lowered.tables.uses_call_names;
+        if lowered.tables.uses_hit_texts || uses_names {
+            let mut texts = lower::hit_texts(&self.script);
+            texts.resize(texts.len().max(8), 0);
+            variables.push(constant("ntap_hit_texts", texts));
+        }
+        if uses_names {
+            let table = lower::call_names(self.features.architecture);
+            variables.push(constant("ntap_call_names", table));
         }
         ObjectInput {
             maps: self.maps(lowered, options),

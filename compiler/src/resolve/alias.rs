@@ -83,6 +83,10 @@ impl<'a> Resolver<'a> {
         if let Some(points) = braces::expand(point) {
             return points.iter().flat_map(|point| self.expand(point, depth)).collect();
         }
+        let first = point.components.first().map_or("", |component| &component.name.text);
+        if !glob::is_pattern(first) && !self.alias_starts.contains(first) {
+            return vec![Expanded::plain(point.clone())];
+        }
         let aliases: Vec<&'a AliasDeclaration> = self
             .aliases
             .iter()

@@ -38,7 +38,7 @@ mod shared;
 mod statement;
 mod unused;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cranelift_codegen::entity::SecondaryMap;
 
@@ -151,6 +151,8 @@ struct Resolver<'a> {
     globals: Globals<'a>,
     functions: Functions<'a>,
     aliases: Vec<&'a ast::AliasDeclaration>,
+    /// What the names of the aliases begin with.
+    alias_starts: HashSet<&'a str>,
     pointees: Pointees,
     /// What the values of expressions point to.
     pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
@@ -248,6 +250,7 @@ impl<'a> Resolver<'a> {
             globals: Globals::default(),
             functions: Functions::default(),
             aliases: vec![],
+            alias_starts: HashSet::new(),
             pointees,
             pointees_of: SecondaryMap::new(),
             uses: ContextUse::default(),
@@ -264,7 +267,11 @@ impl<'a> Resolver<'a> {
             match item {
                 ast::Item::Global(global) => self.declare_global(global),
                 ast::Item::Function(function) => self.functions.declare(function),
-                ast::Item::Alias(alias) => self.aliases.push(alias),
+                ast::Item::Alias(alias) => {
+                    self.aliases.push(alias);
+                    let first = alias.alias.components.first();
+                    self.alias_starts.extend(first.map(|component| component.name.text.as_str()));
+                }
                 ast::Item::Probe(_) => {}
             }
         }

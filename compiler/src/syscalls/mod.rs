@@ -6,6 +6,7 @@
 mod routes;
 mod together;
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use crate::facts::Architecture;
@@ -99,6 +100,18 @@ impl Table {
     }
 }
 
+/// Bytes of the longest name with its terminator, in whole words.
+pub const NAME_BYTES: u32 = 24;
+
+/// The name of the system call of a number; the number itself where there is none.
+pub fn name_of_number(architecture: Architecture, number: i64) -> Cow<'static, str> {
+    let table = table(architecture).zip(u32::try_from(number).ok());
+    match table.and_then(|(table, number)| table.of_number(number)) {
+        Some(call) => call.name.into(),
+        None => number.to_string().into(),
+    }
+}
+
 /// The system calls of an architecture; `None` when there is no table of it.
 pub fn table(architecture: Architecture) -> Option<&'static Table> {
     static X86_64: OnceLock<Table> = OnceLock::new();
@@ -149,6 +162,8 @@ mod tests {
         assert!(table.calls.is_sorted_by(|a, b| a.number < b.number));
         for call in &table.calls {
             assert!(call.parameters.len() <= 6, "{}", call.name);
+            assert!(call.name.len() < NAME_BYTES as usize, "{}", call.name);
+            assert!(call.number < NUMBERS, "{}", call.name);
         }
     }
 

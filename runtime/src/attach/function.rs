@@ -63,18 +63,20 @@ fn attach_one(
     bind_with_cookie(program, sys::open_perf_event(kind)?, cookie)
 }
 
-/// All by one link; where the kernel refuses some of them, the others by several.
+/// All by one link; where the kernel refuses some of them, the others by several. The kernel sorts functions that have
+/// cookies and looks for the function's at each hit: it is spared that where the program does not ask.
 pub(super) fn attach_together(
     program: BorrowedFd<'_>,
     functions: &[Function],
     returns: bool,
+    with_places: bool,
 ) -> Attached {
     let addresses: Vec<u64> = functions.iter().map(|function| function.address).collect();
     let cookies: Vec<u64> = (0..functions.len() as u64).collect();
     let mut attached = Attached { descriptors: vec![], failed: vec![] };
     let mut ranges = vec![(0, functions.len())];
     while let Some((from, to)) = ranges.pop() {
-        let (some, their) = (&addresses[from..to], &cookies[from..to]);
+        let (some, their) = (&addresses[from..to], with_places.then(|| &cookies[from..to]));
         match sys::link_functions(program, some, their, returns) {
             Ok(link) => attached.descriptors.push(link),
             Err(error) if to - from == 1 => attached.failed.push((from, error)),

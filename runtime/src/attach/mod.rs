@@ -41,8 +41,7 @@ pub enum AttachPoint {
         /// Its name, such as `sched_switch`.
         name: String,
     },
-    /// Kernel functions (`ProgramKind::Kprobe` or `KprobeMulti`); the program's cookie is the place in the
-    /// list.
+    /// Kernel functions (`ProgramKind::Kprobe` or `KprobeMulti`).
     Functions {
         /// The functions.
         functions: Vec<Function>,
@@ -50,6 +49,8 @@ pub enum AttachPoint {
         returns: bool,
         /// With one link for all.
         together: bool,
+        /// Whether the program has as cookie the place in the list.
+        with_places: bool,
     },
     /// An instruction of a program file (`ProgramKind::UprobeMulti`, or `ProgramKind::Kprobe` where that is not
     /// known).
@@ -232,8 +233,12 @@ impl std::error::Error for AttachError {
 /// Attaches a program.
 pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, AttachError> {
     let result = match point {
-        AttachPoint::Functions { functions, returns, together } => {
-            return attach_functions(program, point, functions, *returns, *together);
+        AttachPoint::Functions { functions, returns, together, with_places } => {
+            let attached = match together {
+                true => function::attach_together(program, functions, *returns, *with_places),
+                false => function::attach_each(program, functions, *returns),
+            };
+            return judge_functions(point, functions, attached);
         }
         AttachPoint::TpBtf { .. } => tracepoint::attach_typed(program),
         AttachPoint::RawTracepoint { name } => tracepoint::attach_raw(program, name),
@@ -256,18 +261,12 @@ pub fn attach(program: BorrowedFd<'_>, point: &AttachPoint) -> Result<Link, Atta
     }
 }
 
-/// Attaches what of the functions can be; nothing at all is an error.
-fn attach_functions(
-    program: BorrowedFd<'_>,
+/// Some functions may be missing from what was attached; nothing at all is an error.
+fn judge_functions(
     point: &AttachPoint,
     functions: &[Function],
-    returns: bool,
-    together: bool,
+    attached: function::Attached,
 ) -> Result<Link, AttachError> {
-    let attached = match together {
-        true => function::attach_together(program, functions, returns),
-        false => function::attach_each(program, functions, returns),
-    };
     let failures = attached.failed.len();
     let mut link = Link::new(attached.descriptors);
     if let Some((at, error)) = attached.failed.into_iter().next() {

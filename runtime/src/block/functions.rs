@@ -130,6 +130,7 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TextToken => text_token as *const u8,
         F::TextLength => text_length as *const u8,
         F::NameOf => decode::entry::name_of as *const u8,
+        F::CallName => decode::entry::call_name as *const u8,
         F::FlagsOf => decode::entry::flags_of as *const u8,
         F::BufferQuoted => decode::entry::buffer_quoted as *const u8,
         F::ResultText => decode::entry::result_text as *const u8,

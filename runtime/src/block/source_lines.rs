@@ -1,10 +1,11 @@
 //! Source files and lines of addresses of processes, where debug information has them; elsewhere the address.
 
-use super::stack::{Context, addresses, file_name, record_user_stack, text_of};
+use super::stack::{Context, addresses, file_name, owner, record_user_stack, stack_owner, text_of};
 use crate::symbols::{SourceLine, UserSymbol};
 
 fn source(context: Context<'_>, address: u64, process: i64) -> Option<SourceLine> {
-    context.state.symbols.source_line(process as u32, address)
+    let process = owner(context, &[address], process);
+    context.state.symbols.source_line(process, address)
 }
 
 pub(super) extern "C" fn file(context: Context<'_>, address: i64, process: i64) -> i64 {
@@ -27,18 +28,20 @@ pub(super) extern "C" fn place(context: Context<'_>, address: i64, process: i64)
 
 /// The source line of the n-th address of a stack: behind the first they are those that calls return to, which may be
 /// on the line after that of the call.
-fn of_frame(context: Context<'_>, at: usize, address: u64, process: i64) -> Option<SourceLine> {
-    source(context, address - u64::from(at > 0 && address > 0), process)
+fn of_frame(context: Context<'_>, at: usize, address: u64, process: u32) -> Option<SourceLine> {
+    let call = address - u64::from(at > 0 && address > 0);
+    context.state.symbols.source_line(process, call)
 }
 
 /// ` 0x401136 : name+0x10/0x20 at /path/of/source.c:12 [/path/of/file]`.
 pub(super) extern "C" fn print_user_stack(context: Context<'_>, stack: i64, process: i64) -> i64 {
     let text = text_of(stack);
+    let process = stack_owner(context, &text, process);
     let start = context.state.output.len();
     for (at, (_, address)) in addresses(&text).enumerate() {
         let source = of_frame(context, at, address, process).map(|source| format!(" at {source}"));
         let source = source.unwrap_or_default();
-        let line = match context.state.symbols.lookup(process as u32, address) {
+        let line = match context.state.symbols.lookup(process, address) {
             Some(UserSymbol { name: Some(name), offset, size, path }) => {
                 format!(" {address:#x} : {name}+{offset:#x}/{size:#x}{source} [{path}]\n")
             }
@@ -56,10 +59,12 @@ pub(super) extern "C" fn print_user_stack(context: Context<'_>, stack: i64, proc
 /// `name+0x10 at source.c:12 [file]`, a line for each address.
 pub(super) extern "C" fn user_stack_text(context: Context<'_>, stack: i64, process: i64) -> i64 {
     let mut text = String::new();
-    for (at, (_, address)) in addresses(&text_of(stack)).enumerate() {
+    let stack = text_of(stack);
+    let process = stack_owner(context, &stack, process);
+    for (at, (_, address)) in addresses(&stack).enumerate() {
         let source = of_frame(context, at, address, process).map(|source| format!(" at {source}"));
         let source = source.unwrap_or_default();
-        let line = match context.state.symbols.lookup(process as u32, address) {
+        let line = match context.state.symbols.lookup(process, address) {
             Some(UserSymbol { name: Some(name), offset, path, .. }) => {
                 format!("{name}+{offset:#x}{source} [{}]\n", file_name(&path))
             }

@@ -92,9 +92,9 @@ fn record_kernel_stack(context: Context<'_>, start: usize, text: &str) {
 }
 
 /// Notes that a stack of a process was printed.
-pub(super) fn record_user_stack(context: Context<'_>, start: usize, text: &str, process: i64) {
+pub(super) fn record_user_stack(context: Context<'_>, start: usize, text: &str, process: u32) {
     if context.state.recording.is_some() {
-        let frames = user_frames(&mut context.state.symbols, text, Some(process as u32));
+        let frames = user_frames(&mut context.state.symbols, text, Some(process));
         record_stack(context, start, frames);
     }
 }
@@ -183,11 +183,30 @@ pub(super) extern "C" fn user_stack_address(context: Context<'_>, n: i64, copy: 
     usize::try_from(n).ok().and_then(|n| addresses.get(n)).map_or(0, |&address| address as i64)
 }
 
+/// The process whose addresses these are. A block that is no part of a handler has only ntap's own number, and means
+/// the process the stack was taken of.
+pub(super) fn owner(context: Context<'_>, addresses: &[u64], process: i64) -> u32 {
+    let state = &mut context.state;
+    let process = process as u32;
+    if process != std::process::id() {
+        return process;
+    }
+    let target = u32::try_from(state.target).ok().filter(|&target| target != 0);
+    state.symbols.owner_of(addresses, target).unwrap_or(process)
+}
+
+/// The same, of the addresses of a stack.
+pub(super) fn stack_owner(context: Context<'_>, stack: &str, process: i64) -> u32 {
+    let list: Vec<u64> = addresses(stack).map(|(_, address)| address).collect();
+    owner(context, &list, process)
+}
+
 pub(super) extern "C" fn print_user_stack(context: Context<'_>, stack: i64, process: i64) -> i64 {
     let text = text_of(stack);
+    let process = stack_owner(context, &text, process);
     let start = context.state.output.len();
     for (_, address) in addresses(&text) {
-        let line = match context.state.symbols.lookup(process as u32, address) {
+        let line = match context.state.symbols.lookup(process, address) {
             Some(symbol) => format!(" {address:#x} : {}\n", described(&symbol)),
             None => format!(" {address:#x}\n"),
         };
@@ -203,9 +222,10 @@ pub(super) extern "C" fn print_user_stack_brief(
     process: i64,
 ) -> i64 {
     let text = text_of(stack);
+    let process = stack_owner(context, &text, process);
     let start = context.state.output.len();
     for (_, address) in addresses(&text) {
-        let symbol = context.state.symbols.lookup(process as u32, address);
+        let symbol = context.state.symbols.lookup(process, address);
         let line = match symbol.and_then(|s| Some((s.name?, s.offset))) {
             Some((name, offset)) => format!("{name}+{offset:#x}\n"),
             None => format!("{address:#x}\n"),
@@ -218,9 +238,10 @@ pub(super) extern "C" fn print_user_stack_brief(
 
 pub(super) extern "C" fn print_user_symbols(context: Context<'_>, stack: i64, process: i64) -> i64 {
     let text = text_of(stack);
+    let process = stack_owner(context, &text, process);
     let start = context.state.output.len();
     for (word, address) in addresses(&text) {
-        let symbol = context.state.symbols.lookup(process as u32, address);
+        let symbol = context.state.symbols.lookup(process, address);
         let symbol = symbol.map_or_else(|| format!("{address:#x}"), |s| described(&s));
         context.state.output.extend_from_slice(format!(" {word} : {symbol}\n").as_bytes());
     }
@@ -231,8 +252,10 @@ pub(super) extern "C" fn print_user_symbols(context: Context<'_>, stack: i64, pr
 /// `name+0x10 [file]`, a line for each address.
 pub(super) extern "C" fn user_stack_text(context: Context<'_>, stack: i64, process: i64) -> i64 {
     let mut text = String::new();
-    for (_, address) in addresses(&text_of(stack)) {
-        let line = match context.state.symbols.lookup(process as u32, address) {
+    let stack = text_of(stack);
+    let process = stack_owner(context, &stack, process);
+    for (_, address) in addresses(&stack) {
+        let line = match context.state.symbols.lookup(process, address) {
             Some(UserSymbol { name: Some(name), offset, path, .. }) => {
                 format!("{name}+{offset:#x} [{}]\n", file_name(&path))
             }
@@ -245,19 +268,22 @@ pub(super) extern "C" fn user_stack_text(context: Context<'_>, stack: i64, proce
 }
 
 pub(super) extern "C" fn user_symbol_name(context: Context<'_>, address: i64, process: i64) -> i64 {
-    let symbol = context.state.symbols.lookup(process as u32, address as u64);
+    let process = owner(context, &[address as u64], process);
+    let symbol = context.state.symbols.lookup(process, address as u64);
     let name = symbol.and_then(|s| s.name).unwrap_or_else(|| format!("{address:#x}"));
     context.state.keep_bytes(name.as_bytes())
 }
 
 pub(super) extern "C" fn user_symbol_data(context: Context<'_>, address: i64, process: i64) -> i64 {
-    let symbol = context.state.symbols.lookup(process as u32, address as u64);
+    let process = owner(context, &[address as u64], process);
+    let symbol = context.state.symbols.lookup(process, address as u64);
     let text = symbol.map_or_else(|| format!("{address:#x}"), |s| described(&s));
     context.state.keep_bytes(text.as_bytes())
 }
 
 pub(super) extern "C" fn user_module_name(context: Context<'_>, address: i64, process: i64) -> i64 {
-    let symbol = context.state.symbols.lookup(process as u32, address as u64);
+    let process = owner(context, &[address as u64], process);
+    let symbol = context.state.symbols.lookup(process, address as u64);
     let name = symbol.map_or("<unknown>".to_string(), |s| file_name(&s.path).to_string());
     context.state.keep_bytes(name.as_bytes())
 }

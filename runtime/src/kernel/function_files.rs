@@ -79,7 +79,7 @@ fn located<'a>(kallsyms: &'a Kallsyms, lines: &[(&str, &str)]) -> Vec<Function<'
 }
 
 /// Whether a path is meant by a pattern, which may leave out its beginning.
-fn is_meant(pattern: &str, path: &str) -> bool {
+pub(super) fn is_meant(pattern: &str, path: &str) -> bool {
     glob::matches(pattern, path) || glob::matches(&format!("*/{pattern}"), path)
 }
 

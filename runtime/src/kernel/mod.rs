@@ -5,6 +5,7 @@
 
 mod config;
 mod cpus;
+mod debug_file;
 mod function_files;
 mod isa;
 pub mod kallsyms;
@@ -13,7 +14,7 @@ mod modules;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::ops::RangeInclusive;
@@ -28,7 +29,7 @@ use ntap_compiler::program_file::{
     FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
 };
 
-use crate::program_file::{self, Programs};
+use crate::program_file::{self, KernelDebugInfo, Programs};
 use crate::sys::{self, Mapping};
 pub use cpus::parse_cpu_list;
 pub(crate) use cpus::possible as possible_cpus;
@@ -70,6 +71,7 @@ pub struct LiveKernel {
     possible_cpus: OnceLock<usize>,
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
+    debug_info: OnceCell<Option<KernelDebugInfo>>,
     tracepoint_systems: OnceLock<BTreeMap<String, String>>,
 }
 
@@ -123,6 +125,16 @@ impl LiveKernel {
     /// The address of the structure of this thread.
     pub fn current_task(&self) -> Option<u64> {
         self.reader()?.current_task()
+    }
+
+    /// The source file and line of the kernel's code at an address, where its debug information is installed.
+    pub fn source_line(&self, address: u64) -> Option<(String, u64)> {
+        self.debug_info()?.line_at(address)
+    }
+
+    fn debug_info(&self) -> Option<&KernelDebugInfo> {
+        let find = || debug_file::open(&self.kernel_release(), self.kallsyms());
+        self.debug_info.get_or_init(find).as_ref()
     }
 
     fn reader(&self) -> Option<&memory::Reader> {
@@ -318,11 +330,21 @@ impl Facts for LiveKernel {
         *self.function_probes.get_or_init(|| !is_without("function_probes") && events())
     }
 
+    fn kernel_lines(&self, file: &str, lines: RangeInclusive<u64>) -> Option<Vec<(u64, u64)>> {
+        Some(self.debug_info()?.lines(file, &lines))
+    }
+
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {
+        if let Some(info) = self.debug_info() {
+            return info.functions_of(|path| function_files::is_meant(pattern, path));
+        }
         function_files::functions_of(self.kallsyms(), pattern)
     }
 
     fn files_of_functions(&self, addresses: &[u64]) -> Vec<Option<String>> {
+        if let Some(info) = self.debug_info() {
+            return addresses.iter().map(|&at| info.file_of(at).map(str::to_string)).collect();
+        }
         function_files::files_of(self.kallsyms(), addresses)
     }
 
@@ -353,6 +375,10 @@ impl Facts for LiveKernel {
 
     fn target_process(&self) -> Option<u32> {
         self.programs.target_process()
+    }
+
+    fn has_process(&self, pid: u32) -> bool {
+        Path::new(&format!("/proc/{pid}")).exists()
     }
 
     fn programs_matching(&self, pattern: &str) -> Vec<Rc<ProgramFile>> {

@@ -98,6 +98,8 @@ pub struct LoadedProgram {
     pub name: String,
     /// What it is for.
     pub kind: ProgramKind,
+    /// Whether it asks by which of its places it was called: for the cookie it was attached with there.
+    pub asks_place: bool,
     descriptor: OwnedFd,
 }
 

@@ -93,7 +93,18 @@ fn load_one(
         }),
     };
     let descriptor = sys::load_program(&spec)?;
-    Ok(LoadedProgram { name: plan.name.clone(), kind: plan.kind, descriptor })
+    let asks_place = instructions.chunks_exact(8).any(may_ask_place);
+    Ok(LoadedProgram { name: plan.name.clone(), kind: plan.kind, asks_place, descriptor })
+}
+
+/// Whether an instruction calls the helper `bpf_get_attach_cookie`, or goes on in another program (`bpf_tail_call`).
+fn may_ask_place(instruction: &[u8]) -> bool {
+    const CALL: u8 = 0x85;
+    const ASKING: [[u8; 4]; 2] = [174u32.to_ne_bytes(), 12u32.to_ne_bytes()];
+    // A source register other than 0 makes it a call of something else than a helper.
+    instruction[0] == CALL
+        && instruction[1] >> 4 == 0
+        && ASKING.iter().any(|helper| instruction[4..] == *helper)
 }
 
 /// The instructions as the kernel takes them.

@@ -10,6 +10,7 @@
 
 mod copies;
 mod globals;
+mod kernel;
 mod lines;
 mod place;
 mod source_lines;
@@ -28,6 +29,7 @@ use object::{Endianness, Object, ObjectSection};
 use super::{Elf, debug_file, map, parse};
 pub(super) use copies::{Inlined, calls, labels};
 pub(super) use globals::variable;
+pub(crate) use kernel::{KernelDebugInfo, TEXT_SYMBOL};
 pub(super) use lines::lines;
 pub(crate) use place::register_of_number;
 pub(crate) use source_lines::SourceLines;

@@ -32,7 +32,7 @@ use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, Object};
 
 use crate::sys::{self, Mapping};
-pub(crate) use debug_info::{SourceLines, register_of_number};
+pub(crate) use debug_info::{KernelDebugInfo, SourceLines, TEXT_SYMBOL, register_of_number};
 pub(crate) use frame_rules::{FrameAddress, FrameRules, Rule, Rules};
 
 /// An ELF file of 64 bits.

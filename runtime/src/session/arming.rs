@@ -63,8 +63,8 @@ impl Session<'_> {
         let mut disarmed = BTreeSet::new();
         for arming in &layout.arming {
             self.context.begin(None, self.limits.actions_interruptible);
-            self.native.run(Role::Event(arming.event), &mut self.context);
-            let failed = self.context.finish().is_some();
+            let ran = self.native.run(Role::Event(arming.event), &mut self.context);
+            let failed = self.context.finish().is_some() || ran.is_err();
             if !failed && self.context.cell(layout.storage[arming.armed]) == 0 {
                 disarmed.insert(arming.probe);
             }

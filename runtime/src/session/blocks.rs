@@ -121,7 +121,9 @@ impl Session<'_> {
         let shapes = self.format.wants_values() || self.folded.is_some();
         let before = shapes.then(|| self.take_output());
         let start = self.timing.is_some().then(Instant::now);
-        self.native.run(role, &mut self.context);
+        if let Err(error) = self.native.run(role, &mut self.context) {
+            self.warn(&format!("a statement cannot be compiled, which is a bug in ntap: {error}"));
+        }
         if let (Some(timing), Some(start), Role::Probe(probe)) = (&mut self.timing, start, role) {
             timing.note(probe, start.elapsed());
         }

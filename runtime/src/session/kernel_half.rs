@@ -344,10 +344,11 @@ impl KernelHalf {
         if self.disarmed.contains(&id) {
             return Ok(());
         }
-        let Some(attach_point) = attach_point(point, self.target, self.uprobe_multi) else {
-            return Ok(());
-        };
         if let Some(program) = self.loaded.program(&program_name(id)) {
+            let (target, multi) = (self.target, self.uprobe_multi);
+            let Some(attach_point) = attach_point(point, target, multi, program.asks_place) else {
+                return Ok(());
+            };
             let link = attach::attach(program.as_fd(), &attach_point)?;
             if let Some(what) = link.incomplete() {
                 eprintln!("WARNING: {}: {what}", point.name);
@@ -562,7 +563,12 @@ fn is_together(points: &FunctionPoints) -> bool {
     points.targets.len() > 1 && sys::can_link_functions()
 }
 
-fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<AttachPoint> {
+fn attach_point(
+    point: &Point,
+    target: u32,
+    uprobe_multi: bool,
+    asks_place: bool,
+) -> Option<AttachPoint> {
     match &point.attach {
         Attach::Tracepoint { name, btf_typedef: Some(_), .. } => {
             Some(AttachPoint::TpBtf { name: name.clone() })
@@ -581,6 +587,7 @@ fn attach_point(point: &Point, target: u32, uprobe_multi: bool) -> Option<Attach
                 .collect(),
             returns: points.returns,
             together: is_together(points),
+            with_places: asks_place,
         }),
         Attach::Instruction(instruction) => Some(AttachPoint::Instruction {
             name: point.name.clone(),

@@ -117,6 +117,13 @@ impl UserSymbols {
         self.processes.with_most(addresses, candidates)
     }
 
+    /// The process that a block without one means with these addresses: the one the script is about, or one that is
+    /// known, unless several have different code there.
+    pub fn owner_of(&mut self, addresses: &[u64], target: Option<u32>) -> Option<u32> {
+        self.processes.update();
+        self.processes.owner(addresses, target)
+    }
+
     /// Takes in the record with which the copy of a stack begins.
     pub fn add_registers(&mut self, payload: &[u8]) {
         self.stacks.add(payload);

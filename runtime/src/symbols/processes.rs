@@ -168,15 +168,40 @@ impl Processes {
         if let Some(found) = self.best(addresses, self.maps.keys().copied()) {
             return Some(found);
         }
-        if !std::mem::replace(&mut self.all_learned, true) {
-            let processes = fs::read_dir("/proc").ok()?.flatten();
-            for process in processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-                if !self.maps.contains_key(&process) {
-                    self.learn(process);
-                }
+        self.learn_all();
+        self.best(addresses, self.maps.keys().copied())
+    }
+
+    /// The process a block means that asks for the names of these addresses and has no process of its own: the one
+    /// the script is about, if it has mapped any of them, else one of those that have most of them mapped, if these
+    /// have the same code there.
+    pub(super) fn owner(&mut self, addresses: &[u64], target: Option<u32>) -> Option<u32> {
+        if let Some(target) = target {
+            if !self.maps.contains_key(&target) {
+                self.learn(target);
+            }
+            if let Some(found) = self.best(addresses, std::iter::once(target)) {
+                return Some(found);
             }
         }
-        self.best(addresses, self.maps.keys().copied())
+        self.learn_all();
+        let found = self.best(addresses, self.maps.keys().copied())?;
+        let places = self.places(found, addresses);
+        let count = |places: &[Option<_>]| places.iter().flatten().count();
+        let agree = self.maps.keys().all(|&other| {
+            let others = self.places(other, addresses);
+            count(&others) < count(&places) || others == places
+        });
+        agree.then_some(found)
+    }
+
+    /// The files of these addresses, and where in them they are.
+    fn places(&self, process: u32, addresses: &[u64]) -> Vec<Option<(PathBuf, u64)>> {
+        let place = |&address: &u64| {
+            let mapped = self.known(process, address)?;
+            Some((mapped.path, address - mapped.start + mapped.offset))
+        };
+        addresses.iter().map(place).collect()
     }
 
     fn best(&self, addresses: &[u64], among: impl Iterator<Item = u32>) -> Option<u32> {
@@ -189,6 +214,19 @@ impl Processes {
 
     fn known(&self, process: u32, address: u64) -> Option<Mapped> {
         at(self.maps.get(&process)?, address)
+    }
+
+    /// Reads what all processes have mapped that live, once.
+    fn learn_all(&mut self) {
+        if std::mem::replace(&mut self.all_learned, true) {
+            return;
+        }
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        for process in processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+            if !self.maps.contains_key(&process) {
+                self.learn(process);
+            }
+        }
     }
 
     /// Reads what a process has mapped, if it is there.
@@ -262,5 +300,27 @@ mod tests {
         processes.take_until(30, vec![(22, ProcessRecord::Exec { process: PROCESS })]);
         assert!(!knows(&processes, 0x1800) && knows(&processes, 0x5800));
         assert!(processes.early.is_empty());
+    }
+
+    #[test]
+    fn blocks_name_only_what_is_the_same_in_all_processes() {
+        let mut processes = Processes { all_learned: true, ..Processes::default() };
+        let file = |path: &str, offset| Mapped {
+            start: 0x1000,
+            end: 0x2000,
+            offset,
+            path: PathBuf::from(path),
+        };
+        processes.maps.insert(PROCESS, vec![file("/bin/one", 0)]);
+        processes.maps.insert(PROCESS - 1, vec![file("/bin/one", 0)]);
+        assert!(processes.owner(&[0x1800], None).is_some());
+        assert_eq!(processes.owner(&[0x2800], None), None);
+        processes.maps.insert(PROCESS - 2, vec![file("/bin/other", 0)]);
+        assert_eq!(processes.owner(&[0x1800], None), None);
+        assert_eq!(processes.owner(&[0x1800], Some(PROCESS - 2)), Some(PROCESS - 2));
+        // An address that only one of them has mapped tells which.
+        let more = Mapped { start: 0x5000, end: 0x6000, ..file("/lib/more", 0) };
+        processes.maps.insert(PROCESS - 3, vec![file("/bin/other", 0), more]);
+        assert_eq!(processes.owner(&[0x1800, 0x5800], None), Some(PROCESS - 3));
     }
 }

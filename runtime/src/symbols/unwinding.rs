@@ -24,6 +24,9 @@ const FRAME_POINTER: u16 = if cfg!(target_arch = "aarch64") { 29 } else { 6 };
 const STACK_POINTER: u16 = if cfg!(target_arch = "aarch64") { 31 } else { 7 };
 const REGISTERS: usize = 33;
 
+/// The bits of addresses of processes on arm64.
+const USER: u64 = (1 << 48) - 1;
+
 /// Code of a process.
 pub(super) struct Code {
     /// The file's tables.
@@ -169,8 +172,9 @@ impl Walk<'_> {
                 *place = value;
             }
         }
-        caller.instruction =
-            caller.register(rules.return_address).filter(|_| rules.has_caller())?;
+        let address = caller.register(rules.return_address).filter(|_| rules.has_caller())?;
+        // The processors of arm64 may sign an address in the bits above it.
+        caller.instruction = if cfg!(target_arch = "aarch64") { address & USER } else { address };
         Some(caller)
     }
 
@@ -255,7 +259,8 @@ mod tests {
         }
         let memory = memory.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let (process, time_ns, frames) = (u32::MAX, 0, None);
-        CopiedStack { process, time_ns, registers: bytes, start: 0x1000, memory, frames }
+        let returns = vec![(0x1028, 0x7000)];
+        CopiedStack { process, time_ns, returns, registers: bytes, start: 0x1000, memory, frames }
     }
 
     #[test]
@@ -263,7 +268,7 @@ mod tests {
         let memory = [7, 0x1020, 0x5000, 8, 0, 0x6000];
         let registers = [(FRAME_POINTER, 0x1008), (STACK_POINTER, 0x1000)];
         let walked = walk(&copy(0x4000, &registers, &memory), 20, |_| None);
-        assert_eq!(walked.frames, [0x4000, 0x5000, 0x6000]);
+        assert_eq!(walked.frames, [0x4000, 0x5000, 0x7000], "the last was replaced");
         assert!(!walked.is_cut);
         let walked = walk(&copy(0x4000, &registers, &memory), 2, |_| None);
         assert_eq!(walked.frames, [0x4000, 0x5000]);

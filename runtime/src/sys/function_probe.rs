@@ -28,14 +28,16 @@ struct MultiAttributes {
 }
 
 /// Attaches a program to the functions at these addresses with one link (5.18); the program reads the cookie
-/// that stands at the same place of the list. All or nothing: one address that cannot be traced is an error.
+/// that stands at the same place of the list, if there is one. All or nothing: one address that cannot be traced is an
+/// error.
 pub fn link_functions(
     program: BorrowedFd<'_>,
     addresses: &[u64],
-    cookies: &[u64],
+    cookies: Option<&[u64]>,
     returns: bool,
 ) -> Result<OwnedFd> {
-    assert_eq!(addresses.len(), cookies.len(), "each address has a cookie");
+    let has_all = cookies.is_none_or(|cookies| cookies.len() == addresses.len());
+    assert!(has_all, "each address has a cookie");
     let mut attributes = MultiAttributes {
         program: program.as_raw_fd() as u32,
         target: 0,
@@ -45,7 +47,7 @@ pub fn link_functions(
         count: addresses.len() as u32,
         symbols: 0,
         addresses: addresses.as_ptr() as u64,
-        cookies: cookies.as_ptr() as u64,
+        cookies: cookies.map_or(0, |cookies| cookies.as_ptr() as u64),
     };
     // SAFETY: the addresses are those of the two slices, which have the length given and outlive the call.
     unsafe { bpf_descriptor(Command::LinkCreate, &mut attributes) }

@@ -55,6 +55,8 @@ fn find(
     diagnostics: &mut Diagnostics,
 ) -> Option<Inside> {
     let wanted_module = request.text_of("module").map(|(name, _)| name);
+    let types = request.facts.btf().ok();
+    let is_typed = |name: &str| types.is_some_and(|types| types.function(name).is_some());
     let mut begin = None;
     let mut before: Option<Found> = None;
     let listed = request.facts.each_function(&mut |function| {
@@ -64,14 +66,24 @@ fn find(
         let begin = *begin.get_or_insert(function.address);
         let address = address_of(number, wanted_module.map(|_| begin));
         let Some(name) = plain_name(function.name) else { return };
-        // Of several names of one function the first.
-        let is_later = before.as_ref().is_none_or(|f| f.address < function.address);
-        if function.address <= address && is_later {
-            before = Some(Found {
-                name: name.to_string(),
-                address: function.address,
-                module: function.module.map(str::to_string),
-            });
+        if function.address > address {
+            return;
+        }
+        match &mut before {
+            Some(known) if known.address > function.address => {}
+            // Of several names of one function the first, unless only another is known with its parameters.
+            Some(known) if known.address == function.address => {
+                if is_typed(name) && !is_typed(&known.name) {
+                    known.name = name.to_string();
+                }
+            }
+            _ => {
+                before = Some(Found {
+                    name: name.to_string(),
+                    address: function.address,
+                    module: function.module.map(str::to_string),
+                });
+            }
         }
     });
     if let Err(missing) = listed {

@@ -63,12 +63,16 @@ fn unknown_mark(
     pattern: &str,
     span: Span,
 ) {
-    let path = &files[0].file.path;
+    let (path, several) = (&files[0].file.path, files.len());
     let marks: Vec<&Mark> = files.iter().flat_map(|f| &f.file.marks).collect();
     if marks.is_empty() {
+        let message = match several {
+            1 => format!("{path} has no marks"),
+            _ => format!("none of {several} programs has marks"),
+        };
         diagnostics
-            .error(codes::UNKNOWN_SYMBOL, span, format!("{path} has no marks"))
-            .label("it carries no notes of probe points")
+            .error(codes::UNKNOWN_SYMBOL, span, message)
+            .label("there are no notes of probe points")
             .help(
                 "marks are built in with <sys/sdt.h> (configure options such as --enable-dtrace)",
             );

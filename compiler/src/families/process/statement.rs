@@ -243,9 +243,19 @@ pub(super) fn address(request: &Request<'_>, diagnostics: &mut Diagnostics) -> V
     }
     if let (true, Some(first)) = (points.is_empty(), files.first()) {
         let path = &first.file.path;
-        diagnostics
-            .error(codes::UNKNOWN_SYMBOL, span, format!("{path} has no code at {address:#x}"))
-            .label("addresses are those the file was linked for, as `nm` and `objdump` show them");
+        let is_code = component == "function" && first.file.offset_of(address).is_some();
+        let what = if is_code { "function" } else { "code" };
+        let message = format!("{path} has no {what} at {address:#x}");
+        let diagnostic = diagnostics.error(codes::UNKNOWN_SYMBOL, span, message);
+        if is_code {
+            diagnostic
+                .label("no symbol says which function this code is of")
+                .help(format!("probe the instruction: `.statement({address:#x})`"));
+        } else {
+            diagnostic.label(
+                "addresses are those the file was linked for, as `nm` and `objdump` show them",
+            );
+        }
     }
     points
 }

@@ -1,5 +1,8 @@
 //! The functions of this module as compiled user blocks call them.
 
+use ntap_compiler::facts::Facts;
+use ntap_compiler::syscalls;
+
 use crate::block::BlockContext;
 use crate::block::values::text_at;
 
@@ -20,6 +23,11 @@ pub extern "C" fn name_of(context: Context<'_>, value: i64, names: i64, otherwis
     // SAFETY: compiled code hands over strings that live until the block ends.
     let (names, otherwise) = unsafe { (string_at(names), string_at(otherwise)) };
     context.state.keep_bytes(super::name_of(value, &names, &otherwise).as_bytes())
+}
+
+pub extern "C" fn call_name(context: Context<'_>, number: i64) -> i64 {
+    let name = syscalls::name_of_number(context.state.kernel.architecture(), number);
+    context.state.keep_bytes(name.as_bytes())
 }
 
 pub extern "C" fn flags_of(context: Context<'_>, value: i64, names: i64, none: i64) -> i64 {

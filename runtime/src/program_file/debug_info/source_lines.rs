@@ -26,6 +26,11 @@ struct Row {
 }
 
 impl SourceLines {
+    fn sort(&mut self) {
+        // Where one piece ends the next may begin: the end comes first.
+        self.rows.sort_by_key(|row| (row.address, row.line > 0));
+    }
+
     /// The file and the line of the code at an address.
     pub(crate) fn at(&self, address: u64) -> Option<(&str, u64)> {
         let after = self.rows.partition_point(|row| row.address <= address);
@@ -41,11 +46,18 @@ pub(in crate::program_file) fn read(path: &Path) -> SourceLines {
         each_unit(dwarf, |unit, _| {
             let _ = add(dwarf, unit, &mut lines);
         });
-        // Where one piece ends the next may begin: the end comes first.
-        lines.rows.sort_by_key(|row| (row.address, row.line > 0));
+        lines.sort();
         lines
     });
     read.unwrap_or_default()
+}
+
+/// The lines of a unit.
+pub(super) fn of_unit(dwarf: &Dwarf<Slice<'_>>, unit: &Unit<Slice<'_>>) -> SourceLines {
+    let mut lines = SourceLines::default();
+    let _ = add(dwarf, unit, &mut lines);
+    lines.sort();
+    lines
 }
 
 fn add(

@@ -1,0 +1,241 @@
+//! The debug information of the kernel, where its package is installed: which file a function is in, which code is of
+//! a line, which line an address is of.
+//!
+//! In: the file of the running kernel with its debug information, of the same build. It is linked for other addresses
+//! than the kernel runs at; all addresses here are those of the running one. Which unit has which code is read when
+//! the file is opened; functions and lines only of the units that are asked about.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
+use std::path::Path;
+use std::rc::Rc;
+
+use gimli::{AttributeValue, Dwarf, DwarfSections, EndianSlice, LittleEndian, Unit, UnitHeader};
+use object::{Object, ObjectSymbol};
+
+use super::source_lines::{self, SourceLines};
+use super::{Slice, attribute, contents, file_name};
+use crate::program_file::{build_id, map, parse};
+
+/// The symbol at the begin of the kernel's code.
+pub(crate) const TEXT_SYMBOL: &str = "_text";
+
+/// The debug information of the running kernel.
+pub(crate) struct KernelDebugInfo {
+    dwarf: Dwarf<Slice<'static>>,
+    units: Vec<KernelUnit>,
+    /// The code of the units, ascending, each with the unit's place in the list.
+    code: Vec<(Range<u64>, usize)>,
+    /// How far the running kernel is from where it was linked for.
+    moved: u64,
+    /// The lines of the units that were asked about.
+    lines: RefCell<HashMap<usize, Rc<SourceLines>>>,
+}
+
+struct KernelUnit {
+    header: UnitHeader<Slice<'static>>,
+    /// The source file, from the top of the sources.
+    path: String,
+}
+
+impl fmt::Debug for KernelDebugInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KernelDebugInfo").field("units", &self.units.len()).finish_non_exhaustive()
+    }
+}
+
+impl KernelDebugInfo {
+    /// Opens a file, unless it is of another build than the kernel with this build id, as far as both are known;
+    /// `text` is where the kernel's code begins. What is read stays in memory for as long as the process lives.
+    pub(crate) fn open(path: &Path, build: Option<&str>, text: u64) -> Option<KernelDebugInfo> {
+        let bytes: &'static _ = Box::leak(Box::new(map(path).ok()?));
+        let elf = parse(path, bytes).ok()?;
+        let id = build_id(&elf);
+        if let (Some(build), Some(id)) = (build, &id)
+            && build != id
+        {
+            return None;
+        }
+        elf.section_by_name(".debug_info")?;
+        let linked = elf.symbols().find(|symbol| symbol.name() == Ok(TEXT_SYMBOL))?.address();
+        let load = |id: gimli::SectionId| -> gimli::Result<_> {
+            Ok(elf.section_by_name(id.name()).map(contents).unwrap_or_default())
+        };
+        let sections: &'static _ = Box::leak(Box::new(DwarfSections::load(load).ok()?));
+        let dwarf = sections.borrow(|bytes| EndianSlice::new(bytes, LittleEndian));
+        let mut info = KernelDebugInfo {
+            dwarf,
+            units: vec![],
+            code: vec![],
+            moved: text.wrapping_sub(linked),
+            lines: RefCell::default(),
+        };
+        info.read_units();
+        Some(info)
+    }
+
+    fn read_units(&mut self) {
+        let mut headers = self.dwarf.units();
+        while let Ok(Some(header)) = headers.next() {
+            let Ok(unit) = self.dwarf.unit(header) else { continue };
+            let at = self.units.len();
+            if let Ok(mut ranges) = self.dwarf.unit_ranges(&unit) {
+                while let Ok(Some(range)) = ranges.next() {
+                    if range.begin < range.end {
+                        self.code.push((range.begin..range.end, at));
+                    }
+                }
+            }
+            let name = unit.name.map(|name| name.to_string_lossy().into_owned());
+            let path = from_top(&unit, &name.unwrap_or_default()).to_string();
+            self.units.push(KernelUnit { header, path });
+        }
+        self.code.sort_unstable_by_key(|(range, _)| range.start);
+    }
+
+    /// The unit with the code at an address of the file.
+    fn unit_at(&self, linked: u64) -> Option<usize> {
+        let after = self.code.partition_point(|(range, _)| range.start <= linked);
+        let (range, at) = self.code.get(after.checked_sub(1)?)?;
+        range.contains(&linked).then_some(*at)
+    }
+
+    /// The path of the source file that the code at an address was compiled from.
+    pub(crate) fn file_of(&self, address: u64) -> Option<&str> {
+        let at = self.unit_at(address.wrapping_sub(self.moved))?;
+        Some(self.units[at].path.as_str())
+    }
+
+    /// The addresses of the functions that are defined in files whose path is meant, ascending; `None` when no file
+    /// that was compiled is.
+    pub(crate) fn functions_of(&self, is_meant: impl Fn(&str) -> bool) -> Option<Vec<u64>> {
+        let meant: Vec<&KernelUnit> =
+            self.units.iter().filter(|unit| is_meant(&unit.path)).collect();
+        if meant.is_empty() {
+            return None;
+        }
+        let mut found = vec![];
+        for unit in meant {
+            if let Ok(unit) = self.dwarf.unit(unit.header) {
+                let _ = self.functions_in(&unit, &is_meant, &mut found);
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Some(found)
+    }
+
+    fn functions_in(
+        &self,
+        unit: &Unit<Slice<'static>>,
+        is_meant: &impl Fn(&str) -> bool,
+        found: &mut Vec<u64>,
+    ) -> gimli::Result<()> {
+        let mut known: HashMap<u64, bool> = HashMap::new();
+        let mut tree = unit.entries_tree(None)?;
+        let mut children = tree.root()?.children();
+        while let Some(child) = children.next()? {
+            let entry = child.entry();
+            if entry.tag() != gimli::DW_TAG_subprogram {
+                continue;
+            }
+            let Some(begin) = self.dwarf.die_ranges(unit, entry)?.next()?.map(|r| r.begin) else {
+                continue;
+            };
+            // What a header defines is not of the file that includes it.
+            let file = attribute(unit, entry, gimli::DW_AT_decl_file)?;
+            let index = match file {
+                Some(AttributeValue::FileIndex(index)) => index,
+                _ => continue,
+            };
+            let is_there = *known.entry(index).or_insert_with(|| {
+                let name = file_name(&self.dwarf, unit, index);
+                name.is_some_and(|name| is_meant(from_top(unit, &name)))
+            });
+            if is_there {
+                found.push(begin.wrapping_add(self.moved));
+            }
+        }
+        Ok(())
+    }
+
+    /// The code of lines of the source files whose path, or end of the path, is `file`: line and address of each run
+    /// of instructions of a line, ascending.
+    pub(crate) fn lines(&self, file: &str, wanted: &RangeInclusive<u64>) -> Vec<(u64, u64)> {
+        let mut found = vec![];
+        for unit in &self.units {
+            if let Ok(unit) = self.dwarf.unit(unit.header) {
+                let _ = self.lines_in(&unit, file, wanted, &mut found);
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    fn lines_in(
+        &self,
+        unit: &Unit<Slice<'static>>,
+        file: &str,
+        wanted: &RangeInclusive<u64>,
+        found: &mut Vec<(u64, u64)>,
+    ) -> gimli::Result<()> {
+        let Some(program) = unit.line_program.clone() else { return Ok(()) };
+        let base = file.rsplit('/').next().unwrap_or(file);
+        let header = program.header();
+        let mut meant: HashMap<u64, bool> = HashMap::new();
+        for index in 0..=header.file_names().len() as u64 {
+            let Some(entry) = header.file(index) else { continue };
+            let name = self.dwarf.attr_string(unit, entry.path_name())?;
+            let is_meant = name.slice().ends_with(base.as_bytes())
+                && file_name(&self.dwarf, unit, index)
+                    .is_some_and(|path| super::is_path(from_top(unit, &path), file));
+            if is_meant {
+                meant.insert(index, true);
+            }
+        }
+        if meant.is_empty() {
+            return Ok(());
+        }
+        let mut rows = program.rows();
+        let mut before = None;
+        while let Some((_, row)) = rows.next_row()? {
+            let line = row.line().map(std::num::NonZero::get);
+            let here =
+                line.filter(|_| !row.end_sequence() && meant.contains_key(&row.file_index()));
+            if let Some(line) = here
+                && row.is_stmt()
+                && wanted.contains(&line)
+                && before != here
+            {
+                found.push((line, row.address().wrapping_add(self.moved)));
+            }
+            before = here;
+        }
+        Ok(())
+    }
+
+    /// The source file and line of the code at an address.
+    pub(crate) fn line_at(&self, address: u64) -> Option<(String, u64)> {
+        let linked = address.wrapping_sub(self.moved);
+        let at = self.unit_at(linked)?;
+        let known = self.lines.borrow().get(&at).cloned();
+        let unit = self.dwarf.unit(self.units[at].header).ok()?;
+        let lines = known.unwrap_or_else(|| {
+            let read = Rc::new(source_lines::of_unit(&self.dwarf, &unit));
+            self.lines.borrow_mut().insert(at, read.clone());
+            read
+        });
+        let (file, line) = lines.at(linked)?;
+        Some((from_top(&unit, file).to_string(), line))
+    }
+}
+
+/// A path without the folder the kernel was built in.
+fn from_top<'p>(unit: &Unit<Slice<'static>>, path: &'p str) -> &'p str {
+    let top = unit.comp_dir.map(|folder| folder.to_string_lossy()).unwrap_or_default();
+    let rest = path.strip_prefix(&*top).map(|rest| rest.trim_start_matches('/'));
+    rest.unwrap_or(path).trim_start_matches("./")
+}
