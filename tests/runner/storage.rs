@@ -36,10 +36,10 @@ pub(crate) fn mount_nfs() -> io::Result<()> {
         ("portlist", "tcp 2049"),
         ("threads", "1"),
     ] {
-        fs::write(server.join(file), text)?;
+        fs::write(server.join(file), format!("{text}\n"))?;
     }
     // Nobody can have had locks.
-    let _ = fs::write(server.join("v4_end_grace"), "Y");
+    let _ = fs::write(server.join("v4_end_grace"), "Y\n");
     mount("127.0.0.1:/", MOUNT, "nfs4", "vers=4.2,addr=127.0.0.1,clientaddr=127.0.0.1")
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn nfs_files(count: u64, bytes: usize) -> io::Result<()> {
 /// Takes it down again.
 pub(crate) fn unmount_nfs() -> io::Result<()> {
     unmount(MOUNT)?;
-    fs::write("/proc/fs/nfsd/threads", "0")?;
+    fs::write("/proc/fs/nfsd/threads", "0\n")?;
     // The server may still hold the folder: then it goes when it does not.
     unmount(EXPORT)
 }

@@ -136,11 +136,6 @@ pub const POINTS: &[Refused] = &[
         instead: "`nfsd.proc` for the requests of versions 3 and 4",
     },
     Refused {
-        names: &["lsm"],
-        reason: "they decide what the kernel allows, which a script that only watches has no part in",
-        instead: "`kernel.function(\"security_NAME\")` and its `.return` see the same questions and answers",
-    },
-    Refused {
         names: &["netfilter.arp", "netfilter.bridge"],
         reason: "the kernel calls eBPF programs for IPv4 and IPv6 only",
         instead: "`netfilter.ipv4` and `netfilter.ipv6`",
