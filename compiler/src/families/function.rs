@@ -4,6 +4,7 @@
 mod address;
 mod arguments;
 mod forms;
+mod lines;
 mod missing;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
