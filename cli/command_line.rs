@@ -151,7 +151,8 @@ pub(crate) struct Run {
     #[arg(short = 'u')]
     pub(crate) unoptimized: bool,
 
-    /// Megabytes of the buffer for records from kernel code, rounded up to a power of two
+    /// Megabytes of the buffer for records from kernel code, rounded up to a power of two; where stacks of processes
+    /// are sent there are 16 in place of 4
     #[arg(short = 's', value_name = "MB", default_value_t = 4, value_parser = megabytes)]
     pub(crate) buffer: u32,
 

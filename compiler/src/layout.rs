@@ -18,6 +18,9 @@
 //!     for an error: u64 index in the error table, u64 address that could not be read, and when the handler raises errors with texts made
 //!     at run time, such a text
 //! ```
+//!
+//! Before a record whose handler wants the stack of a process, the stack is sent in records of its own, which
+//! belong together by a number (`copied_stack`): the registers first, then the stack piece by piece.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -58,6 +61,8 @@ pub mod control {
     pub const LOST_ERRORS: u32 = 80;
     /// u64: 1 + index in the error table of the last of them.
     pub const LAST_LOST_ERROR: u32 = 88;
+    /// u64: how many stacks of processes have been copied.
+    pub const COPIED_STACKS: u32 = 96;
     /// Bytes of the block.
     pub const SIZE: u32 = 128;
 }
@@ -78,6 +83,8 @@ pub mod counters {
     pub const ACTIONS: u32 = 40;
     /// Handlers that ended with another error.
     pub const ERRORS: u32 = 48;
+    /// Stacks of processes of which the outer callers could not be read; userspace counts them.
+    pub const CUT_STACKS: u32 = 56;
     /// Bytes of the block.
     pub const SIZE: u32 = 64;
 }
@@ -104,6 +111,33 @@ pub mod record {
     pub const ERROR: u32 = u32::MAX;
     /// Event index of `exit()`.
     pub const EXIT: u32 = u32::MAX - 1;
+    /// Event index of the registers of user code ([`super::copied_stack`]).
+    pub const USER_REGISTERS: u32 = u32::MAX - 2;
+    /// Event index of a piece of the stack of user code ([`super::copied_stack`]).
+    pub const USER_STACK: u32 = u32::MAX - 3;
+}
+
+/// The copy of the stack of a process: byte offsets in the payloads of its records, each part a u64.
+pub mod copied_stack {
+    /// The number of the copy, in all its records; never 0.
+    pub const NUMBER: u32 = 0;
+    /// In the first record: the process, and in the lower half the thread.
+    pub const PROCESS: u32 = 8;
+    /// In the first record: when, in nanoseconds of the monotonic clock.
+    pub const TIME_NS: u32 = 16;
+    /// In the first record: `struct pt_regs` as user code left it.
+    pub const REGISTERS: u32 = 24;
+    /// In a piece: its address.
+    pub const ADDRESS: u32 = 8;
+    /// In a piece: how many bytes of it there are.
+    pub const LENGTH: u32 = 16;
+    /// In a piece: the bytes.
+    pub const BYTES: u32 = 24;
+    /// The most bytes of a piece, a power of two. No piece goes across a multiple of it, so that none is partly
+    /// unmapped.
+    pub const PIECE: u32 = 1024;
+    /// The most pieces of a stack.
+    pub const MOST_PIECES: u32 = 33;
 }
 
 /// Capacity of arrays that do not state one: MAXMAPENTRIES.

@@ -4,6 +4,7 @@ use crate::btf::TypeId;
 use crate::diagnostic::Diagnostics;
 use crate::facts::Facts;
 use crate::hir::ContextVariable;
+use crate::library::Wanted;
 use crate::pipeline::{self, Options};
 use crate::resolve::{self, LISTED_VARIABLE};
 use crate::source::SourceMap;
@@ -39,7 +40,9 @@ pub fn list(
 ) -> Vec<Listed> {
     let mut sources = SourceMap::default();
     sources.add("<pattern>".to_string(), script_of(pattern));
-    let Some(parsed) = pipeline::parse(&mut sources, options, diagnostics) else { return vec![] };
+    let wanted = if with_variables { Wanted::All } else { Wanted::Mentioned };
+    let parsed = pipeline::parse_with(&mut sources, options, wanted, diagnostics);
+    let Some(parsed) = parsed else { return vec![] };
     let (script, points) = resolve::list(
         &parsed.scripts,
         parsed.user_files,

@@ -110,6 +110,14 @@ pub fn instruction_pointer(architecture: Architecture) -> Register {
     }
 }
 
+/// Bytes of all registers.
+pub fn all_bytes(architecture: Architecture) -> u32 {
+    match architecture {
+        Architecture::X86_64 => 8 * X86_64.len() as u32,
+        Architecture::Aarch64 => ARM64_STATE + 8,
+    }
+}
+
 /// The stack pointer.
 pub fn stack_pointer(architecture: Architecture) -> Register {
     match architecture {

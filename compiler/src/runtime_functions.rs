@@ -207,6 +207,12 @@ runtime_functions! {
     PrintSymbols(addresses);
     /// `sprint_stack(stack)`.
     StackText(stack);
+    /// `ubacktrace()` of a copy of a stack.
+    UserStack(copy);
+    /// `ucallers(n)` of a copy of a stack.
+    UserCallers(n, copy);
+    /// `ustack(n)` of a copy of a stack.
+    UserStackAddress(n, copy);
     /// `print_ustack(stack)` of a process.
     PrintUserStack(stack, process);
     /// The same, shorter.
@@ -327,7 +333,10 @@ impl RuntimeFunction {
     pub fn names_user_addresses(self) -> bool {
         matches!(
             self,
-            RuntimeFunction::PrintUserStack
+            RuntimeFunction::UserStack
+                | RuntimeFunction::UserCallers
+                | RuntimeFunction::UserStackAddress
+                | RuntimeFunction::PrintUserStack
                 | RuntimeFunction::PrintUserStackBrief
                 | RuntimeFunction::PrintUserSymbols
                 | RuntimeFunction::UserStackText

@@ -92,25 +92,6 @@ fn errors_of_scripts_are_counted() {
     );
 }
 
-/// Walking the stack of the process faults at the address that its frame pointer holds; the handler of that fault
-/// asks for the stack that is being walked.
-#[test]
-#[cfg(target_arch = "x86_64")]
-fn stacks_that_cannot_be_walked_are_counted() {
-    let point = "kernel.trace(\"page_fault_kernel\")";
-    check(
-        &[],
-        &format!(
-            "global walked, missing probe {CALL} walked += strlen(ubacktrace()) > 0 }} \
-             probe {point} {{ if (pid() == target()) {{ n++ if (ubacktrace() == \"\") missing++ }} }} \
-             probe end {{ if (walked != n || missing != n) error(\"other stacks are missing\") }}"
-        ),
-        point,
-        "no_stack",
-        "stacks missing: the kernel could not walk them",
-    );
-}
-
 /// A handler whose own code is an event of its probe.
 #[test]
 fn hits_within_handlers_are_counted() {

@@ -1,6 +1,6 @@
 //! Functions that the workload calls, for probes of functions.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int, c_void};
 use std::hint::black_box;
 
 /// Returns twice the first argument.
@@ -57,6 +57,29 @@ pub(crate) fn nested(count: u64) {
     for n in 1..=count {
         black_box(workload_outer(n as i32));
     }
+}
+
+/// Compares what [`sorted`] sorts.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn workload_compare(one: *const c_void, other: *const c_void) -> c_int {
+    // SAFETY: both are addresses of numbers that are being sorted.
+    let (one, other) = unsafe { (*one.cast::<u32>(), *other.cast::<u32>()) };
+    black_box(one.cmp(&other) as c_int)
+}
+
+/// Has the C library sort two numbers, which calls [`workload_compare`] once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn workload_qsort() {
+    let mut numbers = [2u32, 1];
+    // SAFETY: there are two numbers of four bytes.
+    unsafe { libc::qsort(numbers.as_mut_ptr().cast(), 2, 4, Some(workload_compare)) };
+    assert_eq!(black_box(numbers), [1, 2]);
+}
+
+pub(crate) fn sorted(count: u64) {
+    (0..count).for_each(|_| workload_qsort());
 }
 
 pub(crate) fn allocate(count: u64, bytes: usize) {

@@ -25,7 +25,7 @@
 //! | `tcp-refused N` | tries N times to connect to a port nobody listens on |
 //! | `tcp-unanswered` | connects to a socket whose queue is full, and waits until packets have been sent again |
 //! | `exec` | makes a process that executes /bin/true, and waits for it |
-//! | `handle N` | sends itself SIGUSR1 N times, and handles it |
+//! | `handle N` | sends itself SIGUSR1 N times, and handles it by calling `workload_step` |
 //! | `write-through N BYTES` | writes N times BYTES to a new file, each time to the disk, then removes it |
 //! | `unload MODULE` | takes this module out of the kernel |
 //! | `wait` | waits for a byte on standard input |
@@ -40,6 +40,8 @@
 //! | `children N` | makes N processes, one after another, that make one getuid call and end |
 //! | `framed-threads T N` | has T threads call them, at once |
 //! | `framed N` | calls functions with frame pointers, the innermost `workload_framed_leaf` |
+//! | `sort N` | has the C library sort N times, each time with one call of `workload_compare` |
+//! | `clock MS` | asks what time it is, for so much time of a CPU |
 //! | `nested N` | calls `workload_outer`, which calls `workload_middle`, which calls `workload_step` |
 //! | `marks N` | passes the marks of the provider `workload` for n = 1, 2, ... N: see `marks.rs` |
 //! | `malloc N BYTES` | allocates and frees so much N times |
@@ -48,7 +50,7 @@
 use super::{calls, marks, module_sockets, network, steps};
 use std::io::{self, Read, Write};
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The first argument that makes the test binary a workload.
 pub(crate) const WORD: &str = "--workload";
@@ -127,6 +129,14 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                 });
             }
             "framed" => steps::framed(number()?),
+            "sort" => steps::sorted(number()?),
+            "clock" => {
+                let time = Duration::from_millis(number()?);
+                let start = cpu_time();
+                while cpu_time() - start < time {
+                    (0..1000).for_each(|_| _ = std::hint::black_box(Instant::now()));
+                }
+            }
             "steps" => steps::steps(number()?),
             "nested" => steps::nested(number()?),
             "marks" => marks::pass(number()?),
@@ -246,10 +256,12 @@ fn execute() -> io::Result<()> {
 }
 
 fn handle(count: u64) {
-    extern "C" fn nothing(_: libc::c_int) {}
-    // SAFETY: the handler does nothing; the signal is sent to this process only.
+    extern "C" fn handle_one(signal: libc::c_int) {
+        std::hint::black_box(steps::workload_step(signal, 0, c"signal".as_ptr()));
+    }
+    // SAFETY: the handler computes a number; the signal is sent to this process only.
     unsafe {
-        libc::signal(libc::SIGUSR1, nothing as extern "C" fn(libc::c_int) as libc::sighandler_t);
+        libc::signal(libc::SIGUSR1, handle_one as extern "C" fn(libc::c_int) as libc::sighandler_t);
         for _ in 0..count {
             libc::kill(libc::getpid(), libc::SIGUSR1);
         }

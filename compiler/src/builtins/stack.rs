@@ -19,6 +19,9 @@ const STACK_OF: &[Parameter] = &[
     Parameter { name: "stack", kind: Kind::Text(0) },
     Parameter { name: "process", kind: Kind::Long },
 ];
+const COPY: &[Parameter] = &[Parameter { name: "copy", kind: Kind::Long }];
+const DEPTH_OF_COPY: &[Parameter] =
+    &[Parameter { name: "n", kind: Kind::Long }, Parameter { name: "copy", kind: Kind::Long }];
 const TEXT: Kind = Kind::Text(MAX_STRING);
 
 macro_rules! row {
@@ -55,7 +58,7 @@ pub(super) const ROWS: &[Builtin] = &[
         "backtrace",
         NONE,
         TEXT,
-        Kernel::Inline(|k, _| k.stack_text(false, None)),
+        Kernel::Inline(|k, _| k.stack_text(None)),
         User::Runtime(F::NoText),
         "The addresses of the kernel's stack, at most 20, in hexadecimal with spaces between.",
         "probe timer.profile { println(backtrace()); exit() }"
@@ -64,7 +67,7 @@ pub(super) const ROWS: &[Builtin] = &[
         "callers",
         DEPTH,
         TEXT,
-        Kernel::Inline(|k, operands| k.stack_text(false, Some(operands[0].long()))),
+        Kernel::Inline(|k, operands| k.stack_text(Some(operands[0].long()))),
         User::Runtime(F::Nothing),
         "The first N addresses of the kernel's stack, as `backtrace` gives them.",
         "probe timer.profile { println(callers(3)); exit() }"
@@ -73,7 +76,7 @@ pub(super) const ROWS: &[Builtin] = &[
         "stack",
         DEPTH,
         Kind::Long,
-        Kernel::Inline(|k, operands| frame(k, false, operands)),
+        Kernel::Inline(frame),
         User::Constant(0),
         "The address N calls up the kernel's stack; 0 is the probe's own, and behind the end.",
         "probe timer.profile { printf(\"%p\\n\", stack(1)); exit() }"
@@ -84,7 +87,7 @@ pub(super) const ROWS: &[Builtin] = &[
         Kind::Long,
         Kernel::Inline(|k, _| {
             let one = k.emitter.constant(1);
-            Operand::Long(k.stack_frame(false, one))
+            Operand::Long(k.stack_frame(one))
         }),
         User::Constant(0),
         "The address in the kernel where the function of the probe was called.",
@@ -198,17 +201,17 @@ pub(super) const USER_ROWS: &[Builtin] = &[
         "ubacktrace",
         NONE,
         TEXT,
-        Kernel::Inline(|k, _| k.stack_text(true, None)),
-        User::Runtime(F::NoText),
-        "The addresses of the process's stack, as `backtrace`; the stack is walked by frame pointers.",
+        Kernel::Deferred,
+        User::StandsFor("__ubacktrace", &["__user_stack"]),
+        "The addresses of the process's stack, as `backtrace`: all callers that the unwind tables of programs know, elsewhere those of frame pointers.",
         "probe timer.profile { println(ubacktrace()); exit() }"
     ),
     row!(
         "ucallers",
         DEPTH,
         TEXT,
-        Kernel::Inline(|k, operands| k.stack_text(true, Some(operands[0].long()))),
-        User::Runtime(F::Nothing),
+        Kernel::Deferred,
+        User::StandsFor("__ucallers", &["__user_stack"]),
         "The first N addresses of the process's stack.",
         "probe timer.profile { println(ucallers(3)); exit() }"
     ),
@@ -216,11 +219,23 @@ pub(super) const USER_ROWS: &[Builtin] = &[
         "ustack",
         DEPTH,
         Kind::Long,
-        Kernel::Inline(|k, operands| frame(k, true, operands)),
-        User::Constant(0),
+        Kernel::Deferred,
+        User::StandsFor("__ustack", &["__user_stack"]),
         "The address N calls up the process's stack; 0 is where it runs, and behind the end.",
         "probe timer.profile { printf(\"%p\\n\", ustack(1)); exit() }"
     ),
+    row!(
+        "__user_stack",
+        NONE,
+        Kind::Long,
+        Kernel::Inline(|k, _| Operand::Long(k.copied_user_stack())),
+        User::Constant(0),
+        "The number of a copy of the process's stack, which is sent to userspace.",
+        "probe begin { exit() }"
+    ),
+    hidden!("__ubacktrace", COPY, TEXT, F::UserStack),
+    hidden!("__ucallers", DEPTH_OF_COPY, TEXT, F::UserCallers),
+    hidden!("__ustack", DEPTH_OF_COPY, Kind::Long, F::UserStackAddress),
     hidden!("__print_ustack", STACK_OF, Kind::Nothing, F::PrintUserStack),
     hidden!("__print_ustack_brief", STACK_OF, Kind::Nothing, F::PrintUserStackBrief),
     hidden!("__print_usyms", STACK_OF, Kind::Nothing, F::PrintUserSymbols),
@@ -379,6 +394,6 @@ pub(super) const USER_ROWS: &[Builtin] = &[
     ),
 ];
 
-fn frame(k: &mut KernelCode<'_, '_>, of_user: bool, operands: &[Operand]) -> Operand {
-    Operand::Long(k.stack_frame(of_user, operands[0].long()))
+fn frame(k: &mut KernelCode<'_, '_>, operands: &[Operand]) -> Operand {
+    Operand::Long(k.stack_frame(operands[0].long()))
 }

@@ -179,11 +179,15 @@ fn exists(facts: &dyn Facts, table: &Table, call: &SystemCall) -> bool {
         return true;
     }
     let function = format!("{}{}", table.prefix, call.function);
+    let is_typed =
+        |btf: &btf::Btf, name: &str| btf.function(&format!("{}{name}", table.prefix)).is_some();
     match facts.btf() {
+        Ok(btf) if is_typed(btf, call.function) => true,
+        // Kernels without some calls have two functions of those they could be without, one of which does nothing.
+        // Types of some makers leave out both. This one is there, for we use it: types that have it have all.
+        Ok(btf) if is_typed(btf, "bpf") => false,
         // Reading the symbols takes longer than all else: they are asked last.
-        Ok(btf) if btf.function(&format!("{}read", table.prefix)).is_some() => {
-            btf.function(&function).is_some() || facts.symbol_address(&function).is_some()
-        }
+        Ok(btf) if is_typed(btf, "read") => facts.symbol_address(&function).is_some(),
         // Nothing says that it does not.
         Ok(_) | Err(_) => true,
     }

@@ -1,8 +1,8 @@
 //! What a script needs of the library, parsed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{COUNTER_FUNCTION, Library, PieceId};
+use super::{COUNTER_FUNCTION, Library, PieceId, trim};
 use crate::builtins;
 use crate::diagnostic::Diagnostics;
 use crate::families;
@@ -11,16 +11,30 @@ use crate::source::{FileId, SourceMap};
 use crate::syntax::mentions::{Mention, each_mention, has_next};
 use crate::syntax::{self, ParseOptions, ast};
 
+/// What is wanted of aliases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The variables that somebody mentions.
+    Mentioned,
+    /// All of their variables, for a list of these.
+    All,
+}
+
 /// Adds to `scripts`, the user's files, one for each piece of the library that they, or what they
 /// need of the library, name.
 pub(crate) fn gather(
     scripts: &mut Vec<ast::Script>,
     sources: &mut SourceMap,
     options: &ParseOptions<'_>,
+    of_aliases: Wanted,
     diagnostics: &mut Diagnostics,
 ) {
     let mut gatherer = Gatherer {
+        of_aliases,
         library: options.library,
+        mentioned: HashSet::new(),
+        parts_wanted: VecDeque::new(),
+        in_parts: VecDeque::new(),
         functions: HashSet::new(),
         variables: HashSet::new(),
         files: HashMap::new(),
@@ -33,17 +47,46 @@ pub(crate) fn gather(
     for script in &*scripts {
         gatherer.mentions(script, None);
     }
-    while let Some(piece) = gatherer.wanted.pop() {
-        let (file, range) = gatherer.library.piece(piece);
+    while let Some(next) = gatherer.next() {
+        let (file, range) = gatherer.library.piece(next.piece);
+        let text = &gatherer.library.files()[file].text;
+        let parts = match next.in_part {
+            true => trim::kept(text, range, &gatherer.mentioned),
+            false => vec![range],
+        };
         let id = *gatherer.files.entry(file).or_insert_with(|| {
             let file = &gatherer.library.files()[file];
             sources.add(file.name.to_string(), file.text.to_string())
         });
-        let script = syntax::parse_part(id, range, sources, options, diagnostics);
+        let script = syntax::parse_parts(id, &parts, sources, options, diagnostics);
         gatherer.mentions(&script, Some(file));
-        gatherer.extend(piece, &script);
-        scripts.push(script);
+        gatherer.extend(next.piece, &script);
+        let place = next.place.unwrap_or(scripts.len());
+        if next.in_part {
+            let known = gatherer.mentioned.len();
+            gatherer.in_parts.push_back(InPart { piece: next.piece, place, known });
+        }
+        match scripts.get_mut(place) {
+            Some(known) => *known = script,
+            None => scripts.push(script),
+        }
     }
+}
+
+/// A piece that is to be parsed.
+struct Next {
+    piece: PieceId,
+    in_part: bool,
+    /// Where it is among the scripts, if it was parsed before.
+    place: Option<usize>,
+}
+
+/// A piece that was parsed in part.
+struct InPart {
+    piece: PieceId,
+    place: usize,
+    /// How many variables were mentioned.
+    known: usize,
 }
 
 /// The most components that are looked at behind an alias: no probe point has more.
@@ -51,6 +94,13 @@ const LONGEST_SUFFIX: usize = 8;
 
 struct Gatherer<'l> {
     library: &'l Library,
+    of_aliases: Wanted,
+    /// The variables that probes mention, and aliases of other aliases.
+    mentioned: HashSet<String>,
+    /// The aliases that can be parsed in part, when it is known which variables are mentioned.
+    parts_wanted: VecDeque<PieceId>,
+    /// Those that were parsed so.
+    in_parts: VecDeque<InPart>,
     /// The functions the user declares, and whether the library's of this name are left out: nothing
     /// goes on to them.
     functions: HashSet<String>,
@@ -91,6 +141,7 @@ impl Gatherer<'_> {
     /// Wants what a script names; `file` is that of the library which it is from.
     fn mentions(&mut self, script: &ast::Script, file: Option<usize>) {
         for item in &script.items {
+            self.note_variables(item);
             each_mention(item, &mut |mention| match mention {
                 Mention::Function(name) => self.function(&name.text, file),
                 Mention::Variable(name) => self.variable(name, file),
@@ -99,6 +150,48 @@ impl Gatherer<'_> {
                 Mention::Point(point) => self.point(point),
             });
         }
+    }
+
+    /// Notes the variables of aliases that a handler can mean. An alias of a point, and a function, has its own.
+    fn note_variables(&mut self, item: &ast::Item) {
+        let is_of_point = |point: &ast::ProbePoint| families::is_known(point);
+        match item {
+            ast::Item::Global(_) | ast::Item::Function(_) => return,
+            ast::Item::Alias(alias) if alias.points.iter().all(is_of_point) => return,
+            ast::Item::Alias(_) | ast::Item::Probe(_) => {}
+        }
+        each_mention(item, &mut |mention| match mention {
+            Mention::Variable(name) | Mention::Changed(name) => {
+                if !self.mentioned.contains(name) {
+                    self.mentioned.insert(name.to_string());
+                }
+            }
+            Mention::Function(_) | Mention::Counter | Mention::Point(_) => {}
+        });
+    }
+
+    /// The next piece to be parsed. Those that are parsed in part come last, for others can mention their variables;
+    /// and once more if even later ones have mentioned some.
+    fn next(&mut self) -> Option<Next> {
+        while let Some(piece) = self.wanted.pop() {
+            let (file, range) = self.library.piece(piece);
+            let file = &self.library.files()[file];
+            let text = file.text.get(range).unwrap_or("");
+            let in_part = self.of_aliases == Wanted::Mentioned
+                && file.embedded
+                && trim::is_alias_of_a_point(text);
+            if !in_part {
+                return Some(Next { piece, in_part, place: None });
+            }
+            self.parts_wanted.push_back(piece);
+        }
+        if let Some(piece) = self.parts_wanted.pop_front() {
+            return Some(Next { piece, in_part: true, place: None });
+        }
+        let known = self.mentioned.len();
+        let InPart { piece, place, .. } =
+            self.in_parts.pop_front().filter(|piece| piece.known < known)?;
+        Some(Next { piece, in_part: true, place: Some(place) })
     }
 
     fn function(&mut self, name: &str, file: Option<usize>) {

@@ -17,13 +17,14 @@ mod embedded;
 mod gather;
 mod index;
 pub mod refused;
+mod trim;
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
 pub use documentation::{Entry, EntryKind, documentation};
-pub(crate) use gather::gather;
+pub(crate) use gather::{Wanted, gather};
 
 use crate::glob::alternatives;
 use crate::syntax::ast::{Component, ProbePoint};

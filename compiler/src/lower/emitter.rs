@@ -356,6 +356,8 @@ pub enum Helper {
     Jiffies64 = 118,
     RingbufReserve = 131,
     RingbufSubmit = 132,
+    RingbufDiscard = 133,
+    RingbufQuery = 134,
     GetCurrentTaskBtf = 158,
     GetAttachCookie = 174,
     TaskPtRegs = 175,

@@ -26,6 +26,7 @@ mod together;
 pub use callback::LoopFunction;
 pub(crate) use callback::take_out_loops;
 pub use hit::hit_texts;
+pub(super) use routine::COPY_USER_STACK;
 pub use routine::RoutineUse;
 pub use text::can_format;
 

@@ -116,6 +116,17 @@ pub struct TaskOffsets {
     pub threads: [u32; 2],
     /// `group_leader` and in that `start_time`: when the process was made.
     pub made: [u32; 2],
+    /// What tells how much of a stack there is to be copied.
+    pub stack: Option<StackOffsets>,
+}
+
+/// Where in tasks is told where user stacks begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackOffsets {
+    /// `mm` and in that `start_stack`: where the stack of the first thread began.
+    pub first_thread: [u32; 2],
+    /// `thread.fsbase`: the data that other threads have at the beginnings of their stacks.
+    pub other_threads: Option<u32>,
 }
 
 /// A kernel handler in CLIF.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::kernel::COPY_USER_STACK;
 use super::{Locations, RoutineUse};
 use crate::format::Format;
 use crate::layout::counters;
@@ -78,6 +79,11 @@ impl Tables {
                 self.routines.len() as u32 - 1
             }
         }
+    }
+
+    /// Whether handlers send copies of the stacks of processes.
+    pub fn copies_user_stacks(&self) -> bool {
+        self.routines.iter().any(|r| r.routine.name == COPY_USER_STACK.name)
     }
 
     /// The index of an error site.

@@ -389,8 +389,7 @@ impl Deferring<'_> {
         let obstacle = self.obstacle(&e);
         if obstacle.is_none() && !made_of_parts {
             let ty = self.types.expressions[e.id];
-            let (span, field) = (e.span, captures.len());
-            captures.push(e);
+            let (span, field) = (e.span, captured_field(e, captures));
             let id = self.script.expressions.push(span);
             self.types.expressions[id] = ty;
             return Expr { kind: ExprKind::Captured { event, field }, span, id };
@@ -587,6 +586,23 @@ impl Deferring<'_> {
             ExprKind::Increment { target, .. } => self.place_obstacle(target),
         }
     }
+}
+
+/// The place of a value among those that are captured. What a builtin function of ours that takes nothing sends or reads
+/// is captured once.
+pub(super) fn captured_field(e: Expr, captures: &mut Vec<Expr>) -> usize {
+    let asks = |e: &Expr| match &e.kind {
+        ExprKind::Call { builtin, arguments } if arguments.is_empty() => {
+            builtin.is_internal().then_some(builtin.name)
+        }
+        _ => None,
+    };
+    let asked = asks(&e);
+    let known = captures.iter().position(|other| asked.is_some() && asks(other) == asked);
+    known.unwrap_or_else(|| {
+        captures.push(e);
+        captures.len() - 1
+    })
 }
 
 /// Whether a value can be computed where it is not asked for: without an error and without effect.

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::defer::Deferring;
+use super::defer::{Deferring, captured_field};
 use crate::builtins::{Kernel, Kind};
 use crate::diagnostic::codes;
 use crate::hir::*;
@@ -389,10 +389,10 @@ impl Tail<'_, '_> {
         let ty = self.pass.types.expressions[e.id];
         let id = self.pass.script.expressions.push(e.span);
         self.pass.types.expressions[id] = ty;
-        let field = self.captures.len();
-        let captured = ExprKind::Captured { event: self.event, field };
-        let captured = Expr { kind: captured, span: e.span, id };
-        self.captures.push(std::mem::replace(e, captured));
+        let span = e.span;
+        let wildcard = Expr { kind: ExprKind::Wildcard, span, id };
+        let field = captured_field(std::mem::replace(e, wildcard), &mut self.captures);
+        e.kind = ExprKind::Captured { event: self.event, field };
     }
 
     /// Reads a value at the cut. When that fails, the rest tries again, and fails if it comes to it.

@@ -31,6 +31,12 @@ const SECOND_BANK: &str = "_2";
 /// Bytes of the ring buffer of a script that sends no records but errors and its end.
 const SMALLEST_RING_BUFFER: u32 = 4096;
 
+/// Bytes of the ring buffer where nobody asks for more or less.
+pub(super) const DEFAULT_RING_BUFFER: u32 = 4 << 20;
+
+/// The same where stacks of processes are sent: some thousand of them.
+const RING_BUFFER_FOR_STACKS: u32 = 16 << 20;
+
 /// Map types, from `enum bpf_map_type`.
 mod map_kind {
     pub(super) const HASH: u32 = 1;
@@ -224,7 +230,12 @@ impl Analyzed {
             max_entries: if self.layout.events.is_empty() {
                 SMALLEST_RING_BUFFER
             } else {
-                options.ring_buffer_bytes
+                match options.ring_buffer_bytes {
+                    DEFAULT_RING_BUFFER if lowered.tables.copies_user_stacks() => {
+                        RING_BUFFER_FOR_STACKS
+                    }
+                    bytes => bytes,
+                }
             },
             flags: 0,
         }];

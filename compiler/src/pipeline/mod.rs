@@ -11,12 +11,12 @@ use std::rc::Rc;
 
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
-use crate::facts::Facts;
+use crate::facts::{Architecture, Facts};
 use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script, max_nesting};
 use crate::layout::{ArrayId, Layout};
-use crate::library::{self, Library};
+use crate::library::{self, Library, Wanted};
 use crate::limits::Limits;
-use crate::lower::{self, KernelFeatures, LoopBound, Lowered, TaskOffsets};
+use crate::lower::{self, KernelFeatures, LoopBound, Lowered, StackOffsets, TaskOffsets};
 use crate::object::ObjectInput;
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ParseOptions, ast};
@@ -62,7 +62,7 @@ impl<'a> Options<'a> {
         Options {
             arguments,
             facts,
-            ring_buffer_bytes: 1 << 20,
+            ring_buffer_bytes: kernel_object::DEFAULT_RING_BUFFER,
             library: Library::embedded(),
             unoptimized: false,
             globals: &[],
@@ -145,6 +145,16 @@ pub fn parse(
     options: &Options<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Parsed> {
+    parse_with(sources, options, Wanted::Mentioned, diagnostics)
+}
+
+/// The same, with so much of aliases.
+pub(crate) fn parse_with(
+    sources: &mut SourceMap,
+    options: &Options<'_>,
+    of_aliases: Wanted,
+    diagnostics: &mut Diagnostics,
+) -> Option<Parsed> {
     let files: Vec<FileId> = sources.files().map(|(id, _)| id).collect();
     let parse_options = ParseOptions {
         arguments: options.arguments,
@@ -158,7 +168,7 @@ pub fn parse(
         .map(|file| syntax::parse(file, sources, &parse_options, diagnostics))
         .collect();
     if !diagnostics.has_errors() {
-        library::gather(&mut scripts, sources, &parse_options, diagnostics);
+        library::gather(&mut scripts, sources, &parse_options, of_aliases, diagnostics);
     }
     (!diagnostics.has_errors()).then_some(Parsed { scripts, user_files })
 }
@@ -254,6 +264,7 @@ impl Analyzed {
         if script.probes.values().any(|p| p.point.attach.is_typed()) {
             tasks.name = task_name(options.facts);
         }
+        tasks.stack = stack_offsets(options.facts);
         let architecture = options.facts.architecture();
         let string_bytes = options.limits.string_bytes;
         let nesting = options.limits.nesting.unwrap_or_else(|| max_nesting(&script)) as usize;
@@ -371,9 +382,24 @@ fn task_offsets(facts: &dyn Facts) -> Option<TaskOffsets> {
         ],
         name: None,
         parent: offset("task_struct", "real_parent")?,
+        stack: None,
         process: offset("task_struct", "tgid")?,
         threads: [offset("task_struct", "signal")?, offset("signal_struct", "live")?],
         made: [offset("task_struct", "group_leader")?, offset("task_struct", "start_time")?],
+    })
+}
+
+/// Where in a task is told where its stack in userspace begins.
+fn stack_offsets(facts: &dyn Facts) -> Option<StackOffsets> {
+    let btf = facts.btf().ok()?;
+    let offset = |structure: &str, member: &str| {
+        let structure = btf.find(structure, Kind::Struct)?;
+        Some(btf.field(structure, member)?.bit_offset / 8)
+    };
+    let thread = || Some(offset("task_struct", "thread")? + offset("thread_struct", "fsbase")?);
+    Some(StackOffsets {
+        first_thread: [offset("task_struct", "mm")?, offset("mm_struct", "start_stack")?],
+        other_threads: thread().filter(|_| facts.architecture() == Architecture::X86_64),
     })
 }
 

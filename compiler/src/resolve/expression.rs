@@ -419,8 +419,7 @@ impl Resolver<'_> {
         if let builtins::User::StandsFor(name, further) = builtin.user {
             builtin = builtins::find(name)?;
             for name in further {
-                let call = ExprKind::Call { builtin: builtins::find(name)?, arguments: Vec::new() };
-                arguments.push(self.expr(span, call));
+                arguments.push(self.builtin_call(builtins::find(name)?, Vec::new(), span)?);
             }
         }
         let call = self.expr(span, ExprKind::Call { builtin, arguments });

@@ -62,19 +62,20 @@ pub fn parse(
     options: &ParseOptions<'_>,
     diagnostics: &mut Diagnostics,
 ) -> ast::Script {
-    parse_part(file, 0..sources.file(file).text.len(), sources, options, diagnostics)
+    let whole = 0..sources.file(file).text.len();
+    parse_parts(file, &[whole], sources, options, diagnostics)
 }
 
-/// Parses the declarations in a range of a file's text.
-pub(crate) fn parse_part(
+/// Parses the declarations in some parts of a file's text, as if there were nothing between these.
+pub(crate) fn parse_parts(
     file: FileId,
-    range: Range<usize>,
+    parts: &[Range<usize>],
     sources: &SourceMap,
     options: &ParseOptions<'_>,
     diagnostics: &mut Diagnostics,
 ) -> ast::Script {
     let text = &sources.file(file).text;
-    let expanded = preprocess::preprocess(file, text, range, options, diagnostics);
+    let expanded = preprocess::preprocess(file, text, parts, options, diagnostics);
     let mut script = ast::Script::default();
     let before = diagnostics.len();
     for item in items::split(&expanded) {

@@ -151,6 +151,34 @@ fn described(symbol: &UserSymbol) -> String {
     }
 }
 
+/// The addresses of a copied stack.
+fn copied(context: Context<'_>, copy: i64) -> std::rc::Rc<[u64]> {
+    let most = context.state.limits.backtrace as usize;
+    context.state.symbols.stack(copy as u64, most)
+}
+
+fn keep_addresses(context: Context<'_>, addresses: &[u64]) -> i64 {
+    let words: Vec<String> = addresses.iter().map(|address| format!("{address:x}")).collect();
+    context.state.keep_bytes(words.join(" ").as_bytes())
+}
+
+pub(super) extern "C" fn user_stack(context: Context<'_>, copy: i64) -> i64 {
+    let addresses = copied(context, copy);
+    keep_addresses(context, &addresses)
+}
+
+pub(super) extern "C" fn user_callers(context: Context<'_>, count: i64, copy: i64) -> i64 {
+    let addresses = copied(context, copy);
+    // A negative number is a large one, as in kernel code.
+    let count = usize::try_from(count as u64).unwrap_or(usize::MAX).min(addresses.len());
+    keep_addresses(context, &addresses[..count])
+}
+
+pub(super) extern "C" fn user_stack_address(context: Context<'_>, n: i64, copy: i64) -> i64 {
+    let addresses = copied(context, copy);
+    usize::try_from(n).ok().and_then(|n| addresses.get(n)).map_or(0, |&address| address as i64)
+}
+
 pub(super) extern "C" fn print_user_stack(context: Context<'_>, stack: i64, process: i64) -> i64 {
     let text = text_of(stack);
     let start = context.state.output.len();

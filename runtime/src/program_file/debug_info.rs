@@ -26,11 +26,12 @@ use ntap_compiler::program_file::{FunctionVariables, Place, ProgramVariable, Wit
 use object::read::elf::ElfSection64;
 use object::{Endianness, Object, ObjectSection};
 
-use super::{Elf, build_id, map, parse};
+use super::{Elf, debug_file, map, parse};
 pub(super) use copies::{Inlined, calls, labels};
 pub(super) use globals::variable;
 pub(crate) use kernel::{KernelDebugInfo, TEXT_SYMBOL};
 pub(super) use lines::lines;
+pub(crate) use place::register_of_number;
 pub(crate) use source_lines::SourceLines;
 pub(super) use source_lines::read as source_lines;
 use types::Types;
@@ -78,11 +79,9 @@ fn with_dwarf<T>(path: &Path, use_it: impl FnOnce(&Dwarf<Slice<'_>>, &Elf<'_>) -
     if elf.section_by_name(".debug_info").is_some() {
         return with_sections(&elf, &elf, use_it);
     }
-    let id = build_id(&elf).filter(|id| id.len() > 2)?;
-    let apart = format!("/usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]);
-    let apart = Path::new(&apart);
-    let bytes = map(apart).ok()?;
-    let debug = parse(apart, &bytes).ok()?;
+    let apart = debug_file(&elf)?;
+    let bytes = map(&apart).ok()?;
+    let debug = parse(&apart, &bytes).ok()?;
     debug.section_by_name(".debug_info")?;
     with_sections(&debug, &elf, use_it)
 }
@@ -101,7 +100,7 @@ fn with_sections<T>(
 }
 
 /// The contents of a section, unpacked; empty when they cannot be.
-fn contents<'d>(section: ElfSection64<'d, '_, Endianness>) -> Cow<'d, [u8]> {
+pub(super) fn contents<'d>(section: ElfSection64<'d, '_, Endianness>) -> Cow<'d, [u8]> {
     let Ok(data) = section.compressed_data() else { return Cow::default() };
     match data.format {
         object::CompressionFormat::None => Cow::Borrowed(data.data),

@@ -6,6 +6,7 @@
 
 mod debug_info;
 mod find;
+mod frame_rules;
 mod libraries;
 mod marks;
 mod plt;
@@ -31,7 +32,8 @@ use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, Object};
 
 use crate::sys::{self, Mapping};
-pub(crate) use debug_info::{KernelDebugInfo, SourceLines, TEXT_SYMBOL};
+pub(crate) use debug_info::{KernelDebugInfo, SourceLines, TEXT_SYMBOL, register_of_number};
+pub(crate) use frame_rules::{FrameAddress, FrameRules, Rule, Rules};
 
 /// An ELF file of 64 bits.
 pub(crate) type Elf<'d> = ElfFile<'d, FileHeader64<Endianness>>;
@@ -190,19 +192,22 @@ pub(crate) fn labels(path: &Path, function: &str) -> Vec<Label> {
 pub(crate) fn read(path: &Path) -> Result<ProgramFile, NoProgram> {
     let bytes = map(path)?;
     let elf = parse(path, &bytes)?;
-    let symbols = symbols::read(&elf);
-    let marks = marks::read(&elf);
-    let inode = fs::metadata(path).map_or(0, |m| m.ino());
-    Ok(ProgramFile {
+    Ok(ProgramFile { inode: fs::metadata(path).map_or(0, |m| m.ino()), ..of_elf(path, &elf) })
+}
+
+/// What a program is, of which the file may not be known.
+pub(crate) fn of_elf(path: &Path, elf: &Elf<'_>) -> ProgramFile {
+    let symbols = symbols::read(elf);
+    ProgramFile {
         path: path.display().to_string(),
-        inode,
+        inode: 0,
         functions: symbols.functions,
-        plt: plt::read(&elf),
-        code: code(&elf),
+        plt: plt::read(elf),
+        code: code(elf),
         variables: symbols.variables,
         stripped: symbols.stripped,
-        marks,
-    })
+        marks: marks::read(elf),
+    }
 }
 
 /// What of a file is loaded as code.
@@ -298,6 +303,12 @@ pub(crate) fn file_offset(elf: &Elf<'_>, address: u64) -> Option<u64> {
         let inside = address.checked_sub(start)?;
         (is_loaded && inside < segment.p_filesz(endian)).then(|| segment.p_offset(endian) + inside)
     })
+}
+
+/// The file of a program's debug information that is installed apart from it, whether or not it is there.
+fn debug_file(elf: &Elf<'_>) -> Option<PathBuf> {
+    let id = build_id(elf).filter(|id| id.len() > 2)?;
+    Some(PathBuf::from(format!("/usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..])))
 }
 
 /// The build id as hexadecimal digits.

@@ -1,14 +1,13 @@
 //! The symbols of a program: functions and variables.
 
 use std::io::Read;
-use std::path::Path;
 
 use ntap_compiler::program_file::FunctionSymbol;
 use object::elf::{FileHeader64, STT_FUNC, STT_OBJECT};
 use object::read::elf::ElfSymbol;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SymbolFlags};
 
-use super::{Elf, build_id, file_offset, map, parse};
+use super::{Elf, debug_file, file_offset, map, parse};
 
 /// A compressed table unpacks to no more than this.
 const MOST_UNPACKED: u64 = 256 << 20;
@@ -48,11 +47,9 @@ pub(super) fn read(elf: &Elf<'_>) -> Symbols {
 
 /// The file `/usr/lib/debug/.build-id/ab/cdef.debug`, which packages with debug symbols install.
 fn add_debug_file(found: &mut Symbols, elf: &Elf<'_>) -> bool {
-    let Some(id) = build_id(elf).filter(|id| id.len() > 2) else { return false };
-    let path = format!("/usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]);
-    let path = Path::new(&path);
-    let Ok(bytes) = map(path) else { return false };
-    let Ok(debug) = parse(path, &bytes) else { return false };
+    let Some(path) = debug_file(elf) else { return false };
+    let Ok(bytes) = map(&path) else { return false };
+    let Ok(debug) = parse(&path, &bytes) else { return false };
     add(found, elf, debug.symbols(), false);
     debug.section_by_name(".symtab").is_some()
 }

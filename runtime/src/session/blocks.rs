@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use cranelift_codegen::entity::EntityRef;
 use ntap_compiler::hir::{EventId, ProbeId};
-use ntap_compiler::layout::ArrayId;
+use ntap_compiler::layout::{ArrayId, counters};
 use ntap_compiler::lower::{ErrorKind, ErrorSite, Role};
 
 use super::Session;
@@ -39,6 +39,10 @@ impl Session<'_> {
                     self.kernel_error(site, Some(address), &text);
                 }
                 Record::Exit => self.ending = true,
+                Record::UserRegisters(payload) => {
+                    self.context.state.symbols.add_registers(&payload);
+                }
+                Record::UserStack(payload) => self.context.state.symbols.add_stack(&payload),
             }
             handled += 1;
             if handled.is_multiple_of(256) {
@@ -122,6 +126,10 @@ impl Session<'_> {
             timing.note(probe, start.elapsed());
         }
         let error = self.context.finish();
+        let cut = self.context.state.symbols.take_cut_stacks();
+        if let Some(probe) = probe.filter(|_| cut > 0) {
+            self.block_errors.note(probe, counters::CUT_STACKS, cut);
+        }
         if let Some(before) = before {
             self.shape_output(probe, before);
         }
@@ -156,7 +164,7 @@ impl Session<'_> {
     /// Counts and tells the error of a block in userspace; after too many the session ends.
     pub(super) fn report(&mut self, error: &RaisedError, probe: Option<ProbeId>) {
         if let Some(probe) = probe {
-            self.block_errors.note(probe, error.site.kind.counter());
+            self.block_errors.note(probe, error.site.kind.counter(), 1);
         }
         if self.layout.suppresses_errors {
             return;

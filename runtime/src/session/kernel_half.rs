@@ -62,6 +62,10 @@ pub(super) enum Record {
     },
     /// `exit()`.
     Exit,
+    /// The registers of user code: the copy of a stack begins.
+    UserRegisters(Vec<u8>),
+    /// A piece of that.
+    UserStack(Vec<u8>),
 }
 
 /// The places of one program file that are to be probed.
@@ -455,6 +459,8 @@ impl KernelHalf {
                 Record::Error { site, address, text: text.to_vec() }
             }
             record::EXIT => Record::Exit,
+            record::USER_REGISTERS => Record::UserRegisters(payload.to_vec()),
+            record::USER_STACK => Record::UserStack(payload.to_vec()),
             event => Record::Event(event, payload.to_vec()),
         })
     }

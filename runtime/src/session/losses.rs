@@ -35,6 +35,8 @@ pub enum LossCause {
     Missed,
     /// The kernel could not walk a stack.
     NoStack,
+    /// The stack of a process was larger than the copy of it.
+    StackCut,
     /// An element did not fit into an array.
     ArrayFull,
     /// The handler ended because memory could not be read.
@@ -47,12 +49,13 @@ pub enum LossCause {
 
 impl LossCause {
     /// All causes, in the order they are reported in.
-    pub const ALL: [LossCause; 9] = [
+    pub const ALL: [LossCause; 10] = [
         LossCause::BufferFull,
         LossCause::HandlerBusy,
         LossCause::Recursion,
         LossCause::Missed,
         LossCause::NoStack,
+        LossCause::StackCut,
         LossCause::ArrayFull,
         LossCause::Fault,
         LossCause::ActionLimit,
@@ -67,6 +70,7 @@ impl LossCause {
             LossCause::Recursion => "recursion",
             LossCause::Missed => "missed",
             LossCause::NoStack => "no_stack",
+            LossCause::StackCut => "stack_cut",
             LossCause::ArrayFull => "array_full",
             LossCause::Fault => "fault",
             LossCause::ActionLimit => "action_limit",
@@ -93,6 +97,7 @@ impl LossCause {
             LossCause::BufferFull => counters::LOST_RECORDS,
             LossCause::HandlerBusy => counters::SKIPPED,
             LossCause::NoStack => counters::LOST_STACKS,
+            LossCause::StackCut => counters::CUT_STACKS,
             LossCause::ArrayFull => counters::ARRAY_FULL,
             LossCause::Fault => counters::FAULTS,
             LossCause::ActionLimit => counters::ACTIONS,
@@ -113,6 +118,7 @@ impl LossCause {
                 "events missed: too many calls had not returned, or another handler was running"
             }
             LossCause::NoStack => "stacks missing: the kernel could not walk them",
+            LossCause::StackCut => "stacks cut: their outer callers could not be read",
             LossCause::ArrayFull => "elements lost: an array was full",
             LossCause::Fault => "handlers ended early: memory could not be read",
             LossCause::ActionLimit => "handlers ended early: too many statements (MAXACTION)",
@@ -121,14 +127,14 @@ impl LossCause {
     }
 }
 
-/// The errors of blocks in userspace, which nobody counts but the session.
+/// The errors of blocks in userspace, and the stacks that they could not see whole, which nobody counts but the session.
 #[derive(Debug, Default)]
 pub(super) struct BlockErrors(BTreeMap<(ProbeId, u32), u64>);
 
 impl BlockErrors {
-    /// Counts an error of a block of this probe by the counter of its kind.
-    pub(super) fn note(&mut self, probe: ProbeId, counter: u32) {
-        *self.0.entry((probe, counter)).or_default() += 1;
+    /// Counts errors of a block of this probe by the counter of their kind.
+    pub(super) fn note(&mut self, probe: ProbeId, counter: u32, count: u64) {
+        *self.0.entry((probe, counter)).or_default() += count;
     }
 }
 
@@ -187,8 +193,8 @@ mod tests {
         let (layout, points) = (Layout::default(), HashMap::new());
         let mut blocks = BlockErrors::default();
         let probe = ProbeId::from_u32(3);
-        blocks.note(probe, counters::FAULTS);
-        blocks.note(probe, counters::FAULTS);
+        blocks.note(probe, counters::FAULTS, 1);
+        blocks.note(probe, counters::FAULTS, 1);
         assert_eq!(blocks.0[&(probe, counters::FAULTS)], 2);
         assert_eq!(losses(None, &blocks, &points, &layout), [], "no such probe");
     }

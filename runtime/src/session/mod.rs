@@ -207,7 +207,7 @@ pub fn run_with(
         context.state.recording = Some(Recording::default());
     }
     if options.format.wants_values() || folds || asks_user_addresses(&script, &layout) {
-        context.state.symbols.follow();
+        context.state.symbols.follow(target_pid);
     }
     let globals = kernel_half.as_ref().map(KernelHalf::globals);
     let mut session = Session {

@@ -3,7 +3,9 @@
 //! What processes map is followed while a script runs that asks; what they had mapped before is read when
 //! one of their addresses is first asked about. So processes that have ended are known, too.
 
+mod copied_stack;
 mod processes;
+mod unwinding;
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -15,14 +17,19 @@ use std::rc::Rc;
 
 use ntap_compiler::program_file::ProgramFile;
 
-use crate::program_file::{self, SourceLines};
-use processes::Processes;
+use crate::program_file::{self, FrameRules, SourceLines};
+use copied_stack::CopiedStacks;
+use processes::{Processes, VDSO};
+use unwinding::Code;
 
 /// What is known of processes and the files they run.
 #[derive(Debug, Default)]
 pub struct UserSymbols {
     processes: Processes,
     files: HashMap<PathBuf, Option<Rc<File>>>,
+    stacks: CopiedStacks,
+    /// How many stacks had callers that could not be seen.
+    cut_stacks: u64,
 }
 
 /// A symbol of a process.
@@ -70,6 +77,8 @@ struct File {
     program: ProgramFile,
     /// Which code is of which line, read when a line is first asked about.
     lines: OnceCell<SourceLines>,
+    /// The unwind tables, read when a stack is first walked through it.
+    frames: OnceCell<Rc<FrameRules>>,
 }
 
 impl UserSymbols {
@@ -80,6 +89,7 @@ impl UserSymbols {
         let mapped = self.processes.find(process, address)?;
         let offset = address - mapped.start + mapped.offset;
         let path = mapped.path.display().to_string();
+        let path = path.trim_matches(['[', ']']).to_string();
         let file = self.file(&mapped.path, process);
         let function = file.as_ref().and_then(|file| file.function(offset));
         Some(match function {
@@ -107,9 +117,48 @@ impl UserSymbols {
         self.processes.with_most(addresses, candidates)
     }
 
-    /// Begins to follow what processes map.
-    pub fn follow(&mut self) {
-        self.processes.follow();
+    /// Takes in the record with which the copy of a stack begins.
+    pub fn add_registers(&mut self, payload: &[u8]) {
+        self.stacks.add(payload);
+    }
+
+    /// Takes in a record with a piece of the copy of a stack.
+    pub fn add_stack(&mut self, payload: &[u8]) {
+        self.stacks.add_piece(payload);
+    }
+
+    /// The addresses of a copied stack, at most so many, the innermost first; none where no such copy came.
+    pub fn stack(&mut self, number: u64, most: usize) -> Rc<[u64]> {
+        self.processes.update();
+        let Some(mut copy) = self.stacks.take(number) else { return Rc::new([]) };
+        let frames = copy.frames.clone().unwrap_or_else(|| {
+            let (process, time_ns) = (copy.process, copy.time_ns);
+            let walked = unwinding::walk(&copy, most, |address| {
+                let mapped = self.processes.find_at(process, address, time_ns)?;
+                let file = self.file(&mapped.path, process)?;
+                let offset = address - mapped.start + mapped.offset;
+                Some(Code {
+                    rules: file.frames.get_or_init(|| file.rules()).clone(),
+                    address: file.program.address_of(offset)?,
+                    function: file.function_address(offset),
+                })
+            });
+            self.cut_stacks += u64::from(walked.is_cut);
+            walked.frames.into()
+        });
+        copy.frames = Some(frames.clone());
+        self.stacks.put_back(number, copy);
+        frames
+    }
+
+    /// How many stacks had callers that could not be seen, since this was asked last.
+    pub fn take_cut_stacks(&mut self) -> u64 {
+        std::mem::take(&mut self.cut_stacks)
+    }
+
+    /// Begins to follow what processes map. The target, or 0, is known from now on.
+    pub fn follow(&mut self, target: u32) {
+        self.processes.follow(target);
     }
 
     /// What becomes readable when there is much to be taken in, by [`UserSymbols::update`].
@@ -126,14 +175,17 @@ impl UserSymbols {
         if let Some(known) = self.files.get(path) {
             return known.clone();
         }
+        if path == Path::new(VDSO) {
+            let file = File::of_kernel().map(Rc::new);
+            self.files.insert(path.to_path_buf(), file.clone());
+            return file;
+        }
         // As the process sees it: it may live in a container. Where it does not, the path stays when the process ends.
         let seen = PathBuf::from(format!("/proc/{process}/root{}", path.display()));
         let seen = if is_same_file(&seen, path) { path.to_path_buf() } else { seen };
         let read = program_file::read(&seen).map(|program| (seen, program));
         let read = read.or_else(|_| program_file::read(path).map(|p| (path.to_path_buf(), p)));
-        let file = read
-            .ok()
-            .map(|(path, program)| Rc::new(File { path, program, lines: OnceCell::new() }));
+        let file = read.ok().map(|(path, program)| Rc::new(File::new(path, program)));
         self.files.insert(path.to_path_buf(), file.clone());
         file
     }
@@ -149,6 +201,31 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 }
 
 impl File {
+    fn new(path: PathBuf, program: ProgramFile) -> File {
+        File { path, program, lines: OnceCell::new(), frames: OnceCell::new() }
+    }
+
+    /// The code that the kernel maps into all processes: ntap has it mapped, too.
+    fn of_kernel() -> Option<File> {
+        let bytes = processes::own_vdso()?;
+        let path = PathBuf::from(VDSO);
+        let elf = program_file::parse(&path, &bytes).ok()?;
+        let file = File::new(path.clone(), program_file::of_elf(&path, &elf));
+        let _ = file.frames.set(Rc::new(FrameRules::of(&elf)));
+        Some(file)
+    }
+
+    fn rules(&self) -> Rc<FrameRules> {
+        Rc::new(FrameRules::read(&self.path))
+    }
+
+    /// Where the function at a place in the file begins, as it was linked.
+    fn function_address(&self, offset: u64) -> Option<u64> {
+        let functions = &self.program.functions;
+        let after = functions.partition_point(|f| f.offset <= offset);
+        Some(functions.get(after.checked_sub(1)?)?.address)
+    }
+
     /// The function at a place in the file: its name, where it begins, and its size.
     fn function(&self, offset: u64) -> Option<(String, u64, u64)> {
         let functions = &self.program.functions;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::Mapped;
@@ -13,10 +14,18 @@ use crate::sys::{ProcessRecord, ProcessRecords};
 /// Of so many processes that have ended it is kept what they had mapped.
 const MOST_ENDED: usize = 4096;
 
+/// The name of the code that the kernel maps into processes.
+pub(super) const VDSO: &str = "[vdso]";
+
+/// Of a process that runs another program so many of those before are known.
+const MOST_BEFORE: usize = 4;
+
 /// Processes and what they have mapped as code.
 #[derive(Debug, Default)]
 pub(super) struct Processes {
     maps: HashMap<u32, Vec<Mapped>>,
+    /// What processes had mapped until they ran another program, and when that was, the oldest first.
+    before: HashMap<u32, VecDeque<(u64, Vec<Mapped>)>>,
     ended: VecDeque<u32>,
     /// What the kernel tells, for each CPU.
     records: Vec<ProcessRecords>,
@@ -27,14 +36,16 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// Begins to follow processes. Where the kernel does not allow it, those that live when they are asked about
+    /// Begins to follow processes; the target, if there is one, is known from now on. Where the kernel does not allow it, those that live when they are asked about
     /// are known all the same.
-    pub(super) fn follow(&mut self) {
+    pub(super) fn follow(&mut self, target: u32) {
         self.records = LiveKernel::new()
             .online_cpus()
             .into_iter()
             .filter_map(|cpu| ProcessRecords::open(cpu).ok())
             .collect();
+        // It may run another program before anybody asks.
+        self.learn(target);
     }
 
     /// Takes in what has happened.
@@ -62,15 +73,15 @@ impl Processes {
         self.early.sort_by_key(|(time, _)| *time);
         let known = self.early.partition_point(|(of, _)| *of <= time);
         let later = self.early.split_off(known);
-        for (_, record) in std::mem::replace(&mut self.early, later) {
-            self.take(record);
+        for (time, record) in std::mem::replace(&mut self.early, later) {
+            self.take(time, record);
         }
     }
 
-    fn take(&mut self, record: ProcessRecord) {
+    fn take(&mut self, time: u64, record: ProcessRecord) {
         match record {
             ProcessRecord::Mapped { process, start, len, offset, path } => {
-                if !path.starts_with('/') {
+                if !is_code_of_file(&path) {
                     return;
                 }
                 if !self.maps.contains_key(&process) {
@@ -82,7 +93,15 @@ impl Processes {
                 maps.push(Mapped { start, end, offset, path: PathBuf::from(path) });
             }
             ProcessRecord::Exec { process } => {
-                self.maps.insert(process, vec![]);
+                if !self.maps.contains_key(&process) {
+                    self.learn(process);
+                }
+                let old = self.maps.insert(process, vec![]).unwrap_or_default();
+                let before = self.before.entry(process).or_default();
+                before.push_back((time, old));
+                if before.len() > MOST_BEFORE {
+                    before.pop_front();
+                }
             }
             ProcessRecord::Fork { process, parent } => {
                 if process == parent {
@@ -91,6 +110,7 @@ impl Processes {
                 if !self.maps.contains_key(&parent) {
                     self.learn(parent);
                 }
+                self.before.remove(&process);
                 if let Some(maps) = self.maps.get(&parent).cloned() {
                     self.maps.insert(process, maps);
                 }
@@ -102,6 +122,7 @@ impl Processes {
                     && !self.ended.contains(&oldest)
                 {
                     self.maps.remove(&oldest);
+                    self.before.remove(&oldest);
                 }
             }
         }
@@ -112,8 +133,26 @@ impl Processes {
         if let Some(mapped) = self.known(process, address) {
             return Some(mapped);
         }
+        if let Some(mapped) = self.known_before(process, address, 0) {
+            return Some(mapped);
+        }
         self.learn(process);
         self.known(process, address)
+    }
+
+    /// The same at a time, in nanoseconds of the monotonic clock.
+    pub(super) fn find_at(&mut self, process: u32, address: u64, time: u64) -> Option<Mapped> {
+        match self.known_before(process, address, time) {
+            Some(mapped) => Some(mapped),
+            None => self.find(process, address),
+        }
+    }
+
+    /// The part of a file that was at an address at a time, of a process that has run another program since.
+    fn known_before(&self, process: u32, address: u64, time: u64) -> Option<Mapped> {
+        let before = self.before.get(&process)?;
+        let mut maps = before.iter().filter(|(until, _)| *until > time).map(|(_, maps)| maps);
+        maps.find_map(|maps| at(maps, address))
     }
 
     /// The process that has most of these addresses mapped: of the candidates, else of all that are known or live.
@@ -149,8 +188,7 @@ impl Processes {
     }
 
     fn known(&self, process: u32, address: u64) -> Option<Mapped> {
-        let maps = self.maps.get(&process)?;
-        maps.iter().find(|mapped| (mapped.start..mapped.end).contains(&address)).cloned()
+        at(self.maps.get(&process)?, address)
     }
 
     /// Reads what a process has mapped, if it is there.
@@ -163,6 +201,24 @@ impl Processes {
     }
 }
 
+fn at(maps: &[Mapped], address: u64) -> Option<Mapped> {
+    maps.iter().find(|mapped| (mapped.start..mapped.end).contains(&address)).cloned()
+}
+
+/// Whether what is mapped is a file, or stands for one.
+fn is_code_of_file(name: &str) -> bool {
+    name.starts_with('/') || name == VDSO
+}
+
+/// What ntap has mapped of the kernel's code.
+pub(super) fn own_vdso() -> Option<Vec<u8>> {
+    let text = fs::read_to_string("/proc/self/maps").ok()?;
+    let vdso = text.lines().filter_map(mapped).find(|m| m.path.as_os_str() == VDSO)?;
+    let mut bytes = vec![0; usize::try_from(vdso.end - vdso.start).ok()?];
+    fs::File::open("/proc/self/mem").ok()?.read_exact_at(&mut bytes, vdso.start).ok()?;
+    Some(bytes)
+}
+
 /// A line of /proc/PID/maps that is about code of a file.
 fn mapped(line: &str) -> Option<Mapped> {
     let mut words = line.splitn(6, ' ');
@@ -170,7 +226,7 @@ fn mapped(line: &str) -> Option<Mapped> {
     let is_code = words.next()?.contains('x');
     let offset = u64::from_str_radix(words.next()?, 16).ok()?;
     let path = words.nth(2)?.trim();
-    if !is_code || !path.starts_with('/') {
+    if !is_code || !is_code_of_file(path) {
         return None;
     }
     Some(Mapped {

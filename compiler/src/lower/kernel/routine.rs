@@ -10,6 +10,7 @@ mod regex;
 mod search;
 mod stack;
 mod text;
+mod user_stack;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I64};
@@ -21,6 +22,7 @@ pub(super) use regex::MATCHES;
 pub(super) use search::{POSITION, REPLACE, TO_LONG};
 pub(super) use stack::STACK_TEXT;
 pub(super) use text::{APPEND, APPEND_NUMBER, PART};
+pub(in crate::lower) use user_stack::COPY_USER_STACK;
 
 use super::variables;
 use crate::backend::names;
@@ -143,6 +145,9 @@ pub(in crate::lower) fn function(
 impl RoutineCode<'_, '_> {
     /// To the verifier an address may be 0 until it is tested.
     fn test_addresses(&mut self) {
+        if !self.arguments.iter().any(|a| matches!(a, Argument::Memory(..))) {
+            return;
+        }
         let none = self.emitter.block();
         for argument in self.arguments.clone() {
             if let Argument::Memory(address, _) = argument {

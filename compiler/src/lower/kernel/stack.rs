@@ -1,23 +1,22 @@
-//! Stacks: the return addresses of the functions that were entered and not left.
+//! Stacks: the return addresses of the functions that were entered and not left. Those of the kernel are walked by
+//! the kernel; those of processes are copied, and walked in userspace.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::KernelCode;
-use super::routine::{Argument, STACK_TEXT};
+use super::routine::{Argument, COPY_USER_STACK, STACK_TEXT};
 use crate::layout::counters;
 use crate::lower::{Helper, Operand, Text};
 use crate::types::MAX_STRING;
 
 /// The most addresses of a stack: MAXBACKTRACE.
 const MOST_FRAMES: u32 = 20;
-/// `BPF_F_USER_STACK`.
-const USER_STACK: i64 = 1 << 8;
 
 impl KernelCode<'_, '_> {
     /// The first `count` addresses of the stack as text.
-    pub fn stack_text(&mut self, of_user: bool, count: Option<Value>) -> Operand {
-        let frames = self.stack(of_user);
+    pub fn stack_text(&mut self, count: Option<Value>) -> Operand {
+        let frames = self.stack();
         // Digits are written 16 at a time: a little more than the longest string may have.
         let bytes = self.longest().max(MAX_STRING);
         let (to, _) = self.text_room(bytes);
@@ -37,8 +36,8 @@ impl KernelCode<'_, '_> {
     }
 
     /// The n-th address of the stack; 0 behind its end.
-    pub fn stack_frame(&mut self, of_user: bool, n: Value) -> Value {
-        let frames = self.stack(of_user);
+    pub fn stack_frame(&mut self, n: Value) -> Value {
+        let frames = self.stack();
         let (outside, join) = (self.emitter.block(), self.emitter.block());
         let result =
             self.emitter.builder.append_block_param(join, cranelift_codegen::ir::types::I64);
@@ -54,13 +53,12 @@ impl KernelCode<'_, '_> {
 
     /// The addresses of the stack in memory, zeros behind the last. A stack that cannot be had is counted, and
     /// empty.
-    fn stack(&mut self, of_user: bool) -> Value {
+    fn stack(&mut self) -> Value {
         let room = self.room(8 * MOST_FRAMES);
         let to = self.room_address(room, 0);
         self.fill_zeros(to, 0, 8 * MOST_FRAMES);
         let size = self.emitter.constant(i64::from(8 * MOST_FRAMES));
-        let flags = if of_user { USER_STACK } else { self.own_frames() };
-        let flags = self.emitter.constant(flags);
+        let flags = self.emitter.constant(self.own_frames());
         let status = self.emitter.helper(Helper::GetStack, &[self.context, to, size, flags]);
         let (failed, done) = (self.emitter.block(), self.emitter.block());
         let is = self.emitter.builder.ins().icmp_imm_s(IntCC::SignedLessThan, status, 0);
@@ -70,6 +68,19 @@ impl KernelCode<'_, '_> {
         self.emitter.jump(done);
         self.emitter.switch_to(done);
         self.room_address(room, 0)
+    }
+
+    /// Sends a copy of the process's stack to userspace; gives its number. One that finds no room is counted: its number
+    /// is 0.
+    pub fn copied_user_stack(&mut self) -> Value {
+        let number = self.call_routine(COPY_USER_STACK, &[], 0);
+        let (lost, done) = (self.emitter.block(), self.emitter.block());
+        self.emitter.builder.ins().brif(number, done, &[], lost, &[]);
+        self.emitter.switch_to(lost);
+        self.count(counters::LOST_RECORDS);
+        self.emitter.jump(done);
+        self.emitter.switch_to(done);
+        number
     }
 
     /// How many frames at the top of a kernel stack are those of the handler and of what calls it.

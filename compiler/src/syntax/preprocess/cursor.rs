@@ -27,12 +27,12 @@ pub(super) struct Mark {
 }
 
 impl<'a> Cursor<'a> {
-    /// A cursor at the first byte of `source`.
-    pub(super) fn new(file: FileId, source: &'a str) -> Cursor<'a> {
+    /// A cursor at a byte of `source`.
+    pub(super) fn new(file: FileId, source: &'a str, position: usize) -> Cursor<'a> {
         Cursor {
             file,
             source,
-            position: 0,
+            position: position.min(source.len()),
             pasted: vec![],
             pasted_position: 0,
             pasted_range: (0, 0),

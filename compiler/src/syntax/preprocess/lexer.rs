@@ -34,8 +34,7 @@ pub(super) fn lex<'a>(
     arguments: &[String],
 ) -> Lexed<'a> {
     let mut lexer =
-        Lexer { cursor: Cursor::new(file, text), arguments, tokens: vec![], plain: true };
-    lexer.cursor.skip(start);
+        Lexer { cursor: Cursor::new(file, text, start), arguments, tokens: vec![], plain: true };
     if start == 0 && text.starts_with('\u{feff}') {
         lexer.cursor.skip('\u{feff}'.len_utf8());
     }

@@ -40,21 +40,33 @@ pub(super) fn tokens(file: FileId, text: &str) -> Vec<Token<'_>> {
     lexer::lex(file, text, 0, &[]).tokens
 }
 
-/// Preprocesses a part of one file.
+/// Preprocesses parts of one file.
 pub(super) fn preprocess<'a>(
     file: FileId,
     text: &'a str,
-    range: Range<usize>,
+    parts: &[Range<usize>],
     options: &ParseOptions<'a>,
     diagnostics: &mut Diagnostics,
 ) -> Expanded<'a> {
-    let text = text.get(..range.end).unwrap_or(text);
-    let lexed = lexer::lex(file, text, range.start, options.arguments);
-    if lexed.plain {
-        report_junk(&lexed.tokens, options, diagnostics);
-        return Expanded::plain(text, &lexed.tokens);
+    let (mut tokens, mut plain) = (vec![], true);
+    for part in parts {
+        let text = text.get(..part.end).unwrap_or(text);
+        let lexed = lexer::lex(file, text, part.start, options.arguments);
+        tokens.extend(lexed.tokens);
+        plain &= lexed.plain;
     }
-    let tokens = macros::expand(lexed.tokens, options.library, diagnostics);
+    match parts {
+        [part] if plain => {
+            report_junk(&tokens, options, diagnostics);
+            return Expanded::plain(text.get(..part.end).unwrap_or(text), &tokens);
+        }
+        _ if plain => {
+            report_junk(&tokens, options, diagnostics);
+            return Expanded::joined(&tokens);
+        }
+        _ => {}
+    }
+    let tokens = macros::expand(tokens, options.library, diagnostics);
     let mut tokens = conditional::choose(tokens, options, diagnostics);
     report_junk(&tokens, options, diagnostics);
     report_unknown_macros(&mut tokens, options.library, diagnostics);

@@ -134,7 +134,12 @@ pub(super) fn instruction_pointer() -> Register {
 
 /// The register of DWARF's number.
 fn of_number(register: gimli::Register) -> Option<Register> {
-    let number = usize::from(register.0);
+    register_of_number(register.0)
+}
+
+/// The register that DWARF gives a number.
+pub(crate) fn register_of_number(number: u16) -> Option<Register> {
+    let number = usize::from(number);
     let name = match HERE {
         Architecture::X86_64 => {
             const NAMES: [&str; 17] = [
