@@ -234,7 +234,7 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
                 module: function.module,
             };
             let functions =
-                FunctionPoints { targets: vec![target], returns: wanted.returns, entry };
+                FunctionPoints { targets: vec![target], returns: wanted.returns, entry, inside: false };
             Point { context, identity, ..Point::new(name, Attach::Function(functions)) }
         })
         .collect()

@@ -107,7 +107,8 @@ fn point(request: &Request<'_>, file: &str, line: u64, address: u64, function: F
     let identity = Identity { function: function.name.clone(), ..Identity::default() };
     let target =
         FunctionTarget { name: function.name, point: name.clone(), address, module: None };
-    let functions = FunctionPoints { targets: vec![target], returns: false, entry: vec![] };
+    let (returns, entry, inside) = (false, vec![], true);
+    let functions = FunctionPoints { targets: vec![target], returns, entry, inside };
     Point { context, identity, ..Point::new(name, Attach::Function(functions)) }
 }
 
