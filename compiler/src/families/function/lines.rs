@@ -54,7 +54,8 @@ pub(super) fn statement(request: &Request<'_>, diagnostics: &mut Diagnostics) ->
         .filter_map(|(line, address)| Some((line, address, functions.at(address)?)))
         .filter(|(_, _, function)| glob::matches(place.function, &function.name))
         .collect();
-    let entry = found.iter().find(|(_, address, of)| *address == of.address).map(|(line, ..)| *line);
+    let entry =
+        found.iter().find(|(_, address, of)| *address == of.address).map(|(line, ..)| *line);
     let first = match (place.lines, entry) {
         (Lines::Range(first, _), _) => first,
         (Lines::After(after), Some(entry)) => entry + after,
@@ -105,8 +106,7 @@ fn point(request: &Request<'_>, file: &str, line: u64, address: u64, function: F
     }
     let name = format!("kernel.statement(\"{}@{file}:{line}\")", function.name);
     let identity = Identity { function: function.name.clone(), ..Identity::default() };
-    let target =
-        FunctionTarget { name: function.name, point: name.clone(), address, module: None };
+    let target = FunctionTarget { name: function.name, point: name.clone(), address, module: None };
     let (returns, entry, inside) = (false, vec![], true);
     let functions = FunctionPoints { targets: vec![target], returns, entry, inside };
     Point { context, identity, ..Point::new(name, Attach::Function(functions)) }

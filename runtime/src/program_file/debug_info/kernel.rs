@@ -253,7 +253,10 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("ntap-{name}-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("net")).expect("a folder");
         let files = [
-            ("net/shared.h", "static __attribute__((noinline)) int of_header(int n)\n{\n  return n * 3;\n}\n"),
+            (
+                "net/shared.h",
+                "static __attribute__((noinline)) int of_header(int n)\n{\n  return n * 3;\n}\n",
+            ),
             (
                 "net/socket.c",
                 "#include \"shared.h\"\nstatic __attribute__((noinline)) int hidden(int n)\n{\n  return n + 7;\n}\n\
