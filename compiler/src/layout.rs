@@ -125,8 +125,13 @@ pub mod copied_stack {
     pub const PROCESS: u32 = 8;
     /// In the first record: when, in nanoseconds of the monotonic clock.
     pub const TIME_NS: u32 = 16;
+    /// In the first record: the return addresses on the stack that the kernel has replaced by its own, for probes of
+    /// returns: where each is, and what it was. Behind the last is one at 0.
+    pub const RETURNS: u32 = 24;
+    /// The most of them.
+    pub const MOST_RETURNS: u32 = 32;
     /// In the first record: `struct pt_regs` as user code left it.
-    pub const REGISTERS: u32 = 24;
+    pub const REGISTERS: u32 = RETURNS + 16 * MOST_RETURNS;
     /// In a piece: its address.
     pub const ADDRESS: u32 = 8;
     /// In a piece: how many bytes of it there are.

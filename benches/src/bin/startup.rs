@@ -15,6 +15,12 @@ probe timer.ms(1) { foreach (e in n- limit 5) printf("%s %d\n", e, @count(n[e]))
 
 const SYSTEM_CALLS: &str = "global n  probe syscall.* { n[name]++ }  probe timer.ms(1) { exit() }";
 
+const PRINTED_CALLS: &str =
+    r#"probe syscall.* { printf("%s(%s)\n", name, argstr) }  probe timer.ms(1) { exit() }"#;
+
+const PRINTED_RETURNS: &str = r#"probe syscall.*.return { printf("%s(%s) = %s\n", name, argstr, retstr) }
+probe timer.ms(1) { exit() }"#;
+
 const BPFTRACE_COUNT: &str = "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); } \
                               interval:ms:1 { print(@, 5); exit(); }";
 
@@ -60,6 +66,8 @@ fn subjects(ntap: &Path) -> Vec<Subject> {
         subject("bpftrace, count by key", bpftrace, &["-q", "-e", BPFTRACE_COUNT], output),
         subject("ntap -v, until live", ntap, &["-v", "-e", COUNT], Stream::Errors),
         subject("ntap, `syscall.*` by name", ntap, &["-e", SYSTEM_CALLS], output),
+        subject("ntap, `syscall.*` printed", ntap, &["-e", PRINTED_CALLS], output),
+        subject("ntap, `syscall.*.return` printed", ntap, &["-e", PRINTED_RETURNS], output),
         subject("ntap, all tracepoints listed", ntap, &["-L", "kernel.trace(\"*\")"], output),
         subject("ntap, all functions listed", ntap, &["-l", "kernel.function(\"*\")"], output),
     ]

@@ -127,6 +127,9 @@ pub struct StackOffsets {
     pub first_thread: [u32; 2],
     /// `thread.fsbase`: the data that other threads have at the beginnings of their stacks.
     pub other_threads: Option<u32>,
+    /// The return addresses that the kernel has replaced: `utask`, in that `return_instances`, and of each of these
+    /// `stack`, `orig_ret_vaddr` and `next`.
+    pub returns: Option<[u32; 5]>,
 }
 
 /// A kernel handler in CLIF.

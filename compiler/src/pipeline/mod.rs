@@ -397,7 +397,17 @@ fn stack_offsets(facts: &dyn Facts) -> Option<StackOffsets> {
         Some(btf.field(structure, member)?.bit_offset / 8)
     };
     let thread = || Some(offset("task_struct", "thread")? + offset("thread_struct", "fsbase")?);
+    let returns = || {
+        Some([
+            offset("task_struct", "utask")?,
+            offset("uprobe_task", "return_instances")?,
+            offset("return_instance", "stack")?,
+            offset("return_instance", "orig_ret_vaddr")?,
+            offset("return_instance", "next")?,
+        ])
+    };
     Some(StackOffsets {
+        returns: returns(),
         first_thread: [offset("task_struct", "mm")?, offset("mm_struct", "start_stack")?],
         other_threads: thread().filter(|_| facts.architecture() == Architecture::X86_64),
     })

@@ -86,8 +86,9 @@ impl Resolver<'_> {
                 .help("use it in `kernel.function(\"NAME\").return`");
             return None;
         };
+        let of_call = matches!(point.attach, Attach::Syscall(_));
         if scope.entry.is_none() {
-            let depth = self.hidden_array("depth", 1, span);
+            let depth = self.array_of_entry("depth", 1, span, of_call);
             let body = self.script.new_body();
             scope.entry = Some(EntryState { point, body, depth, kept: vec![] });
         }
@@ -97,7 +98,7 @@ impl Resolver<'_> {
             Some(local) => local,
             None => {
                 let number = state.kept.len();
-                let kept = self.hidden_array(&format!("entry {number}"), 2, span);
+                let kept = self.array_of_entry(&format!("entry {number}"), 2, span, of_call);
                 let local = scope.local(&format!("@entry {number}"), span);
                 self.keep(scope, expression, kept, local)?;
                 local
@@ -230,6 +231,20 @@ impl Resolver<'_> {
         let deeper = self.expr(span, deeper);
         entry.statements.insert(0, Stmt { kind: StmtKind::Expr(deeper), span });
         Probe { written: point.name.clone(), point, span, arming: vec![], body: entry }
+    }
+
+    /// An array that keeps values from the entry. A thread is in one system call at a time: the handlers that a probe
+    /// point with wildcards has for many of them share theirs.
+    fn array_of_entry(&mut self, name: &str, keys: usize, span: Span, shared: bool) -> GlobalId {
+        let key = (name.to_string(), span);
+        if let Some(&known) = self.arrays_of_entries.get(&key).filter(|_| shared) {
+            return known;
+        }
+        let array = self.hidden_array(name, keys, span);
+        if shared {
+            self.arrays_of_entries.insert(key, array);
+        }
+        array
     }
 
     /// An array of numbers to values that no script can name.

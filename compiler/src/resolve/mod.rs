@@ -158,6 +158,8 @@ struct Resolver<'a> {
     pointees_of: SecondaryMap<ExprId, Option<TypeId>>,
     /// The `$variables` that the handler being resolved has asked for.
     uses: ContextUse,
+    /// The arrays that keep values from the entry of system calls, by name and place.
+    arrays_of_entries: HashMap<(String, Span), GlobalId>,
     /// Context variables that the handler being resolved needs besides those of its point.
     more_context: Vec<ContextVariable>,
     /// How many uses of aliases there were so far.
@@ -254,6 +256,7 @@ impl<'a> Resolver<'a> {
             pointees,
             pointees_of: SecondaryMap::new(),
             uses: ContextUse::default(),
+            arrays_of_entries: HashMap::new(),
             more_context: vec![],
             lists: 0,
             wants_record: record::Wanted::default(),

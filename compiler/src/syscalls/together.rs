@@ -89,9 +89,8 @@ struct Differences {
 
 /// Finds the handlers of a split script that can be one program.
 pub fn together(script: &Script, types: &Types, layout: &Layout) -> Shared {
-    let mut alike: HashMap<Likeness, Vec<Differences>> = HashMap::new();
-    // In the order of the script.
-    let mut order: Vec<Vec<ProbeId>> = vec![];
+    let mut known: HashMap<Likeness, usize> = HashMap::new();
+    let mut groups: Vec<Vec<Differences>> = vec![];
     let bodies = || script.functions.values().flat_map(|f| &f.overloads).map(|o| &o.body);
     let functions_ask = bodies().any(|body| asks_for_the_point(body, false));
     let functions_loop = bodies().any(has_loop);
@@ -122,22 +121,15 @@ pub fn together(script: &Script, types: &Types, layout: &Layout) -> Shared {
             texts: texts(&probe.body, types.string_bytes - 1),
             events: events(&probe.body),
         };
-        let members = alike.entry(likeness).or_default();
-        match members.first() {
-            Some(first) => {
-                let group = order.iter_mut().find(|group| group[0] == first.probe);
-                group.into_iter().for_each(|group| group.push(id));
-            }
-            None => order.push(vec![id]),
+        let group = *known.entry(likeness).or_insert(groups.len());
+        match groups.get_mut(group) {
+            Some(members) => members.push(differences),
+            None => groups.push(vec![differences]),
         }
-        members.push(differences);
     }
-    let mut by_first: HashMap<ProbeId, Vec<Differences>> =
-        alike.into_values().map(|members| (members[0].probe, members)).collect();
     let mut shared = Shared::default();
-    for group in order.iter().filter(|group| group.len() > 1) {
-        let members = by_first.remove(&group[0]).unwrap_or_default();
-        shared.add(&members);
+    for members in groups.iter().filter(|members| members.len() > 1) {
+        shared.add(members);
     }
     shared
 }

@@ -25,6 +25,8 @@ pub(super) struct CopiedStack {
     pub(super) process: u32,
     /// When, on the monotonic clock.
     pub(super) time_ns: u64,
+    /// Where the kernel has replaced return addresses, and what they were.
+    pub(super) returns: Vec<(u64, u64)>,
     /// `struct pt_regs`.
     pub(super) registers: Vec<u8>,
     /// Where the copy of memory begins.
@@ -45,7 +47,12 @@ impl CopiedStacks {
             return;
         };
         let Some(registers) = payload.get(copied_stack::REGISTERS as usize..) else { return };
+        let returns = (0..copied_stack::MOST_RETURNS).map_while(|at| {
+            let at = copied_stack::RETURNS + 16 * at;
+            Some((word(at).filter(|&place| place != 0)?, word(at + 8)?))
+        });
         let copy = CopiedStack {
+            returns: returns.collect(),
             process: (process >> 32) as u32,
             time_ns,
             registers: registers.to_vec(),
@@ -96,6 +103,9 @@ impl CopiedStacks {
 impl CopiedStack {
     /// A word of the memory, if it was copied.
     pub(super) fn word(&self, address: u64) -> Option<u64> {
+        if let Some((_, replaced)) = self.returns.iter().find(|(place, _)| *place == address) {
+            return Some(*replaced);
+        }
         word(&self.memory, u32::try_from(address.checked_sub(self.start)?).ok()?)
     }
 }

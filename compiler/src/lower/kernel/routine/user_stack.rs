@@ -49,6 +49,7 @@ fn copy_user_stack(k: &mut RoutineCode<'_, '_>) {
     let to = k.emitter.builder.ins().iadd_imm_s(first, to);
     let size = k.emitter.constant(i64::from(registers::all_bytes(architecture)));
     k.emitter.helper(Helper::ProbeReadKernel, &[to, size, kept]);
+    replaced_returns(k, first);
     let offset = registers::stack_pointer(architecture).offset;
     let stack = k.emitter.load(first, record::HEADER + copied::REGISTERS + offset);
     let flags = wake_up_if_much(k);
@@ -92,6 +93,42 @@ fn copy_user_stack(k: &mut RoutineCode<'_, '_>) {
     k.finish(number);
     k.emitter.switch_to(full);
     k.finish_with(0);
+}
+
+/// Stores the return addresses that the kernel has replaced.
+fn replaced_returns(k: &mut RoutineCode<'_, '_>, first: Value) {
+    let base = record::HEADER + copied::RETURNS;
+    let zero = k.emitter.constant(0);
+    for at in 0..copied::MOST_RETURNS {
+        k.emitter.store(zero, first, base + 16 * at);
+    }
+    let Some(offsets) = k.features.tasks.stack.and_then(|offsets| offsets.returns) else { return };
+    let [of_task, of_first, stack, address, next] = offsets;
+    let none = k.emitter.block();
+    let task = k.emitter.helper(Helper::GetCurrentTask, &[]);
+    let known = kernel_word(k, task, of_task);
+    k.unless(known, none, &[]);
+    let instance = kernel_word(k, known, of_first);
+    let base = k.emitter.builder.ins().iadd_imm_s(first, i64::from(base));
+    k.rounds(copied::MOST_RETURNS, &[instance], |k, index, values, out| {
+        let instance = values[0];
+        k.unless(instance, out, &[instance]);
+        let (outside, go_on) = (k.emitter.block(), k.emitter.block());
+        let most = i64::from(copied::MOST_RETURNS);
+        let to = k.emitter.checked_element(base, index, most, 16, outside);
+        let stack = kernel_word(k, instance, stack);
+        k.emitter.store(stack, to, 0);
+        let address = kernel_word(k, instance, address);
+        k.emitter.store(address, to, 8);
+        let next = kernel_word(k, instance, next);
+        k.emitter.jump(go_on);
+        k.emitter.switch_to(outside);
+        k.emitter.builder.ins().jump(out, &[instance.into()]);
+        k.emitter.switch_to(go_on);
+        vec![next]
+    });
+    k.emitter.jump(none);
+    k.emitter.switch_to(none);
 }
 
 /// How much of the stack there is, at most so much: what lies behind its beginning is not of it.
