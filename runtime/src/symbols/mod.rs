@@ -1,4 +1,5 @@
-//! Addresses of processes: the file mapped there, and the symbol in it.
+//! Addresses of processes: the file mapped there, and the symbol in it. Stacks of processes: from the copies that
+//! handlers send to the addresses of the callers.
 //!
 //! What processes map is followed while a script runs that asks; what they had mapped before is read when
 //! one of their addresses is first asked about. So processes that have ended are known, too.
