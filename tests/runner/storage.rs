@@ -56,10 +56,11 @@ pub(crate) fn nfs_files(count: u64, bytes: usize) -> io::Result<()> {
 
 /// Takes it down again.
 pub(crate) fn unmount_nfs() -> io::Result<()> {
-    unmount(MOUNT)?;
+    // The client tells the server that it goes.
+    unmount(MOUNT, 0)?;
     fs::write("/proc/fs/nfsd/threads", "0\n")?;
     // The server may still hold the folder: then it goes when it does not.
-    unmount(EXPORT)
+    unmount(EXPORT, libc::MNT_DETACH)
 }
 
 /// Reads so many times `bytes` from the beginning of the disk, without the page cache.
@@ -99,9 +100,9 @@ fn mount(source: &str, target: &str, kind: &str, options: &str) -> io::Result<()
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn unmount(target: &str) -> io::Result<()> {
+fn unmount(target: &str, flags: i32) -> io::Result<()> {
     let target = std::ffi::CString::new(target).map_err(io::Error::other)?;
     // SAFETY: the text ends with a zero and outlives the call.
-    let result = unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+    let result = unsafe { libc::umount2(target.as_ptr(), flags) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
