@@ -1,6 +1,8 @@
 //! The scripts of `scripts/`, as parts of the program: `ntap examples`, `ntap --example NAME`. A test
 //! compares the list with the folders.
 
+use ntap_compiler::diagnostic::suggest;
+
 use crate::errors::Failure;
 
 /// A script that comes with the program.
@@ -101,6 +103,15 @@ impl Example {
         self.path.rsplit_once('/').map_or(self.path, |(_, name)| name)
     }
 
+    /// What it says about words it cannot do without, if it is given fewer: those that stand in quotes.
+    pub(crate) fn missing(&self, given: usize) -> Option<&'static str> {
+        let usage = self.text.lines().find_map(|line| line.strip_prefix("# usage: "))?;
+        let command = usage.split([',', ';']).next().unwrap_or_default();
+        let is_optional = usage.contains("without an argument");
+        let wanted = command.split('\'').skip(1).step_by(2).count();
+        (given < wanted && !is_optional).then_some(usage)
+    }
+
     /// The question it answers: its first line.
     fn question(&self) -> &'static str {
         self.text.lines().next().unwrap_or_default().trim_start_matches(['#', ' '])
@@ -115,7 +126,8 @@ pub(crate) fn find(name: &str) -> Result<&'static Example, Failure> {
         let near = EXAMPLES.iter().filter(|example| example.path.contains(plain));
         let names: Vec<&str> = near.map(Example::name).collect();
         let help = match names.is_empty() {
-            true => "`ntap examples` lists them".to_string(),
+            true => suggest::did_you_mean(plain, EXAMPLES.iter().map(Example::name))
+                .unwrap_or("`ntap examples` lists them".to_string()),
             false => format!("there are {}", names.join(", ")),
         };
         Failure::message(format!("no example `{name}`"), Some(&help))

@@ -251,8 +251,13 @@ impl Options {
         let mut words = source.words.into_iter();
         self.more_scripts = source.more_scripts;
         if let Some(name) = source.example {
-            self.script = Script::Example(example(&name));
+            let script = example(&name);
             self.arguments = words.collect();
+            if let Some(usage) = script.missing(self.arguments.len()) {
+                let kind = clap::error::ErrorKind::MissingRequiredArgument;
+                refuse(kind, &format!("`{name}` needs words after its name: {usage}"));
+            }
+            self.script = Script::Example(script);
             return;
         }
         let only_more = !self.more_scripts.is_empty() && words.len() == 0;

@@ -197,8 +197,6 @@ runtime_functions! {
     NoText();
     /// The same, of one argument.
     Nothing(number);
-    /// An address in hexadecimal.
-    AddressText(address);
     /// `symname(address)` and the address.
     Caller(address);
     /// `modname(address)`.
@@ -227,6 +225,12 @@ runtime_functions! {
     UserSymbolName(address, process);
     /// `usymdata(address)` of a process.
     UserSymbolData(address, process);
+    /// `symfile(address)`.
+    SourceFile(address);
+    /// `symline(address)`.
+    SourceLine(address);
+    /// `symfileline(address)`.
+    SourcePlace(address);
     /// `usymfile(address)` of a process.
     UserSourceFile(address, process);
     /// `usymline(address)` of a process.

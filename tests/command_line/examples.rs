@@ -56,3 +56,13 @@ fn examples_take_arguments() {
     assert_eq!(status(&output), Some(1));
     assert!(stderr(&output).contains("no example `count-function`"), "{}", stderr(&output));
 }
+
+#[test]
+fn examples_say_what_they_need() {
+    let output = ntap(&["--example", "count-functions"]);
+    assert_eq!(status(&output), Some(1));
+    let expected = "needs words after its name: ntap --example count-functions 'tcp_*'";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    let output = ntap(&["--example", "slowcals"]);
+    assert!(stderr(&output).contains("did you mean `slowcalls`?"), "{}", stderr(&output));
+}

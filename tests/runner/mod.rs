@@ -19,6 +19,7 @@ pub(crate) mod scripts;
 pub(crate) mod session;
 pub(crate) mod stages;
 pub(crate) mod steps;
+mod storage;
 pub(crate) mod workload;
 
 use std::fs::OpenOptions;

@@ -48,10 +48,13 @@
 //! | `write-together T BYTES MS` | has T threads write so much at a time to the same place, for so long |
 //! | `in-group NAME MS` | computes, for so much time of a CPU, in a control group of this name |
 //! | `reclaim` | has the kernel free memory of a control group |
+//! | `nfs-mount`, `nfs-unmount` | starts an NFS server and mounts what it exports; the reverse; see `storage.rs` |
+//! | `nfs-files N BYTES` | makes N files there, with so many bytes each, renames and removes them |
+//! | `scsi-read N BYTES` | reads so much N times from the disk of the module `scsi_debug` |
 //! | `malloc N BYTES` | allocates and frees so much N times |
 //! | `touch N` | writes to N pages that were never used |
 
-use super::{busy, calls, marks, module_sockets, network, steps};
+use super::{busy, calls, marks, module_sockets, network, steps, storage};
 use std::io::{self, Read, Write};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -115,6 +118,20 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                 busy::in_group(&name, time).map_err(|error| format!("in-group: {error}"))?;
             }
             "reclaim" => busy::reclaim().map_err(|error| format!("reclaim: {error}"))?,
+            "nfs-mount" => {
+                storage::mount_nfs().map_err(|error| format!("nfs-mount: {error}"))?;
+            }
+            "nfs-files" => {
+                let (count, bytes) = (number()?, number()? as usize);
+                storage::nfs_files(count, bytes).map_err(|error| format!("nfs-files: {error}"))?;
+            }
+            "nfs-unmount" => {
+                storage::unmount_nfs().map_err(|error| format!("nfs-unmount: {error}"))?;
+            }
+            "scsi-read" => {
+                let (count, bytes) = (number()?, number()? as usize);
+                storage::read_disk(count, bytes).map_err(|error| format!("scsi-read: {error}"))?;
+            }
             "tcp-refused" => network::refused(number()?),
             "tcp-unanswered" => {
                 network::unanswered().map_err(|error| format!("{verb}: {error}"))?;

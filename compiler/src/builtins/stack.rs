@@ -171,8 +171,8 @@ pub(super) const ROWS: &[Builtin] = &[
         ADDRESS,
         TEXT,
         Kernel::Deferred,
-        User::Runtime(F::AddressText),
-        "The address in hexadecimal: source files are known by debug information only.",
+        User::Runtime(F::SourceFile),
+        "The source file of the kernel's code at an address, where its debug information is installed; else the address in hexadecimal.",
         "probe begin { println(symfile(4096)); exit() }"
     ),
     row!(
@@ -180,8 +180,8 @@ pub(super) const ROWS: &[Builtin] = &[
         ADDRESS,
         TEXT,
         Kernel::Deferred,
-        User::Runtime(F::AddressText),
-        "The address in hexadecimal: lines are known by debug information only.",
+        User::Runtime(F::SourceLine),
+        "The source line of the kernel's code at an address, where its debug information is installed; else the address in hexadecimal.",
         "probe begin { println(symline(4096)); exit() }"
     ),
     row!(
@@ -189,8 +189,8 @@ pub(super) const ROWS: &[Builtin] = &[
         ADDRESS,
         TEXT,
         Kernel::Deferred,
-        User::Runtime(F::AddressText),
-        "The address in hexadecimal: source files are known by debug information only.",
+        User::Runtime(F::SourcePlace),
+        "The source file and line of the kernel's code at an address, as `FILE:LINE`, where its debug information is installed; else the address in hexadecimal.",
         "probe begin { println(symfileline(4096)); exit() }"
     ),
 ];

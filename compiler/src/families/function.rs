@@ -4,6 +4,7 @@
 mod address;
 mod arguments;
 mod forms;
+mod lines;
 mod missing;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -232,8 +233,12 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
                 address: function.address,
                 module: function.module,
             };
-            let functions =
-                FunctionPoints { targets: vec![target], returns: wanted.returns, entry };
+            let functions = FunctionPoints {
+                targets: vec![target],
+                returns: wanted.returns,
+                entry,
+                inside: false,
+            };
             Point { context, identity, ..Point::new(name, Attach::Function(functions)) }
         })
         .collect()

@@ -15,6 +15,7 @@ mod outlet;
 mod perf;
 mod process;
 mod refused;
+mod source_place;
 mod syscall;
 mod timer;
 mod trace;

@@ -11,6 +11,8 @@ pub struct FunctionPoints {
     pub returns: bool,
     /// For returns: the context at the entry. Its values are kept from there by a probe of its own.
     pub entry: Vec<ContextVariable>,
+    /// Whether they are instructions inside of functions, too, which are not attached to together.
+    pub inside: bool,
 }
 
 /// A place in kernel code, most often the entry of a function.

@@ -15,6 +15,7 @@ mod live;
 mod nesting;
 mod outlet;
 mod print;
+mod rename;
 mod syscall;
 mod visit;
 
@@ -30,6 +31,7 @@ pub use live::{assigned_locals, live_locals, used_locals};
 pub use nesting::max_nesting;
 pub use outlet::{Exchange, FilePoint, InputUnit};
 pub use print::{Annotations, print_body, print_expression};
+pub use rename::{InPlaceOfLocals, rename_locals};
 pub use syscall::{CompatTest, Direction, SyscallPoint};
 pub use visit::{each_expression, each_part, each_statement};
 

@@ -277,7 +277,8 @@ impl<'f, H: Half<'f>> Lower<'_, 'f, H> {
         self.half.fail(ErrorSite {
             kind: ErrorKind::DivisionByZero,
             span,
-            near: format!("operator '{}'", operator.symbol()),
+            // The operator as it is written: `/` or `/=`.
+            near: String::new(),
         });
         // The least number divided by -1 does not fit: it wraps, but traps on most machines.
         let e = self.half.emitter();

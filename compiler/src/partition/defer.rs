@@ -58,6 +58,10 @@ impl Deferring<'_> {
 
     /// Splits the statements of a handler.
     pub(super) fn handler(&mut self, statements: Vec<Stmt>) -> Vec<Stmt> {
+        let statements = match self.uncut {
+            0 => self.with_functions_in_place(statements),
+            _ => statements,
+        };
         self.statements(statements, &[])
     }
 
@@ -127,7 +131,7 @@ impl Deferring<'_> {
 
     /// Whether the kernel can do a statement only by leaving it and the rest to userspace. What is in
     /// its branches does not count: they are cut by themselves.
-    fn needs_cut(&self, statement: &Stmt) -> bool {
+    pub(super) fn needs_cut(&self, statement: &Stmt) -> bool {
         let cannot = |e: &Expr| self.obstacle(e).is_some();
         match &statement.kind {
             StmtKind::Foreach(_) => true,

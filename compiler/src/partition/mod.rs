@@ -10,6 +10,7 @@
 
 mod arming;
 mod defer;
+mod inline;
 mod order;
 mod place;
 mod print;

@@ -40,6 +40,26 @@ struct Tail<'p, 'a> {
 const MOST_ATTEMPTS: usize = 8;
 
 impl Deferring<'_> {
+    /// A local of the handler that the script does not name.
+    pub(super) fn new_local(&mut self, ty: Type, span: Span) -> LocalId {
+        let local = self.locals.push(Local { name: String::new(), span });
+        let body = self.body_id();
+        self.types.locals[body][local] = ty;
+        local
+    }
+
+    pub(super) fn place_of(&mut self, local: LocalId, ty: Type, span: Span) -> Place {
+        let id = self.script.expressions.push(span);
+        self.types.expressions[id] = ty;
+        Place { kind: PlaceKind::Local(local), span, id }
+    }
+
+    pub(super) fn typed(&mut self, kind: ExprKind, ty: Type, span: Span) -> Expr {
+        let id = self.script.expressions.push(span);
+        self.types.expressions[id] = ty;
+        Expr { kind, span, id }
+    }
+
     /// Makes the statements, the rest of the handler from the first one's place on, an event; gives the
     /// statements that send it.
     pub(super) fn cut(&mut self, mut rest: Vec<Stmt>) -> Vec<Stmt> {
@@ -215,20 +235,14 @@ impl Tail<'_, '_> {
     }
 
     fn expression(&mut self, e: &mut Expr, conditional: bool) {
-        if self.belongs_to_the_kernel(e) {
+        if belongs_to_the_kernel(e) {
             if self.can_hoist(e, conditional) {
                 return self.hoist(e);
             }
             if self.attempts.len() < MOST_ATTEMPTS && self.can_hoist(e, false) {
                 return self.attempt(e, conditional);
             }
-            // Userspace can read memory of the kernel, if a little later.
-            let later = match &e.kind {
-                ExprKind::Load(_) => true,
-                ExprKind::Call { builtin, .. } => builtin.reads_kernel_memory(),
-                _ => false,
-            };
-            if !later {
+            if !is_readable_later(e) {
                 return self.report(e);
             }
         }
@@ -327,7 +341,7 @@ impl Tail<'_, '_> {
             }
             for overload in &self.pass.script.functions[id].overloads {
                 each_expression(&overload.body.statements, &mut |e| {
-                    wants |= self.belongs_to_the_kernel(e);
+                    wants |= belongs_to_the_kernel(e);
                     if let ExprKind::Invoke { function, .. } = e.kind {
                         open.push(function);
                     }
@@ -335,17 +349,6 @@ impl Tail<'_, '_> {
             }
         }
         wants
-    }
-
-    /// Whether only the kernel handler can compute a value: it is of its context.
-    fn belongs_to_the_kernel(&self, e: &Expr) -> bool {
-        match &e.kind {
-            ExprKind::Context(_) | ExprKind::Load(_) => true,
-            ExprKind::Call { builtin, .. } => {
-                matches!(builtin.kernel, Kernel::Inline(_)) && builtin.result != Kind::Nothing
-            }
-            _ => false,
-        }
     }
 
     /// Whether a value is that of a global, which other handlers may have changed when userspace comes to
@@ -416,16 +419,17 @@ impl Tail<'_, '_> {
     fn attempt(&mut self, e: &mut Expr, conditional: bool) {
         let span = e.span;
         let ty = self.pass.types.expressions[e.id];
-        let (value, failed) = (self.new_local(ty, span), self.new_local(Type::Long, span));
+        let (value, failed) =
+            (self.pass.new_local(ty, span), self.pass.new_local(Type::Long, span));
         let assign = |tail: &mut Self, local, ty, value| {
-            let target = Box::new(tail.place_of(local, ty, span));
+            let target = Box::new(tail.pass.place_of(local, ty, span));
             let operator = AssignOperator::Set;
             let value = Box::new(value);
             let kind = ExprKind::Assign { target, operator, operator_span: span, value };
-            Stmt { kind: StmtKind::Expr(tail.typed(kind, ty, span)), span }
+            Stmt { kind: StmtKind::Expr(tail.pass.typed(kind, ty, span)), span }
         };
         let body = vec![assign(self, value, ty, e.clone())];
-        let one = self.typed(ExprKind::Number(1), Type::Long, span);
+        let one = self.pass.typed(ExprKind::Number(1), Type::Long, span);
         let handler = vec![assign(self, failed, Type::Long, one)];
         let kind = StmtKind::Try { body, variable: None, handler };
         self.attempts.push(Stmt { kind, span });
@@ -439,8 +443,8 @@ impl Tail<'_, '_> {
             _ => {}
         }
         let read = |tail: &mut Self, local, ty| {
-            let place = tail.place_of(local, ty, span);
-            let mut read = tail.typed(ExprKind::Read(place), ty, span);
+            let place = tail.pass.place_of(local, ty, span);
+            let mut read = tail.pass.typed(ExprKind::Read(place), ty, span);
             tail.hoist(&mut read);
             Box::new(read)
         };
@@ -451,27 +455,13 @@ impl Tail<'_, '_> {
         self.pass.types.expressions[e.id] = ty;
     }
 
-    /// A local of the handler that the script does not name.
-    fn new_local(&mut self, ty: Type, span: Span) -> LocalId {
-        let local = self.pass.locals.push(Local { name: String::new(), span });
-        let body = self.pass.body_id();
-        self.pass.types.locals[body][local] = ty;
-        local
-    }
-
-    fn place_of(&mut self, local: LocalId, ty: Type, span: Span) -> Place {
-        let id = self.pass.script.expressions.push(span);
-        self.pass.types.expressions[id] = ty;
-        Place { kind: PlaceKind::Local(local), span, id }
-    }
-
-    fn typed(&mut self, kind: ExprKind, ty: Type, span: Span) -> Expr {
-        let id = self.pass.script.expressions.push(span);
-        self.pass.types.expressions[id] = ty;
-        Expr { kind, span, id }
-    }
-
     fn report(&mut self, e: &Expr) {
+        // A function is looked at once for each of its callers.
+        let diagnostics = &self.pass.diagnostics;
+        if diagnostics.iter().any(|d| d.code == codes::KERNEL_ONLY_PART && d.primary.span == e.span)
+        {
+            return;
+        }
         self.pass
             .diagnostics
             .error(
@@ -481,6 +471,26 @@ impl Tail<'_, '_> {
             )
             .label("the handler is continued in userspace before it comes here")
             .help("read it into a variable at the start of the handler");
+    }
+}
+
+/// Whether only the kernel handler can compute a value: it is of its context.
+pub(super) fn belongs_to_the_kernel(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Context(_) | ExprKind::Load(_) => true,
+        ExprKind::Call { builtin, .. } => {
+            matches!(builtin.kernel, Kernel::Inline(_)) && builtin.result != Kind::Nothing
+        }
+        _ => false,
+    }
+}
+
+/// Whether userspace can read it, too, if a little later: memory of the kernel.
+pub(super) fn is_readable_later(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Load(_) => true,
+        ExprKind::Call { builtin, .. } => builtin.reads_kernel_memory(),
+        _ => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What `@const` takes: a C expression of constants, `O_CREAT | O_EXCL`, `sizeof(struct sock)`.
 
+use super::c_integer::c_integer;
 use super::cast::named_type;
 use crate::btf::Btf;
 use crate::c_constants;
@@ -22,7 +23,7 @@ impl Constants<'_> {
         if name.trim_end().ends_with('*') {
             return Some(8);
         }
-        if let Some(size) = plain_size(name) {
+        if let Some((_, size)) = c_integer(name) {
             return Some(size);
         }
         let btf = self.btf?;
@@ -133,20 +134,4 @@ impl<'t> Reader<'t, '_> {
         }
         self.constants.value(word).ok_or(word)
     }
-}
-
-/// The size of a type of numbers, by the words C has for it in any order.
-fn plain_size(name: &str) -> Option<i64> {
-    let mut words: Vec<&str> = name.split_whitespace().collect();
-    words.retain(|word| !matches!(*word, "signed" | "unsigned" | "const" | "volatile"));
-    let is_sign_alone = words.is_empty() && !name.trim().is_empty();
-    words.sort_unstable();
-    Some(match &words[..] {
-        ["char"] | ["_Bool"] | ["bool"] => 1,
-        ["short"] | ["int", "short"] => 2,
-        ["int"] => 4,
-        [] if is_sign_alone => 4,
-        ["long"] | ["int", "long"] | ["long", "long"] | ["int", "long", "long"] => 8,
-        _ => return None,
-    })
 }

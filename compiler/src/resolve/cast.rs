@@ -1,5 +1,6 @@
 //! `@cast`, and the types its text can name.
 
+use super::c_integer::c_integer;
 use super::context::{Reached, Space, Ty, What};
 use super::{Resolver, Scope};
 use crate::btf::{Btf, Kind, TypeId};
@@ -98,6 +99,8 @@ pub(super) fn kinds_of(name: &str) -> (&'static [Kind], &str) {
         (&[Kind::Union], plain)
     } else if let Some(plain) = name.strip_prefix("enum ") {
         (&[Kind::Enum, Kind::Enum64], plain)
+    } else if let Some((integer, _)) = c_integer(name) {
+        (&[Kind::Integer], integer)
     } else {
         (&[Kind::Struct, Kind::Typedef, Kind::Union, Kind::Integer, Kind::Enum, Kind::Enum64], name)
     };

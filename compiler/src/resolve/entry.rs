@@ -62,6 +62,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
             targets: functions.targets.clone(),
             returns: false,
             entry: vec![],
+            inside: false,
         }),
         context: functions.entry.clone(),
         first_local: None,

@@ -10,6 +10,7 @@ mod aggregate;
 mod alias;
 mod braces;
 mod c_expression;
+mod c_integer;
 mod cast;
 mod context;
 mod counter;

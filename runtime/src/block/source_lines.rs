@@ -26,6 +26,25 @@ pub(super) extern "C" fn place(context: Context<'_>, address: i64, process: i64)
     context.state.keep_bytes(text.as_bytes())
 }
 
+/// A text made of the source file and line of the kernel's code at an address; without them the address.
+fn of_kernel(context: Context<'_>, address: i64, text: impl Fn(String, u64) -> String) -> i64 {
+    let source = context.state.kernel.source_line(address as u64);
+    let text = source.map_or_else(|| format!("{address:#x}"), |(file, line)| text(file, line));
+    context.state.keep_bytes(text.as_bytes())
+}
+
+pub(super) extern "C" fn kernel_file(context: Context<'_>, address: i64) -> i64 {
+    of_kernel(context, address, |file, _| file)
+}
+
+pub(super) extern "C" fn kernel_line(context: Context<'_>, address: i64) -> i64 {
+    of_kernel(context, address, |_, line| line.to_string())
+}
+
+pub(super) extern "C" fn kernel_place(context: Context<'_>, address: i64) -> i64 {
+    of_kernel(context, address, |file, line| format!("{file}:{line}"))
+}
+
 /// The source line of the n-th address of a stack: behind the first they are those that calls return to, which may be
 /// on the line after that of the call.
 fn of_frame(context: Context<'_>, at: usize, address: u64, process: u32) -> Option<SourceLine> {

@@ -19,10 +19,6 @@ pub(super) extern "C" fn nothing(context: Context<'_>, _: i64) -> i64 {
     context.state.keep_bytes(b"")
 }
 
-pub(super) extern "C" fn address_text(context: Context<'_>, address: i64) -> i64 {
-    context.state.keep_bytes(format!("{address:#x}").as_bytes())
-}
-
 pub(super) extern "C" fn caller(context: Context<'_>, address: i64) -> i64 {
     let symbol = context.state.kernel.kallsyms().lookup(address as u64);
     let name = symbol.map_or(format!("{address:#x}"), |symbol| symbol.name.to_string());

@@ -560,7 +560,7 @@ fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
 
 /// Whether functions are attached to with one link: it takes long for one, and far less for many.
 fn is_together(points: &FunctionPoints) -> bool {
-    points.targets.len() > 1 && sys::can_link_functions()
+    points.targets.len() > 1 && !points.inside && sys::can_link_functions()
 }
 
 fn attach_point(

@@ -1,4 +1,5 @@
-//! Addresses of processes: the file mapped there, and the symbol in it.
+//! Addresses of processes: the file mapped there, and the symbol in it. Stacks of processes: from the copies that
+//! handlers send to the addresses of the callers.
 //!
 //! What processes map is followed while a script runs that asks; what they had mapped before is read when
 //! one of their addresses is first asked about. So processes that have ended are known, too.
@@ -245,7 +246,8 @@ impl File {
             0 => functions.get(after).map_or(0, |next| next.offset - function.offset),
             size => size,
         };
-        (offset - function.offset < size.max(1))
+        // A function that ends with a call which does not return is returned to behind its end.
+        (offset - function.offset <= size)
             .then(|| (demangled(&function.name), function.offset, size))
     }
 }
@@ -264,4 +266,39 @@ fn demangled(name: &str) -> String {
         return text;
     }
     name.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use ntap_compiler::program_file::FunctionSymbol;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_function_is_of_it_unless_the_next_begins_there() {
+        let function = |name: &str, offset, size| {
+            let (name, address, exported) = (name.to_string(), offset, false);
+            FunctionSymbol { name, address, offset, size, exported }
+        };
+        let functions = vec![
+            function("first", 0x10, 0x10),
+            function("second", 0x20, 0x8),
+            function("third", 0x40, 0),
+        ];
+        let program = ProgramFile { functions, ..ProgramFile::default() };
+        let file = File::new(PathBuf::new(), program);
+        for (offset, expected) in [
+            (0x8, None),
+            (0x1f, Some(("first", 0xf))),
+            (0x20, Some(("second", 0))),
+            (0x28, Some(("second", 8))),
+            (0x29, None),
+            (0x40, Some(("third", 0))),
+            (0x41, None),
+        ] {
+            let found = file.function(offset);
+            let found = found.as_ref().map(|(name, start, _)| (name.as_str(), offset - start));
+            assert_eq!(found, expected, "{offset:#x}");
+        }
+    }
 }

@@ -31,6 +31,8 @@ pub(super) struct Processes {
     records: Vec<ProcessRecords>,
     /// What was told of times that not all CPUs had been asked about.
     early: Vec<(u64, ProcessRecord)>,
+    /// How often addresses were asked about that processes had nothing mapped at.
+    misses: HashMap<u32, u32>,
     /// Whether all processes that live have been looked at.
     all_learned: bool,
 }
@@ -111,6 +113,7 @@ impl Processes {
                     self.learn(parent);
                 }
                 self.before.remove(&process);
+                self.misses.remove(&process);
                 if let Some(maps) = self.maps.get(&parent).cloned() {
                     self.maps.insert(process, maps);
                 }
@@ -123,6 +126,7 @@ impl Processes {
                 {
                     self.maps.remove(&oldest);
                     self.before.remove(&oldest);
+                    self.misses.remove(&oldest);
                 }
             }
         }
@@ -136,7 +140,13 @@ impl Processes {
         if let Some(mapped) = self.known_before(process, address, 0) {
             return Some(mapped);
         }
-        self.learn(process);
+        // Code that is made while the program runs is in no file. While the kernel tells what is mapped, it is seldom
+        // worth to look again.
+        let misses = self.misses.entry(process).or_default();
+        *misses += 1;
+        if misses.is_power_of_two() || self.records.is_empty() {
+            self.learn(process);
+        }
         self.known(process, address)
     }
 

@@ -24,6 +24,11 @@ const FRAME_POINTER: u16 = if cfg!(target_arch = "aarch64") { 29 } else { 6 };
 const STACK_POINTER: u16 = if cfg!(target_arch = "aarch64") { 31 } else { 7 };
 const REGISTERS: usize = 33;
 
+/// The bits that tell programs of 32 bits from others, in the register that tells the mode, and their value there: the
+/// code segment's selector on x86-64, of arm64 the state of the processor.
+const MODE: u64 = if cfg!(target_arch = "aarch64") { 0x10 } else { 0xffff };
+const MODE_OF_32_BITS: u64 = if cfg!(target_arch = "aarch64") { 0x10 } else { 0x23 };
+
 /// The bits of addresses of processes on arm64.
 const USER: u64 = (1 << 48) - 1;
 
@@ -51,7 +56,7 @@ pub(super) fn walk(
     most: usize,
     mut code: impl FnMut(u64) -> Option<Code>,
 ) -> Walked {
-    let mut walk = Walk { copy, beyond: None, is_cut: false };
+    let mut walk = Walk { copy, word_bytes: 8, beyond: None, is_cut: false };
     let mut frames = vec![];
     let Some(mut at) = walk.first() else { return Walked { frames, is_cut: false } };
     let mut is_exact = true;
@@ -105,6 +110,8 @@ impl Frame {
 
 struct Walk<'c> {
     copy: &'c CopiedStack,
+    /// Bytes of an address: 4 in programs of 32 bits.
+    word_bytes: u64,
     /// The memory of the process, once it was needed.
     beyond: Option<Option<File>>,
     /// Whether there is a caller that could not be seen.
@@ -113,15 +120,19 @@ struct Walk<'c> {
 
 impl Walk<'_> {
     /// The innermost frame; `None` when there is no user code.
-    fn first(&self) -> Option<Frame> {
+    fn first(&mut self) -> Option<Frame> {
+        let copy = self.copy;
         let word = |offset: u32| {
             let offset = offset as usize;
-            let bytes = self.copy.registers.get(offset..offset + 8)?;
+            let bytes = copy.registers.get(offset..offset + 8)?;
             Some(u64::from_ne_bytes(bytes.try_into().ok()?))
         };
         let (mode, bits, user) = registers::mode(HERE);
         if word(mode.offset)? & bits as u64 != user as u64 {
             return None;
+        }
+        if word(mode.offset)? & MODE == MODE_OF_32_BITS {
+            self.word_bytes = 4;
         }
         let mut all = [None; REGISTERS];
         for (number, value) in all.iter_mut().enumerate() {
@@ -133,7 +144,14 @@ impl Walk<'_> {
 
     /// A word of the process's memory.
     fn word(&mut self, address: u64) -> Option<u64> {
-        self.copy.word(address).or_else(|| self.beyond(address))
+        let found = self.copy.word(address);
+        if self.word_bytes == 8 {
+            return found.or_else(|| self.beyond(address));
+        }
+        // The last one may be the upper half of the last eight bytes.
+        let upper = || Some(self.copy.word(address.checked_sub(4)?)? >> 32);
+        let found = found.or_else(upper).or_else(|| self.beyond(address))?;
+        Some(found & u64::from(u32::MAX))
     }
 
     fn beyond(&mut self, address: u64) -> Option<u64> {
@@ -184,20 +202,21 @@ impl Walk<'_> {
         let set = |caller: &mut Frame, number: u16, value| {
             caller.registers[usize::from(number)] = Some(value);
         };
+        let bytes = self.word_bytes;
         if is_entry && HERE == Architecture::X86_64 {
             caller.instruction = self.word(at.stack())?;
-            set(&mut caller, STACK_POINTER, at.stack() + 8);
+            set(&mut caller, STACK_POINTER, at.stack() + bytes);
             return Some(caller);
         }
         let pointer = at.register(FRAME_POINTER)?;
         // Anything else is no frame pointer.
-        if pointer < at.stack() || !pointer.is_multiple_of(8) {
+        if pointer < at.stack() || !pointer.is_multiple_of(bytes) {
             return None;
         }
         let before = self.word(pointer)?;
-        caller.instruction = self.word(pointer + 8)?;
+        caller.instruction = self.word(pointer.checked_add(bytes)?)?;
         set(&mut caller, FRAME_POINTER, before);
-        set(&mut caller, STACK_POINTER, pointer + 16);
+        set(&mut caller, STACK_POINTER, pointer.checked_add(2 * bytes)?);
         Some(caller)
     }
 
@@ -274,6 +293,17 @@ mod tests {
         assert_eq!(walked.frames, [0x4000, 0x5000]);
         let kernel = CopiedStack { registers: vec![0; 400], ..copy(0, &[], &[]) };
         assert_eq!(walk(&kernel, 20, |_| None).frames, [], "there is no user code");
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn programs_of_32_bits_are_walked_by_frame_pointers() {
+        let registers = [(FRAME_POINTER, 0x1008), (STACK_POINTER, 0x1000)];
+        let memory = [7, 0x5000_0000_1010, 0x6000_0000_0000];
+        let mut copy = copy(0x4000, &registers, &memory);
+        let mode = registers::mode(HERE).0.offset as usize;
+        copy.registers[mode] = 0x23;
+        assert_eq!(walk(&copy, 20, |_| None).frames, [0x4000, 0x5000, 0x6000]);
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub(super) fn statement(request: &Request<'_>, diagnostics: &mut Diagnostics) ->
         address: inside.address,
         module: function.module,
     };
-    let functions = FunctionPoints { targets: vec![target], returns: false, entry: vec![] };
+    let (returns, entry, inside) = (false, vec![], true);
+    let functions = FunctionPoints { targets: vec![target], returns, entry, inside };
     vec![Point { context, identity, ..Point::new(name, Attach::Function(functions)) }]
 }
 

@@ -1,6 +1,6 @@
 //! The forms of function probes.
 
-use super::{address, missing, resolve};
+use super::{address, lines, missing, resolve};
 use crate::families::{Argument::*, Family};
 
 const ENTRY: &str = "When a function of the kernel is entered; its parameters are `$variables`. The name may \
@@ -19,6 +19,9 @@ const BY_ADDRESS: &str = "As with a name, for the function that an address is in
 const STATEMENT: &str = "When the kernel comes to the instruction at an address: registers are known there, and at \
                          the first instruction of a function its parameters. `absolute` says that the address is \
                          meant as it is; it always is.";
+const LINES: &str = "When the kernel comes to the code of a line of its sources: `FUNCTION@FILE:LINE`, `FILE:10-20`, \
+                     `FILE:*`; `nearest` takes the line with code that is nearest. Where the kernel's debug \
+                     information is installed.";
 const NO_INLINE: &str = "Refused: where a function was inlined only debug information tells.";
 const NO_LINES: &str =
     "Refused: which code is of a line, or behind a label, only debug information tells.";
@@ -82,6 +85,10 @@ pub(in crate::families) const FAMILIES: &[&[Family]] = &[
         [("kprobe", None), ("statement", Number), ("absolute", None)]
             => "kprobe.statement(0xffffffff81000000).absolute ? { println(ppfunc()) }",
     ),
+    family!(LINES, lines::statement,
+        [("kernel", None), ("statement", Text), ("nearest?", None)]
+            => "kernel.statement(\"vfs_read@fs/read_write.c:450\") ? {}",
+    ),
     family!(NO_INLINE, missing::refuse,
         [("kernel", None), ("function", Text), ("inline", None)]
             => "kernel.function(\"vfs_read\").inline ? {}",
@@ -109,8 +116,6 @@ pub(in crate::families) const FAMILIES: &[&[Family]] = &[
             => "kernel.function(\"vfs_read\").label(\"out\") ? {}",
         [("module", Text), ("function", Text), ("label", Text)]
             => "module(\"veth\").function(\"veth_xmit\").label(\"out\") ? {}",
-        [("kernel", None), ("statement", Text), ("nearest?", None)]
-            => "kernel.statement(\"vfs_read@fs/read_write.c:450\") ? {}",
         [("module", Text), ("statement", Text), ("nearest?", None)]
             => "module(\"veth\").statement(\"veth_xmit@drivers/net/veth.c:300\") ? {}",
     ),

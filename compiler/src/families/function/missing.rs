@@ -116,7 +116,8 @@ pub(super) fn refuse(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Ve
         )
         .label("inlined copies, calls, lines and labels are known to nothing else")
         .note(format!(
-            "on Debian it is in the package linux-image-{release}-dbg; ntap does not read it yet"
+            "on Debian it is in the package linux-image-{release}-dbg; ntap reads files and lines from it, no \
+             inlined copies, calls and labels yet"
         ))
         .help("functions with code of their own can be probed: `kernel.function(\"NAME\")`");
     vec![]

@@ -7,62 +7,16 @@ use super::{
 };
 use crate::diagnostic::{Diagnostics, codes};
 use crate::families::Request;
+use crate::families::source_place::{Lines, SourcePlace, source_place};
 use crate::glob;
 use crate::hir::{Attach, Identity, OnlyIn, Point};
 use crate::program_file::{FunctionVariables, Place, Within};
 use crate::source::Span;
 
-/// Which lines a place names.
-#[derive(Clone, Copy)]
-enum Lines {
-    /// The function's entry.
-    Entry,
-    /// These.
-    Range(u64, u64),
-    /// So many behind the function's own.
-    After(u64),
-}
-
-/// `FUNCTION[@FILE[:LINE|:FIRST-LAST|:*|+LINES]]`.
-struct Wanted<'a> {
-    function: &'a str,
-    file: Option<&'a str>,
-    lines: Lines,
-}
-
-fn wanted(text: &str) -> Option<Wanted<'_>> {
-    let Some((function, source)) = text.split_once('@') else {
-        return Some(Wanted { function: text, file: None, lines: Lines::Entry });
-    };
-    if let Some((file, lines)) = source.rsplit_once('+')
-        && let Ok(after) = lines.parse()
-    {
-        return Some(Wanted {
-            function,
-            file: Some(file.trim_end_matches(':')),
-            lines: Lines::After(after),
-        });
-    }
-    let Some((file, lines)) = source.rsplit_once(':') else {
-        return Some(Wanted { function, file: Some(source), lines: Lines::Entry });
-    };
-    let lines = match lines.split_once('-') {
-        Some((first, last)) => Lines::Range(first.parse().ok()?, last.parse().ok()?),
-        None if lines == "*" => Lines::Range(1, u64::MAX),
-        None => Lines::Range(lines.parse().ok()?, lines.parse().ok()?),
-    };
-    Some(Wanted { function, file: Some(file), lines })
-}
-
 /// At the code of lines.
 pub(super) fn lines(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let Some((text, span)) = request.text_of("statement") else { return vec![] };
-    let Some(wanted) = wanted(text) else {
-        diagnostics
-            .error(codes::UNKNOWN_SYMBOL, span, format!("`{text}` is no place in a source file"))
-            .help("a place is written `FUNCTION@FILE:LINE`; `*` stands for any function");
-        return vec![];
-    };
+    let Some(wanted) = source_place(text, span, diagnostics) else { return vec![] };
     let files = files(request, diagnostics);
     let mut points = vec![];
     for looked in &files {
@@ -81,7 +35,7 @@ pub(super) fn lines(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec
 
 fn report_none(
     request: &Request<'_>,
-    wanted: &Wanted<'_>,
+    wanted: &SourcePlace<'_>,
     looked: &Looked,
     text: &str,
     span: Span,
@@ -106,7 +60,7 @@ fn report_none(
 fn of_function(
     request: &Request<'_>,
     looked: &Looked,
-    wanted: &Wanted<'_>,
+    wanted: &SourcePlace<'_>,
     lines: Lines,
     file: Option<&str>,
 ) -> Vec<Point> {

@@ -239,3 +239,81 @@ fn from_top<'p>(unit: &Unit<Slice<'static>>, path: &'p str) -> &'p str {
     let rest = path.strip_prefix(&*top).map(|rest| rest.trim_start_matches('/'));
     rest.unwrap_or(path).trim_start_matches("./")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use super::*;
+
+    /// A file as the kernel's is: two units that include a header, linked to a high address. `None`, with the reason
+    /// said, where there is no compiler.
+    fn built(name: &str) -> Option<PathBuf> {
+        let folder = std::env::temp_dir().join(format!("ntap-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("net")).expect("a folder");
+        let files = [
+            (
+                "net/shared.h",
+                "static __attribute__((noinline)) int of_header(int n)\n{\n  return n * 3;\n}\n",
+            ),
+            (
+                "net/socket.c",
+                "#include \"shared.h\"\nstatic __attribute__((noinline)) int hidden(int n)\n{\n  return n + 7;\n}\n\
+                 int sock_poll(int n)\n{\n  return hidden(n) + of_header(n);\n}\n",
+            ),
+            ("net/core.c", "int core(int n)\n{\n  return n - 1;\n}\n"),
+        ];
+        for (path, text) in files {
+            std::fs::write(folder.join(path), text).expect("a file");
+        }
+        let linked = "-Wl,-Ttext=0x1000000,--defsym=_text=0x1000000,-e,sock_poll";
+        let arguments = ["-g", "-O0", "-nostdlib", "-static", "-no-pie", "-fno-pie", linked];
+        let mut command = Command::new("cc");
+        command.current_dir(&folder).args(arguments).args(["-o", "vmlinux"]);
+        match command.args(["net/socket.c", "net/core.c"]).output() {
+            Ok(output) if output.status.success() => Some(folder.join("vmlinux")),
+            Ok(output) => panic!("cc: {}", String::from_utf8_lossy(&output.stderr)),
+            Err(error) => {
+                println!("skipped: cc: {error}");
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn files_functions_and_lines() {
+        let Some(path) = built("files-functions-and-lines") else { return };
+        let bytes = std::fs::read(&path).expect("the file that was built");
+        let elf = parse(&path, &bytes).expect("an ELF file");
+        // The running kernel is elsewhere.
+        let moved = 0xffff_ffff_8000_0000;
+        let address = |name: &str| {
+            let symbol = elf.symbols().find(|symbol| symbol.name() == Ok(name));
+            symbol.expect("a symbol").address() + moved
+        };
+        let open = |build| KernelDebugInfo::open(&path, build, 0x1000000 + moved);
+        assert!(open(Some("0123")).is_none(), "a file of another build");
+        let info = open(None).expect("debug information");
+        let functions = |file: &str| info.functions_of(|path| path == file);
+        let mut of_socket = vec![address("hidden"), address("sock_poll")];
+        of_socket.sort_unstable();
+        // What the header defines is in the unit, and not of its file.
+        assert_eq!(functions("net/socket.c"), Some(of_socket));
+        assert_eq!(functions("net/core.c"), Some(vec![address("core")]));
+        assert_eq!(functions("net/none.c"), None);
+        assert_eq!(info.file_of(address("core")), Some("net/core.c"));
+        assert_eq!(info.file_of(address("core") - 0x100_0000), None);
+        let place = |file: &str, line| Some((file.to_string(), line));
+        assert_eq!(info.line_at(address("core")), place("net/core.c", 2));
+        assert_eq!(info.line_at(address("sock_poll")), place("net/socket.c", 7));
+        assert_eq!(info.line_at(address("of_header")), place("net/shared.h", 2));
+        assert_eq!(info.lines("net/core.c", &(1..=2)), [(2, address("core"))]);
+        assert_eq!(info.lines("core.c", &(2..=2)), [(2, address("core"))]);
+        let all: Vec<u64> =
+            info.lines("net/core.c", &(1..=u64::MAX)).iter().map(|(line, _)| *line).collect();
+        assert_eq!(all, [2, 3, 4]);
+        assert_eq!(info.lines("other.c", &(1..=u64::MAX)), []);
+        let _ = std::fs::remove_dir_all(path.parent().expect("a folder"));
+    }
+}
