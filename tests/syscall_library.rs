@@ -200,6 +200,12 @@ impl Body {
                 let text = format!("__{}({})", first?, signed(parameter, false));
                 self.shown(&format!("{name}_str"), text, "%s");
             }
+            // The option of a protocol, which another argument names.
+            "option" => {
+                self.define(name, signed(parameter, false));
+                let text = format!("__socket_option(${}, {value})", first?);
+                self.shown(&format!("{name}_str"), text, "%s");
+            }
             "flags" => {
                 self.define(name, value);
                 let text = format!("__{}({})", first?, unsigned(parameter));

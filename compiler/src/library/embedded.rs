@@ -57,6 +57,7 @@ files! {
     "signal_actions"
     "signal_probes"
     "socket"
+    "socket_options"
     "speculative"
     "stopwatch"
     "strings"
