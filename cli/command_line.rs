@@ -151,10 +151,10 @@ pub(crate) struct Run {
     #[arg(short = 'u')]
     pub(crate) unoptimized: bool,
 
-    /// Megabytes of the buffer for records from kernel code, rounded up to a power of two; where stacks of processes
-    /// are sent there are 16 in place of 4
-    #[arg(short = 's', value_name = "MB", default_value_t = 4, value_parser = megabytes)]
-    pub(crate) buffer: u32,
+    /// Megabytes of the buffer for records from kernel code, rounded up to a power of two: 4 without this option, 16
+    /// where stacks of processes are sent
+    #[arg(short = 's', value_name = "MB", value_parser = megabytes)]
+    pub(crate) buffer: Option<u32>,
 
     /// Set a global before the script starts
     #[arg(short = 'G', value_name = "NAME=VALUE", value_parser = assignment)]

@@ -39,7 +39,7 @@ pub(crate) struct Options {
     pub(crate) warnings_are_errors: bool,
     pub(crate) unoptimized: bool,
     /// Bytes.
-    pub(crate) ring_buffer_bytes: u32,
+    pub(crate) ring_buffer_bytes: Option<u32>,
     pub(crate) hide_globals: bool,
     /// `-G`.
     pub(crate) globals: Vec<(String, String)>,
@@ -175,7 +175,7 @@ impl Options {
             no_warnings: line.run.no_warnings,
             warnings_are_errors: line.run.warnings_are_errors,
             unoptimized: line.run.unoptimized,
-            ring_buffer_bytes: line.run.buffer << 20,
+            ring_buffer_bytes: line.run.buffer.map(|megabytes| megabytes << 20),
             hide_globals: line.run.no_global_var_display,
             globals: line.run.globals,
             limits,
@@ -319,7 +319,9 @@ impl Options {
             },
             output: self.output.clone(),
             detach: self.detach,
-            recorded_bytes: u64::from(self.ring_buffer_bytes),
+            recorded_bytes: u64::from(
+                self.ring_buffer_bytes.unwrap_or(pipeline::DEFAULT_RING_BUFFER),
+            ),
             format: self.format,
             flame_graph: self.flame_graph.clone(),
             monitor: self.monitor,

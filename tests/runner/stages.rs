@@ -95,7 +95,7 @@ fn show(case: &Case, stage: Stage) -> Shown {
 
 /// The options of a compilation with these words after the script.
 pub(crate) fn options<'a>(arguments: &'a [String], kernel: &'a RecordedKernel) -> Options<'a> {
-    Options { ring_buffer_bytes: RING_BUFFER_BYTES, ..Options::new(arguments, kernel) }
+    Options { ring_buffer_bytes: Some(RING_BUFFER_BYTES), ..Options::new(arguments, kernel) }
 }
 
 fn kernel(case: &Case) -> RecordedKernel {

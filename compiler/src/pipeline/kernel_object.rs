@@ -32,7 +32,7 @@ const SECOND_BANK: &str = "_2";
 const SMALLEST_RING_BUFFER: u32 = 4096;
 
 /// Bytes of the ring buffer where nobody asks for more or less.
-pub(super) const DEFAULT_RING_BUFFER: u32 = 4 << 20;
+pub const DEFAULT_RING_BUFFER: u32 = 4 << 20;
 
 /// The same where stacks of processes are sent: some thousand of them.
 const RING_BUFFER_FOR_STACKS: u32 = 16 << 20;
@@ -235,12 +235,10 @@ impl Analyzed {
             max_entries: if self.layout.events.is_empty() {
                 SMALLEST_RING_BUFFER
             } else {
-                match options.ring_buffer_bytes {
-                    DEFAULT_RING_BUFFER if lowered.tables.copies_user_stacks() => {
-                        RING_BUFFER_FOR_STACKS
-                    }
-                    bytes => bytes,
-                }
+                options.ring_buffer_bytes.unwrap_or(match lowered.tables.copies_user_stacks() {
+                    true => RING_BUFFER_FOR_STACKS,
+                    false => DEFAULT_RING_BUFFER,
+                })
             },
             flags: 0,
         }];

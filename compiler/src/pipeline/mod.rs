@@ -25,7 +25,7 @@ use crate::types::{KeptOfAggregates, Types};
 use crate::{partition, resolve, types};
 
 use kernel_object::report_backend;
-pub use kernel_object::{COUNTERS, LARGE_SCRATCH, RING_BUFFER, TIMES};
+pub use kernel_object::{COUNTERS, DEFAULT_RING_BUFFER, LARGE_SCRATCH, RING_BUFFER, TIMES};
 pub use listing::{clif, disassemble};
 
 pub use crate::lower::arrays_with_adders;
@@ -36,8 +36,8 @@ pub struct Options<'a> {
     pub arguments: &'a [String],
     /// The machine.
     pub facts: &'a dyn Facts,
-    /// Bytes of the ring buffer, a power of two and a multiple of the page size.
-    pub ring_buffer_bytes: u32,
+    /// Bytes of the ring buffer, a power of two and a multiple of the page size; `None` leaves it to what is sent.
+    pub ring_buffer_bytes: Option<u32>,
     /// What scripts use without declaring it.
     pub library: &'a Library,
     /// Leave out the optimizer: to tell our bugs from others'.
@@ -62,7 +62,7 @@ impl<'a> Options<'a> {
         Options {
             arguments,
             facts,
-            ring_buffer_bytes: kernel_object::DEFAULT_RING_BUFFER,
+            ring_buffer_bytes: None,
             library: Library::embedded(),
             unoptimized: false,
             globals: &[],
