@@ -125,8 +125,22 @@ fn is_like(pattern: &str, line: &str) -> bool {
     glob::matches(pattern, line)
 }
 
-/// Whether there is a disk: a block device of a bus.
+/// Whether there is a disk, a block device of a bus, to which what workloads write can go: not so where files are kept in
+/// memory.
 fn has_disk() -> bool {
     let Ok(devices) = std::fs::read_dir("/sys/block") else { return false };
-    devices.flatten().any(|device| device.path().join("device").exists())
+    devices.flatten().any(|device| device.path().join("device").exists()) && !writes_to_memory()
+}
+
+/// `f_type` of files in memory without a limit, from linux/magic.h.
+const RAMFS_MAGIC: libc::__fsword_t = 0x8584_58f6;
+
+/// Whether the folder to which workloads write, or the one it will be made in, is in memory.
+fn writes_to_memory() -> bool {
+    let path = if Path::new("/var/tmp").exists() { c"/var/tmp" } else { c"/" };
+    // SAFETY: a structure of numbers, for which zeros are values.
+    let mut status: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path ends in a zero byte, and the structure is writable.
+    let result = unsafe { libc::statfs(path.as_ptr(), &mut status) };
+    result == 0 && matches!(status.f_type, libc::TMPFS_MAGIC | RAMFS_MAGIC)
 }
