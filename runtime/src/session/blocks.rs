@@ -28,9 +28,12 @@ impl Session<'_> {
                 Record::Event(..) | Record::Error { .. } if self.ended_by_event => {}
                 Record::Event(event, payload) => {
                     let role = Role::Event(EventId::new(event as usize));
-                    let had_ended = self.context.state.exiting || self.failed();
+                    let (had_exited, errors) =
+                        (self.context.state.exiting, self.errors.of_blocks());
                     self.run_quietly(role, Some(&payload));
-                    if !had_ended && (self.context.state.exiting || self.failed()) {
+                    // A handler that fails in the kernel meanwhile has its own record, behind others.
+                    let has_failed = self.errors.of_blocks() > errors && self.failed();
+                    if has_failed || !had_exited && self.context.state.exiting {
                         self.ended_by_event = true;
                         half.halt();
                     }

@@ -13,7 +13,7 @@ use crate::load::GlobalsMapping;
 /// The count of a session.
 pub(super) struct ErrorCount {
     shared: Option<Rc<GlobalsMapping>>,
-    /// Those of a script that has no kernel half.
+    /// Those of blocks.
     here: u64,
     /// Errors without a record that were reported.
     reported: u64,
@@ -33,12 +33,15 @@ impl ErrorCount {
 
     /// Counts an error of a block in userspace.
     pub(super) fn add(&mut self) {
-        match &self.shared {
-            Some(globals) => {
-                globals.u64_at(control::ERRORS as usize).fetch_add(1, Ordering::SeqCst);
-            }
-            None => self.here += 1,
+        self.here += 1;
+        if let Some(globals) = &self.shared {
+            globals.u64_at(control::ERRORS as usize).fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// How many there were in blocks.
+    pub(super) fn of_blocks(&self) -> u64 {
+        self.here
     }
 
     /// How many there were in both halves.
@@ -85,5 +88,6 @@ mod tests {
         assert!(!errors.too_many());
         errors.add();
         assert_eq!((errors.get(), errors.too_many()), (2, true));
+        assert_eq!(errors.of_blocks(), 2);
     }
 }
