@@ -10,7 +10,7 @@ use std::path::Path;
 
 use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
 use ntap_compiler::facts::Facts;
-use ntap_compiler::library::{EntryKind, Library, documentation, refused};
+use ntap_compiler::library::{EntryKind, GLOBALS_OF_SCRIPTS, Library, documentation, refused};
 use ntap_compiler::pipeline;
 use ntap_compiler::source::SourceMap;
 use ntap_compiler::syntax::ast::Item;
@@ -28,9 +28,6 @@ fn every_file_is_a_part_of_the_program() {
         Library::embedded().files().iter().map(|file| file.name.to_string()).collect();
     assert_eq!(found, known, "compiler/src/library/embedded.rs lists the files of the library");
 }
-
-/// The globals scripts are to see whose names do not tell so.
-const FOR_SCRIPTS: &[&str] = &["argc", "argv"];
 
 #[test]
 fn files_keep_to_their_form() {
@@ -61,7 +58,7 @@ fn files_keep_to_their_form() {
             let is_at_start = position.column == 1 || matches!(item, Item::Global(_));
             assert!(is_at_start, "{}:{}: begin it in the first column", file.name, position.line);
             assert!(
-                public.is_none_or(|name| name.starts_with("__") || FOR_SCRIPTS.contains(&name)),
+                public.is_none_or(|name| name.starts_with("__") || GLOBALS_OF_SCRIPTS.contains(&name)),
                 "{}:{}: make it `private`, or begin its name with `__`",
                 file.name,
                 position.line

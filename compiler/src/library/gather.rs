@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{COUNTER_FUNCTION, Library, PieceId, trim};
+use super::{COUNTER_FUNCTION, GLOBALS_OF_SCRIPTS, Library, PieceId, trim};
 use crate::builtins;
 use crate::diagnostic::Diagnostics;
 use crate::families;
@@ -210,7 +210,14 @@ impl Gatherer<'_> {
         if let Some(file) = file {
             self.want(file, false, name);
         }
-        if !self.variables.contains(name) {
+        // The index of the library takes longer to make than most scripts take to compile: it is not asked about names
+        // that scripts give to variables of their own.
+        let may_be_global = file.is_some()
+            || name.starts_with("__")
+            || name.starts_with(|first: char| first.is_ascii_uppercase())
+            || GLOBALS_OF_SCRIPTS.contains(&name)
+            || !self.library.is_plain();
+        if may_be_global && !self.variables.contains(name) {
             let pieces = self.library.globals(name);
             self.take(pieces);
             for piece in pieces {

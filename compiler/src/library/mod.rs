@@ -33,6 +33,10 @@ use index::Index;
 /// The function behind `@perf`: it takes the number of a counter.
 pub(crate) const COUNTER_FUNCTION: &str = "__perf";
 
+/// The program's globals that are for scripts, without those that count for them, which begin with a capital letter, as
+/// `InSegs`.
+pub const GLOBALS_OF_SCRIPTS: &[&str] = &["argc", "argv"];
+
 /// A library: the files a script may take declarations from.
 pub struct Library {
     files: Vec<LibraryFile>,

@@ -264,7 +264,9 @@ impl Analyzed {
         if script.probes.values().any(|p| p.point.attach.is_typed()) {
             tasks.name = task_name(options.facts);
         }
-        tasks.stack = stack_offsets(options.facts);
+        if script.probes.values().any(|p| p.point.attach.in_kernel()) {
+            tasks.stack = stack_offsets(options.facts);
+        }
         let architecture = options.facts.architecture();
         let string_bytes = options.limits.string_bytes;
         let nesting = options.limits.nesting.unwrap_or_else(|| max_nesting(&script)) as usize;
