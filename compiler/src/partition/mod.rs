@@ -11,6 +11,7 @@
 mod arming;
 mod defer;
 mod inline;
+mod last;
 mod order;
 mod place;
 mod print;
@@ -177,6 +178,9 @@ impl Split {
                     _ => pass.handler(statements),
                 };
                 body.locals = pass.locals;
+            }
+            if function.is_none() {
+                last::end_with_records(&bodies[0].statements, layout);
             }
             match function {
                 Some(id) => {
