@@ -9,9 +9,12 @@
 //! A global used by kernel code lives in a map or in `.bss`; any other lives in ntap's memory.
 
 mod arming;
+mod capture;
 mod defer;
+mod effects;
 mod inline;
 mod last;
+mod obstacle;
 mod order;
 mod place;
 mod print;
