@@ -109,6 +109,8 @@ pub struct SessionOptions {
     pub monitor: Option<Duration>,
     /// Percent of the time of all CPUs that the handlers of one probe may take; nothing is paused without.
     pub overload_percent: Option<u32>,
+    /// `--no-inlined`: leave inlined functions out of the stacks of processes.
+    pub hide_inlined: bool,
     /// `-F`: go on in the background once all probes are live.
     pub detach: bool,
     /// Without `-o`, how many bytes of the output a session in the background keeps in memory: `-s`.
@@ -205,6 +207,9 @@ pub fn run_with(
     context.state.warnings = Warnings::new(options.warnings);
     if options.format.wants_values() {
         context.state.recording = Some(Recording::default());
+    }
+    if options.hide_inlined {
+        context.state.symbols.hide_inlined();
     }
     if options.format.wants_values() || folds || asks_user_addresses(&script, &layout) {
         context.state.symbols.follow(target_pid);

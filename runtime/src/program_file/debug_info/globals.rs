@@ -63,12 +63,14 @@ fn in_unit(
                 else {
                     continue;
                 };
-                let Some(name) = attribute(unit, entry, gimli::DW_AT_name)? else { continue };
+                let Some(name) = attribute(dwarf, unit, entry, gimli::DW_AT_name)? else {
+                    continue;
+                };
                 if dwarf.attr_string(unit, name)?.slice() != wanted.as_bytes() {
                     continue;
                 }
                 // What is static in another file is not the same variable.
-                let external = attribute(unit, entry, gimli::DW_AT_external)?;
+                let external = attribute(dwarf, unit, entry, gimli::DW_AT_external)?;
                 if !is_here && !matches!(external, Some(AttributeValue::Flag(true))) {
                     continue;
                 }
@@ -78,7 +80,9 @@ fn in_unit(
                     Some(Operation::AddressIndex { index }) => dwarf.address(unit, index)?,
                     _ => continue,
                 };
-                let Some(target) = attribute(unit, entry, gimli::DW_AT_type)? else { continue };
+                let Some(target) = attribute(dwarf, unit, entry, gimli::DW_AT_type)? else {
+                    continue;
+                };
                 let ty = types.of(dwarf, unit, target);
                 let register = place::instruction_pointer();
                 // Programs are loaded anywhere: what is told from the instruction holds there, too.
