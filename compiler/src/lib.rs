@@ -21,6 +21,7 @@ pub mod format;
 pub mod glob;
 pub mod hir;
 pub mod histogram;
+pub mod kernel_source;
 pub mod layout;
 pub mod library;
 pub mod limits;

@@ -1,5 +1,7 @@
 //! In which processes, and at which moments of their lives, a handler runs.
 
+use std::ops::Range;
+
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value};
 
@@ -29,6 +31,9 @@ impl KernelCode<'_, '_> {
                 lifetime.only_in
             }
             Attach::Counted { only_in, .. } => *only_in,
+            Attach::Function(functions) if !functions.called_from.is_empty() => {
+                return self.test_code(&functions.called_from);
+            }
             _ => return,
         };
         let (found, expected) = match only_in {
@@ -51,7 +56,37 @@ impl KernelCode<'_, '_> {
     /// Leaves the handler unless the function returns to an address in this distance from the instruction.
     fn test_caller(&mut self, from: i64, to: i64) {
         let here = self.register(registers::instruction_pointer(self.architecture), false);
-        let target = match registers::return_address(self.architecture) {
+        let target = self.return_address();
+        let distance = self.emitter.builder.ins().isub(target, here);
+        for (code, bound) in
+            [(IntCC::SignedGreaterThanOrEqual, from), (IntCC::SignedLessThanOrEqual, to)]
+        {
+            let is = self.emitter.builder.ins().icmp_imm_s(code, distance, bound);
+            self.only_if(is);
+        }
+    }
+
+    /// Leaves the handler unless the function returns into one of these pieces of the kernel's code.
+    fn test_code(&mut self, pieces: &[Range<u64>]) {
+        let target = self.return_address();
+        let go_on = self.emitter.block();
+        for piece in pieces {
+            // Behind a call, so not the first instruction, but perhaps behind the last.
+            let first = self.emitter.constant(piece.start.wrapping_add(1) as i64);
+            let distance = self.emitter.builder.ins().isub(target, first);
+            let bytes = self.emitter.constant((piece.end - piece.start) as i64);
+            let is = self.emitter.builder.ins().icmp(IntCC::UnsignedLessThan, distance, bytes);
+            let other = self.emitter.block();
+            self.emitter.builder.ins().brif(is, go_on, &[], other, &[]);
+            self.emitter.switch_to(other);
+        }
+        self.emitter.jump(self.exit);
+        self.emitter.switch_to(go_on);
+    }
+
+    /// Where the function that was entered returns to.
+    fn return_address(&mut self) -> Value {
+        match registers::return_address(self.architecture) {
             ReturnAddress::Register(register) => self.register(register, false),
             ReturnAddress::OnStack => {
                 let slot = self.emitter.slot(8);
@@ -60,17 +95,14 @@ impl KernelCode<'_, '_> {
                 self.emitter.store(zero, word, 0);
                 let size = self.emitter.constant(8);
                 let stack = self.register(registers::stack_pointer(self.architecture), false);
-                self.emitter.helper(Helper::ProbeReadUser, &[word, size, stack]);
+                let helper = match self.point.attach.in_process() {
+                    true => Helper::ProbeReadUser,
+                    false => Helper::ProbeReadKernel,
+                };
+                self.emitter.helper(helper, &[word, size, stack]);
                 let word = self.emitter.slot_address(slot, 0);
                 self.load_scalar(word, 0, Scalar { bytes: 8, signed: false })
             }
-        };
-        let distance = self.emitter.builder.ins().isub(target, here);
-        for (code, bound) in
-            [(IntCC::SignedGreaterThanOrEqual, from), (IntCC::SignedLessThanOrEqual, to)]
-        {
-            let is = self.emitter.builder.ins().icmp_imm_s(code, distance, bound);
-            self.only_if(is);
         }
     }
 
