@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     AssignOperator, Body, ContextVariable, Expr, ExprKind, Foreach, Place, PlaceKind, Point, Print,
-    Script, SortBy, SortDirection, Stmt, StmtKind, Unary, aggregate_name,
+    Script, SortBy, SortDirection, Stmt, StmtKind, Unary,
 };
 use crate::syntax::ast::{Aggregate, Quantile};
 use crate::types::{Type, Types};
@@ -164,8 +164,7 @@ impl Printer<'_> {
             Some(sort) if sort.by == SortBy::Value => self.out.push(mark(sort.direction)),
             Some(sort) => {
                 if let SortBy::Aggregate(aggregate) = sort.by {
-                    let _ =
-                        write!(self.out, " {}{}", aggregate_name(aggregate), mark(sort.direction));
+                    let _ = write!(self.out, " {}{}", aggregate.word(), mark(sort.direction));
                 }
             }
             None => {}
@@ -338,7 +337,7 @@ impl Printer<'_> {
                 }
             }
             ExprKind::Extract { aggregate, of } => {
-                let _ = write!(self.out, "{}(", aggregate_name(*aggregate));
+                let _ = write!(self.out, "{}(", aggregate.word());
                 self.place(of);
                 if let Aggregate::Percentile(Quantile { rank, of }) = aggregate {
                     let _ = write!(self.out, ", {rank}, {of}");
