@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::btf::{Btf, ModuleTypes};
+use crate::kernel_source::KernelSource;
 use crate::program_file::{
     FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
 };
@@ -210,10 +211,8 @@ pub trait Facts {
         vec![None; addresses.len()]
     }
 
-    /// The code of lines of the kernel's source files whose path, or end of the path, is `file`: line and address,
-    /// ascending. `None` where the kernel's debug information is not installed.
-    fn kernel_lines(&self, file: &str, lines: RangeInclusive<u64>) -> Option<Vec<(u64, u64)>> {
-        let _ = (file, lines);
+    /// The kernel's debug information; `None` where it is not installed.
+    fn kernel_source(&self) -> Option<&dyn KernelSource> {
         None
     }
 

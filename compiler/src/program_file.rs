@@ -139,6 +139,8 @@ pub struct FunctionVariables {
     pub file: String,
     /// The line of its declaration; 0 when not known.
     pub line: u64,
+    /// Where its code begins: of one that was inlined, the copy of it that the place is in.
+    pub begin: u64,
     /// The type of what it returns, of [`Facts::all_types`], and the integer it is; `None` for nothing, and for
     /// what is no integer or pointer.
     ///

@@ -238,6 +238,7 @@ fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<
                 returns: wanted.returns,
                 entry,
                 inside: false,
+                called_from: vec![],
             };
             Point { context, identity, ..Point::new(name, Attach::Function(functions)) }
         })

@@ -1,5 +1,7 @@
 //! Kernel functions as probe points.
 
+use std::ops::Range;
+
 use super::ContextVariable;
 
 /// Kernel functions with one handler.
@@ -13,6 +15,21 @@ pub struct FunctionPoints {
     pub entry: Vec<ContextVariable>,
     /// Whether they are instructions inside of functions, too, which are not attached to together.
     pub inside: bool,
+    /// For entries: the code the functions have to be called from; from anywhere if there is none.
+    pub called_from: Vec<Range<u64>>,
+}
+
+impl FunctionPoints {
+    /// An instruction.
+    pub fn inside(target: FunctionTarget) -> FunctionPoints {
+        FunctionPoints {
+            targets: vec![target],
+            returns: false,
+            entry: vec![],
+            inside: true,
+            called_from: vec![],
+        }
+    }
 }
 
 /// A place in kernel code, most often the entry of a function.

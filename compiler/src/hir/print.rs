@@ -6,7 +6,7 @@ use cranelift_codegen::entity::EntityRef;
 
 use super::{
     AssignOperator, Body, ContextVariable, Expr, ExprKind, Foreach, GlobalId, LocalId, Place,
-    PlaceKind, Point, Print, Script, SortBy, SortDirection, Stmt, StmtKind, Unary, aggregate_name,
+    PlaceKind, Point, Print, Script, SortBy, SortDirection, Stmt, StmtKind, Unary,
 };
 use crate::syntax::ast::{Aggregate, Quantile};
 use crate::types::{Type, Types};
@@ -173,8 +173,7 @@ impl Printer<'_> {
             Some(sort) if sort.by == SortBy::Value => self.out.push(mark(sort.direction)),
             Some(sort) => {
                 if let SortBy::Aggregate(aggregate) = sort.by {
-                    let _ =
-                        write!(self.out, " {}{}", aggregate_name(aggregate), mark(sort.direction));
+                    let _ = write!(self.out, " {}{}", aggregate.word(), mark(sort.direction));
                 }
             }
             None => {}
@@ -379,7 +378,7 @@ impl Printer<'_> {
                 }
             }
             ExprKind::Extract { aggregate, of } => {
-                let _ = write!(self.out, "{}(", aggregate_name(*aggregate));
+                let _ = write!(self.out, "{}(", aggregate.word());
                 self.place(of);
                 if let Aggregate::Percentile(Quantile { rank, of }) = aggregate {
                     let _ = write!(self.out, ", {rank}, {of}");

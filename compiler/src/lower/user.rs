@@ -458,7 +458,7 @@ impl<'f> Half<'f> for UserCode<'_, 'f> {
         span: Span,
     ) -> Value {
         let keys = self.words(keys);
-        let near = format!("identifier '{}'", crate::hir::aggregate_name(aggregate));
+        let near = format!("identifier '{}'", aggregate.word());
         let site = self.site(ErrorSite { kind: ErrorKind::EmptyAggregate, span, near });
         let index = self.constant(array.as_u32());
         let aggregate = self.emitter.constant(encode_aggregate(aggregate));

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::tail::changed_globals;
+use super::effects::changed_globals;
 use crate::builtins::Kernel;
 use crate::hir::*;
 use crate::layout::{Arming, Event, Layout, record};

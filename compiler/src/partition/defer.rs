@@ -4,19 +4,15 @@ use std::collections::BTreeSet;
 
 use cranelift_codegen::entity::PrimaryMap;
 
-use crate::builtins::{Kernel, Kind};
+use crate::builtins::Kernel;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::hir::*;
 use crate::layout::{Event, Field, Layout, record};
-use crate::lower::can_format;
 use crate::source::Span;
-use crate::types::{Type, Types};
+use crate::types::Types;
 
 /// The most bytes of captured values in one record.
 const MAX_PAYLOAD: u32 = 16 * 1024;
-
-/// A text of more values than this is made in userspace.
-const MOST_FORMATTED: usize = 24;
 
 /// What is in userspace only, though kernel handlers use it: they go on there from its first use.
 #[derive(Clone, Debug, Default)]
@@ -41,14 +37,6 @@ pub(super) struct Deferring<'a> {
     /// How many constructs surround the statement that cannot be left for userspace: loops, `try`,
     /// functions.
     pub(super) uncut: usize,
-}
-
-/// Why an expression cannot be computed in the kernel.
-pub(super) struct Obstacle {
-    span: Span,
-    what: String,
-    /// Whether userspace can compute it from captured values.
-    deferrable: bool,
 }
 
 impl Deferring<'_> {
@@ -184,40 +172,6 @@ impl Deferring<'_> {
             }
     }
 
-    /// Whether a continuation can compute a value from what the kernel can.
-    fn can_capture(&self, e: &Expr) -> bool {
-        let Some(obstacle) = self.obstacle(e) else { return true };
-        if !obstacle.deferrable {
-            return false;
-        }
-        match &e.kind {
-            ExprKind::Call { arguments, .. } => arguments.iter().all(|a| self.can_capture(a)),
-            ExprKind::Sprint(print) => print.arguments.iter().all(|a| self.can_capture(a)),
-            ExprKind::Unary { operand, .. } => self.can_capture(operand),
-            ExprKind::Match { text, .. } => self.can_capture(text),
-            ExprKind::Arithmetic { left, right, .. }
-            | ExprKind::Compare { left, right, .. }
-            | ExprKind::Logical { left, right, .. }
-            | ExprKind::Concatenate { left, right } => {
-                self.can_capture(left) && self.can_capture(right)
-            }
-            ExprKind::Conditional { condition, then, otherwise } => {
-                [condition, then, otherwise].into_iter().all(|e| self.can_capture(e))
-            }
-            _ => false,
-        }
-    }
-
-    /// What a `delete` empties that a kernel handler cannot: an array, or all CPUs' parts of an
-    /// aggregate.
-    fn deletes_whole(&self, place: &Place) -> Option<&'static str> {
-        let PlaceKind::Global(id) = place.kind else { return None };
-        if matches!(self.script.globals[id].shape, Shape::Array(..)) {
-            return Some("deleting a whole array");
-        }
-        (self.types.globals[id].value == Type::Stats).then_some("emptying an aggregate")
-    }
-
     fn statement(&mut self, statement: Stmt, after: &[Stmt], out: &mut Vec<Stmt>) {
         let span = statement.span;
         let kind = match statement.kind {
@@ -312,7 +266,7 @@ impl Deferring<'_> {
             .help("do it in the handler itself, or in a `timer` probe");
     }
 
-    fn point(&self) -> &str {
+    pub(super) fn point(&self) -> &str {
         &self.script.probes[self.probe].point.name
     }
 
@@ -351,266 +305,10 @@ impl Deferring<'_> {
         let event = self.layout.events.push(Event { probe: self.probe, fields, bytes, body, span });
         Stmt { kind: StmtKind::Emit { event, captures }, span }
     }
-
-    fn capture_print(&mut self, print: Print, event: EventId, captures: &mut Vec<Expr>) -> Print {
-        let arguments =
-            print.arguments.into_iter().map(|a| self.capture(a, event, captures)).collect();
-        Print { arguments, ..print }
-    }
-
-    /// The form of a call that the continuation makes, also where the kernel could: its arguments are captured.
-    fn capture_call(&mut self, e: Expr, event: EventId, captures: &mut Vec<Expr>) -> Expr {
-        let ExprKind::Call { builtin, arguments } = e.kind else { return e };
-        let arguments = arguments.into_iter().map(|a| self.capture(a, event, captures)).collect();
-        Expr { kind: ExprKind::Call { builtin, arguments }, ..e }
-    }
-
-    /// The form of an expression for the continuation: what the kernel can compute becomes a captured
-    /// value, the rest is computed from those.
-    fn capture(&mut self, e: Expr, event: EventId, captures: &mut Vec<Expr>) -> Expr {
-        if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_)) {
-            return e;
-        }
-        if let ExprKind::Context(index) = e.kind
-            && let Some(value) = self.capture_register(index, e.span, event, captures)
-        {
-            return value;
-        }
-        // Text that is only printed is made where it is printed: its parts are shorter.
-        let made_of_parts = match &e.kind {
-            _ if self.is_made_of_registers(&e) => true,
-            ExprKind::Concatenate { .. } | ExprKind::Sprint(_) => true,
-            // Both of its texts can be had, whichever it will be.
-            ExprKind::Conditional { then, otherwise, .. } => {
-                [then, otherwise].iter().any(|e| matches!(e.kind, ExprKind::Sprint(_)))
-                    && [then, otherwise].iter().all(|e| cannot_fail(e))
-            }
-            ExprKind::Call { builtin, .. } => {
-                matches!((&builtin.kernel, builtin.result), (Kernel::Pure(_), Kind::Text(_)))
-            }
-            _ => false,
-        };
-        let obstacle = self.obstacle(&e);
-        if obstacle.is_none() && !made_of_parts {
-            let ty = self.types.expressions[e.id];
-            let (span, field) = (e.span, captured_field(e, captures));
-            let id = self.script.expressions.push(span);
-            self.types.expressions[id] = ty;
-            return Expr { kind: ExprKind::Captured { event, field }, span, id };
-        }
-        if let Some(obstacle) = &obstacle
-            && !obstacle.deferrable
-        {
-            self.report(obstacle);
-            return e;
-        }
-        let mut boxed = |pass: &mut Self, e: Box<Expr>| Box::new(pass.capture(*e, event, captures));
-        let kind = match e.kind {
-            ExprKind::Call { builtin, arguments } => {
-                let arguments =
-                    arguments.into_iter().map(|a| self.capture(a, event, captures)).collect();
-                ExprKind::Call { builtin, arguments }
-            }
-            ExprKind::Sprint(print) => ExprKind::Sprint(self.capture_print(print, event, captures)),
-            ExprKind::Match { negated, text, regex } => {
-                ExprKind::Match { negated, text: boxed(self, text), regex }
-            }
-            ExprKind::Unary { operator, operand } => {
-                ExprKind::Unary { operator, operand: boxed(self, operand) }
-            }
-            ExprKind::Arithmetic { operator, operator_span, left, right } => {
-                let (left, right) = (boxed(self, left), boxed(self, right));
-                ExprKind::Arithmetic { operator, operator_span, left, right }
-            }
-            ExprKind::Compare { operator, left, right } => {
-                let (left, right) = (boxed(self, left), boxed(self, right));
-                ExprKind::Compare { operator, left, right }
-            }
-            ExprKind::Logical { or, left, right } => {
-                let (left, right) = (boxed(self, left), boxed(self, right));
-                ExprKind::Logical { or, left, right }
-            }
-            ExprKind::Concatenate { left, right } => {
-                let (left, right) = (boxed(self, left), boxed(self, right));
-                ExprKind::Concatenate { left, right }
-            }
-            ExprKind::Conditional { condition, then, otherwise } => {
-                let (condition, then) = (boxed(self, condition), boxed(self, then));
-                ExprKind::Conditional { condition, then, otherwise: boxed(self, otherwise) }
-            }
-            kind @ (ExprKind::Number(_)
-            | ExprKind::Text(_)
-            | ExprKind::Wildcard
-            | ExprKind::Context(_)
-            | ExprKind::Captured { .. }) => kind,
-            kind @ (ExprKind::Read(_)
-            | ExprKind::Invoke { .. }
-            | ExprKind::Load(_)
-            | ExprKind::In { .. }
-            | ExprKind::Assign { .. }
-            | ExprKind::Increment { .. }
-            | ExprKind::Extract { .. }
-            | ExprKind::Histogram(_)
-            | ExprKind::Bucket { .. }) => {
-                // A variable, key or address that needs userspace: it cannot be had from there.
-                if let Some(obstacle) = &obstacle {
-                    self.report(obstacle);
-                }
-                kind
-            }
-        };
-        Expr { kind, ..e }
-    }
-
-    /// Reports an expression the kernel has to compute and cannot.
-    fn check(&mut self, e: &Expr) {
-        if let Some(obstacle) = self.obstacle(e) {
-            self.report(&obstacle);
-        }
-    }
-
-    fn check_place(&mut self, place: &Place) {
-        if let Some(obstacle) = self.place_obstacle(place) {
-            self.report(&obstacle);
-        }
-    }
-
-    fn report(&mut self, obstacle: &Obstacle) {
-        let point = self.point().to_string();
-        let diagnostic = self.diagnostics.error(
-            codes::KERNEL_ONLY_PART,
-            obstacle.span,
-            format!("{} cannot be computed in a kernel probe", obstacle.what),
-        );
-        diagnostic.label(format!("needed while the handler at `{point}` runs"));
-        if obstacle.deferrable {
-            diagnostic.help(
-                "print it directly, or keep what it is made from (such as the address) and make \
-                 the text where it is printed",
-            );
-        } else {
-            diagnostic.help("read it in a `timer` or `end` probe");
-        }
-    }
-
-    pub(super) fn place_obstacle(&self, place: &Place) -> Option<Obstacle> {
-        match &place.kind {
-            PlaceKind::Element(id, keys) => self
-                .global_obstacle(*id, place.span)
-                .or_else(|| keys.iter().find_map(|k| self.obstacle(k))),
-            PlaceKind::Global(id) => self.global_obstacle(*id, place.span),
-            PlaceKind::Local(_) => None,
-        }
-    }
-
-    /// Whether a global is in userspace only.
-    fn global_obstacle(&self, id: GlobalId, span: Span) -> Option<Obstacle> {
-        let what = || format!("`{}`", self.script.globals[id].name);
-        let is = self.userspace.globals.contains(&id);
-        is.then(|| Obstacle { span, what: what(), deferrable: true })
-    }
-
-    /// The first part of an expression that the kernel cannot compute.
-    pub(super) fn obstacle(&self, e: &Expr) -> Option<Obstacle> {
-        let both = |l: &Expr, r: &Expr| self.obstacle(l).or_else(|| self.obstacle(r));
-        match &e.kind {
-            ExprKind::Number(_)
-            | ExprKind::Text(_)
-            | ExprKind::Context(_)
-            | ExprKind::Captured { .. } => None,
-            ExprKind::Wildcard => Some(Obstacle {
-                span: e.span,
-                what: "a search with `*`".to_string(),
-                deferrable: false,
-            }),
-            ExprKind::Read(place) => self.place_obstacle(place),
-            ExprKind::Load(load) => self.obstacle(&load.address),
-            ExprKind::Call { builtin, arguments } => match builtin.kernel {
-                Kernel::Inline(_) | Kernel::Pure(_) | Kernel::Raise(_) => {
-                    arguments.iter().find_map(|a| self.obstacle(a))
-                }
-                Kernel::Deferred | Kernel::DeferredLast => Some(Obstacle {
-                    span: e.span,
-                    what: format!("`{}`", builtin.name),
-                    deferrable: true,
-                }),
-            },
-            ExprKind::Invoke { function, .. } if self.userspace.functions.contains(function) => {
-                Some(Obstacle {
-                    span: e.span,
-                    what: format!("`{}`", self.script.functions[*function].name),
-                    deferrable: true,
-                })
-            }
-            ExprKind::Invoke { arguments, .. } => arguments.iter().find_map(|a| self.obstacle(a)),
-            ExprKind::Sprint(print) => {
-                let formats = print.format.iter().flat_map(|f| f.conversions());
-                let many = print.arguments.len() > MOST_FORMATTED;
-                if many || formats.into_iter().any(|c| !can_format(c)) {
-                    return Some(Obstacle {
-                        span: e.span,
-                        what: "text of this format".to_string(),
-                        deferrable: true,
-                    });
-                }
-                print.arguments.iter().find_map(|a| self.obstacle(a))
-            }
-            ExprKind::Concatenate { left, right } => both(left, right),
-            ExprKind::Extract { aggregate, .. } => Some(Obstacle {
-                span: e.span,
-                what: format!("`{}`", aggregate_name(*aggregate)),
-                deferrable: false,
-            }),
-            ExprKind::Histogram(_) | ExprKind::Bucket { .. } => {
-                Some(Obstacle { span: e.span, what: "a histogram".to_string(), deferrable: false })
-            }
-            ExprKind::Match { text, regex, .. } => {
-                if self.layout.automata.iter().any(|(known, _)| known == regex) {
-                    return self.obstacle(text);
-                }
-                Some(Obstacle {
-                    span: e.span,
-                    what: "a match of a regular expression".to_string(),
-                    deferrable: true,
-                })
-            }
-            ExprKind::Unary { operand, .. } => self.obstacle(operand),
-            ExprKind::Arithmetic { left, right, .. }
-            | ExprKind::Compare { left, right, .. }
-            | ExprKind::Logical { left, right, .. } => both(left, right),
-            ExprKind::Conditional { condition, then, otherwise } => {
-                self.obstacle(condition).or_else(|| both(then, otherwise))
-            }
-            ExprKind::In { array, keys } => self
-                .global_obstacle(*array, e.span)
-                .or_else(|| keys.iter().find_map(|k| self.obstacle(k))),
-            ExprKind::Assign { target, value, .. } => {
-                self.place_obstacle(target).or_else(|| self.obstacle(value))
-            }
-            ExprKind::Increment { target, .. } => self.place_obstacle(target),
-        }
-    }
-}
-
-/// The place of a value among those that are captured. What a builtin function of ours that takes nothing sends or reads
-/// is captured once.
-pub(super) fn captured_field(e: Expr, captures: &mut Vec<Expr>) -> usize {
-    let asks = |e: &Expr| match &e.kind {
-        ExprKind::Call { builtin, arguments } if arguments.is_empty() => {
-            builtin.is_internal().then_some(builtin.name)
-        }
-        _ => None,
-    };
-    let asked = asks(&e);
-    let known = captures.iter().position(|other| asked.is_some() && asks(other) == asked);
-    known.unwrap_or_else(|| {
-        captures.push(e);
-        captures.len() - 1
-    })
 }
 
 /// Whether a value can be computed where it is not asked for: without an error and without effect.
-fn cannot_fail(e: &Expr) -> bool {
+pub(super) fn cannot_fail(e: &Expr) -> bool {
     match &e.kind {
         ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Context(_) => true,
         ExprKind::Read(place) => matches!(place.kind, PlaceKind::Local(_) | PlaceKind::Global(_)),

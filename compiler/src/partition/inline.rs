@@ -11,7 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::defer::Deferring;
-use super::tail::{belongs_to_the_kernel, changed_globals, is_readable_later};
+use super::effects::changed_globals;
+use super::tail::{belongs_to_the_kernel, is_readable_later};
 use crate::builtins::{Kernel, Kind};
 use crate::hir::*;
 use crate::source::Span;

@@ -9,8 +9,11 @@
 //! A global used by kernel code lives in a map or in `.bss`; any other lives in ntap's memory.
 
 mod arming;
+mod capture;
 mod defer;
+mod effects;
 mod inline;
+mod obstacle;
 mod order;
 mod place;
 mod print;

@@ -7,7 +7,7 @@ use super::{Resolver, Scope};
 use crate::diagnostic::codes;
 use crate::hir::{
     Aggregate, Arithmetic, AssignOperator, Comparison, Expr, ExprKind, GlobalId, Histogram,
-    LocalId, Place, PlaceKind, Stmt, StmtKind, aggregate_name,
+    LocalId, Place, PlaceKind, Stmt, StmtKind,
 };
 use crate::source::Span;
 use crate::syntax::ast::{self, Expression, ExpressionKind, Quantile};
@@ -30,7 +30,7 @@ impl Resolver<'_> {
         span: Span,
     ) -> Option<ExprKind> {
         if is_histogram(aggregate) {
-            let name = aggregate_name(aggregate);
+            let name = aggregate.word();
             self.diagnostics
                 .error(codes::WRONG_PLACE, span, format!("`{name}` is not a value"))
                 .label("a histogram is printed or indexed")

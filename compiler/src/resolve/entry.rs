@@ -63,6 +63,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
             returns: false,
             entry: vec![],
             inside: false,
+            called_from: vec![],
         }),
         context: functions.entry.clone(),
         first_local: None,

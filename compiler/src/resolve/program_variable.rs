@@ -4,7 +4,7 @@ use super::context::{Reached, Ty};
 use super::{Resolver, Scope};
 use crate::btf::{Kind, TypeId};
 use crate::families;
-use crate::hir::{Attach, ContextVariable, ExprKind, Instruction, Point};
+use crate::hir::{Attach, ContextSource, ContextVariable, ExprKind, Instruction, Point};
 use crate::source::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, Literal, LiteralValue};
 
@@ -115,9 +115,13 @@ impl Resolver<'_> {
         self.aggregate(variable).is_some()
     }
 
-    /// What a structure or an array is, if the variable is one of a program's.
+    /// What a structure or an array is, if the variable is one that debug information tells of.
     pub(super) fn aggregate(&self, variable: &ContextVariable) -> Option<Kind> {
-        if variable.ty == 0 || !self.facts.is_program_type(variable.ty) {
+        let is_told = || {
+            matches!(variable.source, ContextSource::Argument(_))
+                || self.facts.is_program_type(variable.ty)
+        };
+        if variable.ty == 0 || !is_told() {
             return None;
         }
         let btf = self.facts.all_types().ok()?;

@@ -37,7 +37,10 @@ impl Shared {
         let Attach::Function(new) = &point.attach else { return false };
         let same = self.probes.iter().filter(|shared| !shared.uses.identity).find(|shared| {
             let known = &script.probes[shared.probes[0]].point;
-            looks(known, &shared.uses) == looks(point, &shared.uses)
+            let Attach::Function(functions) = &known.attach else { return false };
+            functions.inside == new.inside
+                && functions.called_from == new.called_from
+                && looks(known, &shared.uses) == looks(point, &shared.uses)
         });
         let Some(same) = same else { return false };
         for &probe in &same.probes {

@@ -271,6 +271,23 @@ pub enum Aggregate {
     HistLinear,
 }
 
+impl Aggregate {
+    /// As written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Aggregate::Count => "@count",
+            Aggregate::Sum => "@sum",
+            Aggregate::Avg => "@avg",
+            Aggregate::Min => "@min",
+            Aggregate::Max => "@max",
+            Aggregate::Variance => "@variance",
+            Aggregate::Percentile(_) => "@percentile",
+            Aggregate::HistLog => "@hist_log",
+            Aggregate::HistLinear => "@hist_linear",
+        }
+    }
+}
+
 /// An expression with its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expression {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{GlobalType, Type, Types};
-use crate::hir::{Annotations, Body, Function, FunctionId, Script, aggregate_name, print_body};
+use crate::hir::{Annotations, Body, Function, FunctionId, Script, print_body};
 
 /// Globals with their types, then every probe with its resolved point and code.
 pub fn print(script: &Script, types: &Types) -> String {
@@ -33,7 +33,7 @@ pub fn global_type(ty: &GlobalType) -> String {
     }
     let _ = write!(out, ": {}", ty.value);
     if ty.value == Type::Stats {
-        let used: Vec<&str> = ty.aggregates.iter().map(|&a| aggregate_name(a)).collect();
+        let used: Vec<&str> = ty.aggregates.iter().map(|a| a.word()).collect();
         let _ = write!(out, "({})", used.join(", "));
     }
     out

@@ -11,6 +11,7 @@ mod isa;
 pub mod kallsyms;
 mod memory;
 mod modules;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use std::sync::OnceLock;
 
 use ntap_compiler::btf::{Btf, ModuleTypes, TypeId};
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
+use ntap_compiler::kernel_source::KernelSource;
 use ntap_compiler::program_file::{
     FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
 };
@@ -72,6 +74,9 @@ pub struct LiveKernel {
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
     debug_info: OnceCell<Option<KernelDebugInfo>>,
+    /// The types that it named, among all that are known.
+    debug_info_types: RefCell<Vec<std::ops::Range<u32>>>,
+    kernel_variables: RefCell<HashMap<source::VariableKey, Option<ProgramVariable>>>,
     tracepoint_systems: OnceLock<BTreeMap<String, String>>,
 }
 
@@ -206,7 +211,10 @@ impl Facts for LiveKernel {
     }
 
     fn is_program_type(&self, ty: u32) -> bool {
-        ty as usize > self.btf().map_or(0, Btf::type_count) && !self.modules.contain(TypeId(ty))
+        let of_kernel = |ty| self.debug_info_types.borrow().iter().any(|ids| ids.contains(&ty));
+        ty as usize > self.btf().map_or(0, Btf::type_count)
+            && !self.modules.contain(TypeId(ty))
+            && !of_kernel(ty)
     }
 
     fn function_variables(
@@ -330,8 +338,9 @@ impl Facts for LiveKernel {
         *self.function_probes.get_or_init(|| !is_without("function_probes") && events())
     }
 
-    fn kernel_lines(&self, file: &str, lines: RangeInclusive<u64>) -> Option<Vec<(u64, u64)>> {
-        Some(self.debug_info()?.lines(file, &lines))
+    fn kernel_source(&self) -> Option<&dyn KernelSource> {
+        self.debug_info()?;
+        Some(self)
     }
 
     fn functions_of_file(&self, pattern: &str) -> Option<Vec<u64>> {

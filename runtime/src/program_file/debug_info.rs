@@ -9,6 +9,7 @@
 //! stores them where its debug information says only some instructions later.
 
 mod copies;
+mod frames;
 mod globals;
 mod kernel;
 mod lines;
@@ -28,6 +29,7 @@ use object::{Endianness, Object, ObjectSection};
 
 use super::{Elf, debug_file, map, parse};
 pub(super) use copies::{Inlined, calls, labels};
+use frames::CallFrames;
 pub(super) use globals::variable;
 pub(crate) use kernel::{KernelDebugInfo, TEXT_SYMBOL};
 pub(super) use lines::lines;
@@ -49,13 +51,14 @@ pub(super) fn variables(
 ) -> Option<(Vec<Option<FunctionVariables>>, Vec<u8>)> {
     with_dwarf(path, |dwarf, elf| {
         let mut types = Types::new(base);
+        let code = place::Code { frames: CallFrames::Program(elf), moved: None };
         let mut found: Vec<Option<FunctionVariables>> = vec![None; asked.len()];
         each_unit(dwarf, |unit, ranges| {
             let here: Vec<usize> = (0..asked.len())
                 .filter(|&at| ranges.iter().any(|r| r.contains(&asked[at].address)))
                 .collect();
             if !here.is_empty() {
-                let mut reader = Reader { dwarf, unit, elf, types: &mut types };
+                let mut reader = Reader { dwarf, unit, code: &code, types: &mut types };
                 let _ = reader.functions(asked, &here, &mut found);
             }
         });
@@ -132,12 +135,11 @@ fn each_unit<'d>(
 }
 
 /// A unit being read.
-struct Reader<'r, 'd> {
+struct Reader<'r, 'd, 'b> {
     dwarf: &'r Dwarf<Slice<'d>>,
     unit: &'r Unit<Slice<'d>>,
-    /// The program, whose call frame information says where a function's frame is.
-    elf: &'r Elf<'r>,
-    types: &'r mut Types,
+    code: &'r place::Code<'r>,
+    types: &'r mut Types<'b>,
 }
 
 /// A function on the way through the tree of entries.
@@ -151,7 +153,7 @@ struct Function {
     frame: place::Frame,
 }
 
-impl<'d> Reader<'_, 'd> {
+impl<'d> Reader<'_, 'd, '_> {
     /// Fills in what is asked about the functions of the unit.
     fn functions(
         &mut self,
@@ -307,6 +309,7 @@ impl<'d> Reader<'_, 'd> {
             function: self.name(entry)?.unwrap_or_default(),
             file: file.unwrap_or_default(),
             line: line.and_then(|line| line.udata_value()).unwrap_or(0),
+            begin: copies::begin(self.dwarf, self.unit, entry)?.unwrap_or(0),
             result: None,
             parameters: vec![],
             locals: vec![],
@@ -398,7 +401,7 @@ impl<'d> Reader<'_, 'd> {
             },
         };
         let Some(expression) = expression else { return Ok(place::Found::Nowhere) };
-        let at = place::At { elf: self.elf, address, inside, everywhere, frame };
+        let at = place::At { code: self.code, address, inside, everywhere, frame };
         place::find(expression, self.unit.encoding(), &at)
     }
 

@@ -1,25 +1,28 @@
 //! The kernel half of a session: programs, maps, records.
 
+mod attaching;
+mod points;
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aya::maps::{Map, MapData, RingBuf};
-use ntap_compiler::hir::{Attach, FunctionPoints, Instruction, Point, ProbeId, SampleRate, Script};
+use ntap_compiler::hir::{Attach, ProbeId, Script};
 use ntap_compiler::layout::{Array, ArrayId, KernelMap, Layout, control, record, times};
 use ntap_compiler::object::{self, ObjectInput};
 use ntap_compiler::pipeline::{
     COUNTERS, LARGE_SCRATCH, RING_BUFFER, TIMES, adder_name, arrays_with_adders, program_name,
 };
-use ntap_compiler::syscalls::Routes;
 
+use self::points::program_kind;
 use super::SessionOptions;
 use super::errors::SessionError;
 use super::events::monotonic_ns;
-use crate::attach::{self, AttachError, AttachPoint, CountedEvent, Function, Link, Rate, Watched};
+use crate::attach::Link;
 use crate::block::KernelArray;
 use crate::kernel;
 use crate::load::{self, GlobalsMapping, LoadPlan, Loaded, ProgramKind, ProgramPlan};
@@ -66,34 +69,6 @@ pub(super) enum Record {
     UserRegisters(Vec<u8>),
     /// A piece of that.
     UserStack(Vec<u8>),
-}
-
-/// The places of one program file that are to be probed.
-#[derive(Default)]
-struct Places {
-    all: usize,
-    /// Why some could not be.
-    failed: Vec<AttachError>,
-}
-
-impl Places {
-    /// Some instructions cannot be probed; that none can is an error.
-    fn judge(mut self, path: &str, verbose: bool) -> Result<(), SessionError> {
-        let failed = self.failed.len();
-        if failed == self.all && failed > 0 {
-            return Err(self.failed.swap_remove(0).into());
-        }
-        if let Some(one) = self.failed.first() {
-            let all = self.all;
-            eprintln!(
-                "WARNING: {failed} of {all} places of {path} cannot be probed (one is {one})"
-            );
-        }
-        if verbose {
-            self.failed.iter().for_each(|error| eprintln!("ntap: {error}"));
-        }
-        Ok(())
-    }
 }
 
 /// With this many programs the usual limit of open files is near: each is one, and what attaches it another.
@@ -242,139 +217,6 @@ impl KernelHalf {
         }
     }
 
-    /// Puts the programs that others call into their slots.
-    fn fill_slots(&self, layout: &Layout) -> Result<(), SessionError> {
-        for (group, slots) in layout.routes.groups.iter().enumerate() {
-            let name = Routes::map_name(group);
-            let missing = || SessionError::Object(format!("the map {name} is missing"));
-            let map = self.loaded.map_descriptor(&name).ok_or_else(missing)?;
-            for (slot, id) in slots {
-                let name = program_name(layout.shared_programs.program(*id));
-                let program = self.loaded.program(&name).ok_or_else(missing)?;
-                let value = program.as_fd().as_raw_fd().to_ne_bytes();
-                // SAFETY: maps of tail calls have keys of 4 bytes, and descriptors as values.
-                unsafe { sys::update_element(map, &slot.to_ne_bytes(), &value, 0) }
-                    .map_err(SessionError::System)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens the events that handlers read.
-    fn fill_counters(
-        &self,
-        points: &HashMap<ProbeId, Point>,
-        verbose: bool,
-    ) -> Result<(), SessionError> {
-        let counters = || {
-            points.values().filter_map(|point| match &point.attach {
-                Attach::Counter(counter) => Some((point, counter)),
-                _ => None,
-            })
-        };
-        let count = counters().map(|(_, counter)| counter.index + 1).max().unwrap_or(0);
-        // Without a handler that reads them there need not be anything in the kernel.
-        let Some(map) = self.loaded.map_descriptor(COUNTERS) else { return Ok(()) };
-        for (point, counter) in counters() {
-            let event = counted_event(counter.event);
-            let index = |cpu| cpu * count + counter.index;
-            match attach::fill_counters(map, &point.name, event, index) {
-                Err(error) if point.optional => {
-                    if verbose {
-                        eprintln!("ntap: {error}");
-                    }
-                }
-                filled => filled?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Attaches all programs; their handlers still do nothing.
-    pub(super) fn attach(
-        &mut self,
-        points: &HashMap<ProbeId, Point>,
-        layout: &Layout,
-        verbose: bool,
-    ) -> Result<(), SessionError> {
-        self.fill_slots(layout)?;
-        self.fill_counters(points, verbose)?;
-        let mut probes: Vec<_> = points.iter().collect();
-        probes.sort_by_key(|(id, _)| **id);
-        let mut places: BTreeMap<&str, Places> = BTreeMap::new();
-        for (&id, point) in probes {
-            if layout.routes.probes.get(&id).is_some_and(|route| !route.is_root) {
-                continue;
-            }
-            let attached = self.attach_probe(id, point);
-            if let Attach::Instruction(Instruction { path, .. }) = &point.attach {
-                places.entry(path).or_default().all += 1;
-            }
-            match (attached, &point.attach) {
-                (Ok(()), _) => {}
-                (Err(SessionError::Attach(error)), _) if point.optional => {
-                    if verbose {
-                        eprintln!("ntap: {error}");
-                    }
-                }
-                (
-                    Err(SessionError::Attach(error)),
-                    Attach::Instruction(Instruction { path, .. }),
-                ) => {
-                    places.entry(path).or_default().failed.push(error);
-                }
-                (Err(error), _) => return Err(error),
-            }
-        }
-        places.into_iter().try_for_each(|(path, places)| places.judge(path, verbose))
-    }
-
-    /// Says which probes are disarmed: [`KernelHalf::attach`] leaves them out.
-    pub(super) fn disarm(&mut self, probes: BTreeSet<ProbeId>) {
-        self.disarmed = probes;
-    }
-
-    /// The probes that are disarmed now.
-    pub(super) fn disarmed(&self) -> &BTreeSet<ProbeId> {
-        &self.disarmed
-    }
-
-    /// Attaches the program of one probe, unless that is disarmed.
-    pub(super) fn attach_probe(&mut self, id: ProbeId, point: &Point) -> Result<(), SessionError> {
-        if self.disarmed.contains(&id) {
-            return Ok(());
-        }
-        if let Some(program) = self.loaded.program(&program_name(id)) {
-            let (target, multi) = (self.target, self.uprobe_multi);
-            let Some(attach_point) = attach_point(point, target, multi, program.asks_place) else {
-                return Ok(());
-            };
-            let link = attach::attach(program.as_fd(), &attach_point)?;
-            if let Some(what) = link.incomplete() {
-                eprintln!("WARNING: {}: {what}", point.name);
-            }
-            self.links.insert(id, link);
-        }
-        Ok(())
-    }
-
-    /// Detaches the program of one probe.
-    pub(super) fn detach_probe(&mut self, id: ProbeId) {
-        if let Some(link) = self.links.remove(&id) {
-            self.note_missed(id, &link);
-        }
-    }
-
-    /// Keeps what only the link knows.
-    fn note_missed(&mut self, id: ProbeId, link: &Link) {
-        *self.missed.entry(id).or_default() += link.missed();
-    }
-
-    /// The probes whose programs are attached.
-    pub(super) fn attached(&self) -> Vec<ProbeId> {
-        self.links.keys().copied().collect()
-    }
-
     /// Lets all handlers go live at once.
     pub(super) fn go_live(&mut self) {
         self.set_clock();
@@ -399,25 +241,6 @@ impl KernelHalf {
             // kernel lacks the call the handlers have long finished anyway, in all likelihood.
             let _ = sys::membarrier_global();
         }
-    }
-
-    /// Detaches everything. The kernel makes whoever closes a link wait for what may still run; those who do so
-    /// at the same time wait together.
-    fn detach_all(&mut self) {
-        const AT_ONCE: usize = 64;
-        let links = std::mem::take(&mut self.links);
-        links.iter().for_each(|(&id, link)| self.note_missed(id, link));
-        let mut links: Vec<Link> = links.into_values().collect();
-        if links.len() <= AT_ONCE {
-            return;
-        }
-        let each = links.len().div_ceil(AT_ONCE);
-        std::thread::scope(|scope| {
-            while !links.is_empty() {
-                let some = links.split_off(links.len().saturating_sub(each));
-                scope.spawn(move || drop(some));
-            }
-        });
     }
 
     /// The descriptor that becomes readable when a handler wakes the reader.
@@ -527,120 +350,4 @@ fn readable(object: &ObjectInput) -> Cow<'_, ObjectInput> {
         }
     }
     readable
-}
-
-fn program_kind(attach: &Attach, uprobe_multi: bool) -> Option<ProgramKind> {
-    match attach {
-        Attach::Tracepoint { btf_typedef: Some(btf_id), .. } => {
-            Some(ProgramKind::TpBtf { btf_id: *btf_id })
-        }
-        Attach::Tracepoint { btf_typedef: None, .. } => Some(ProgramKind::RawTracepoint),
-        Attach::Record { .. } => Some(ProgramKind::Tracepoint),
-        Attach::Syscall(point) => Some(match point.btf_typedef {
-            Some(btf_id) => ProgramKind::TpBtf { btf_id },
-            None => ProgramKind::RawTracepoint,
-        }),
-        Attach::Hook(_) => Some(ProgramKind::Netfilter),
-        Attach::Counted { .. } => Some(ProgramKind::PerfEvent),
-        Attach::Function(points) if is_together(points) => Some(ProgramKind::KprobeMulti),
-        Attach::Function(_) => Some(ProgramKind::Kprobe),
-        Attach::Instruction(_) if uprobe_multi => Some(ProgramKind::UprobeMulti),
-        Attach::Instruction(_) => Some(ProgramKind::Kprobe),
-        Attach::Lifetime(lifetime) => Some(ProgramKind::TpBtf { btf_id: lifetime.btf_typedef }),
-        Attach::Begin(_)
-        | Attach::End(_)
-        | Attach::Error(_)
-        | Attach::Never
-        | Attach::Counter(_)
-        | Attach::Timer { .. }
-        | Attach::File(_)
-        | Attach::Input(_) => None,
-    }
-}
-
-/// Whether functions are attached to with one link: it takes long for one, and far less for many.
-fn is_together(points: &FunctionPoints) -> bool {
-    points.targets.len() > 1 && !points.inside && sys::can_link_functions()
-}
-
-fn attach_point(
-    point: &Point,
-    target: u32,
-    uprobe_multi: bool,
-    asks_place: bool,
-) -> Option<AttachPoint> {
-    match &point.attach {
-        Attach::Tracepoint { name, btf_typedef: Some(_), .. } => {
-            Some(AttachPoint::TpBtf { name: name.clone() })
-        }
-        Attach::Tracepoint { name, btf_typedef: None, .. } => {
-            Some(AttachPoint::RawTracepoint { name: name.clone() })
-        }
-        Attach::Record { system, name } => {
-            Some(AttachPoint::Tracepoint { category: system.clone(), name: name.clone() })
-        }
-        Attach::Function(points) => Some(AttachPoint::Functions {
-            functions: points
-                .targets
-                .iter()
-                .map(|target| Function { name: target.name.clone(), address: target.address })
-                .collect(),
-            returns: points.returns,
-            together: is_together(points),
-            with_places: asks_place,
-        }),
-        Attach::Instruction(instruction) => Some(AttachPoint::Instruction {
-            name: point.name.clone(),
-            path: instruction.path.clone(),
-            offset: instruction.offset,
-            semaphore: instruction.semaphore,
-            returns: instruction.returns,
-            multi: uprobe_multi,
-        }),
-        Attach::Lifetime(lifetime) => {
-            Some(AttachPoint::TpBtf { name: lifetime.moment.tracepoint().to_string() })
-        }
-        Attach::Syscall(point) => {
-            let name = point.tracepoint().to_string();
-            Some(match point.btf_typedef {
-                Some(_) => AttachPoint::TpBtf { name },
-                None => AttachPoint::RawTracepoint { name },
-            })
-        }
-        Attach::Hook(hook) => Some(AttachPoint::Hook {
-            name: point.name.clone(),
-            family: hook.family,
-            hook: hook.hook,
-            priority: hook.priority,
-        }),
-        Attach::Counted { event, rate, of_target, .. } => Some(AttachPoint::Counted {
-            name: point.name.clone(),
-            event: counted_event(*event),
-            rate: match *rate {
-                SampleRate::Period(period) => Rate::Period(period),
-                SampleRate::Hertz(hertz) => Rate::Hertz(hertz),
-            },
-            process: of_target.then_some(target),
-        }),
-        Attach::Begin(_)
-        | Attach::End(_)
-        | Attach::Error(_)
-        | Attach::Never
-        | Attach::Counter(_)
-        | Attach::Timer { .. }
-        | Attach::File(_)
-        | Attach::Input(_) => None,
-    }
-}
-
-fn counted_event(event: ntap_compiler::hir::CountedEvent) -> CountedEvent {
-    CountedEvent {
-        kind: event.kind,
-        config: event.config,
-        watched: event.watched.map(|watched| Watched {
-            address: watched.address,
-            bytes: watched.bytes,
-            reads: watched.reads,
-        }),
-    }
 }

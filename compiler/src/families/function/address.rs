@@ -43,8 +43,7 @@ pub(super) fn statement(request: &Request<'_>, diagnostics: &mut Diagnostics) ->
         address: inside.address,
         module: function.module,
     };
-    let (returns, entry, inside) = (false, vec![], true);
-    let functions = FunctionPoints { targets: vec![target], returns, entry, inside };
+    let functions = FunctionPoints::inside(target);
     vec![Point { context, identity, ..Point::new(name, Attach::Function(functions)) }]
 }
 

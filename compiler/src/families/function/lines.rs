@@ -45,9 +45,10 @@ pub(super) fn statement(request: &Request<'_>, diagnostics: &mut Diagnostics) ->
         Lines::Range(first, last) if !nearest => first..=last,
         Lines::Range(..) | Lines::Entry | Lines::After(_) => 1..=u64::MAX,
     };
-    let Some(lines) = request.facts.kernel_lines(file, range) else {
+    let Some(source) = request.facts.kernel_source() else {
         return missing::refuse(request, diagnostics);
     };
+    let lines = source.lines(file, range);
     let functions = Functions::new(request);
     let mut found: Vec<(u64, u64, Found)> = lines
         .into_iter()
@@ -107,8 +108,7 @@ fn point(request: &Request<'_>, file: &str, line: u64, address: u64, function: F
     let name = format!("kernel.statement(\"{}@{file}:{line}\")", function.name);
     let identity = Identity { function: function.name.clone(), ..Identity::default() };
     let target = FunctionTarget { name: function.name, point: name.clone(), address, module: None };
-    let (returns, entry, inside) = (false, vec![], true);
-    let functions = FunctionPoints { targets: vec![target], returns, entry, inside };
+    let functions = FunctionPoints::inside(target);
     Point { context, identity, ..Point::new(name, Attach::Function(functions)) }
 }
 

@@ -1,147 +1,24 @@
 //! [`Half`] for kernel handlers.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{I8, I16, I32, I64};
-use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type as ClifType, Value};
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{Block, InstBuilder, Value};
 
 use super::{FEW_CAPTURES, Handler, KernelCode, LoopRounds, variables};
 use crate::backend::names;
 use crate::builtins::{Builtin, Kernel};
 use crate::bytes;
 use crate::hir::{
-    Aggregate, Comparison, ContextSource, EventId, ExprId, FunctionId, Load, Print, Scalar, Sort,
+    Aggregate, Comparison, ContextSource, EventId, ExprId, FunctionId, Load, Print, Sort,
 };
 use crate::layout::{ArrayId, Storage};
 use crate::lower::{
-    Emitter, ErrorKind, ErrorSite, Half, Helper, LocalPlace, LoopBound, Operand, Room, Tables,
-    Text, emitter::trusted,
+    Emitter, ErrorKind, ErrorSite, Half, Helper, LocalPlace, LoopBound, Operand, Room, Tables, Text,
 };
 use crate::source::Span;
 use crate::types::Type;
 
 impl KernelCode<'_, '_> {
-    /// Loads a context variable; its upper bytes are undefined in the context, defined here.
-    pub(super) fn context_variable(&mut self, index: usize) -> Value {
-        let variable = &self.point.context[index];
-        let scalar = variable.value;
-        let word = match variable.source {
-            ContextSource::Word(word) => word,
-            ContextSource::HiddenWord(word) => return self.read_context(word),
-            ContextSource::Member { word, offset } => {
-                let flags = MemFlagsData::new();
-                let place = 8 * word as i32;
-                let structure = self.emitter.builder.ins().load(I64, flags, self.context, place);
-                return self.load_scalar(structure, offset as i32, scalar);
-            }
-            ContextSource::Argument(argument) => return self.mark_argument(argument, scalar),
-            ContextSource::Field { offset } => return self.field(offset, scalar),
-            ContextSource::FieldAddress { offset } => return self.field_address(offset),
-            ContextSource::FieldElsewhere { offset, relative } => {
-                let word = self.field(offset, Scalar { bytes: 4, signed: false });
-                let place = self.emitter.builder.ins().band_imm_u(word, 0xffff);
-                let from = self.field_address(if relative { offset + 4 } else { 0 });
-                return self.emitter.builder.ins().iadd(from, place);
-            }
-            ContextSource::Nowhere => return self.emitter.constant(0),
-            ContextSource::Register(offset) => {
-                let value = self.saved_register(offset);
-                return self.extend(value, scalar);
-            }
-        };
-        // Access to the context may be rewritten by the verifier: not even `notrap`.
-        let flags = MemFlagsData::new();
-        let value = self.emitter.builder.ins().load(I64, flags, self.context, 8 * word as i32);
-        self.extend(value, scalar)
-    }
-
-    /// A word of the context as a number, whatever the verifier takes it for.
-    fn read_context(&mut self, word: u32) -> Value {
-        let slot = self.load_slot();
-        let to = self.emitter.slot_address(slot, 0);
-        let size = self.emitter.constant(8);
-        let from = self.emitter.builder.ins().iadd_imm_s(self.context, 8 * i64::from(word));
-        self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
-        let from = self.emitter.slot_address(slot, 0);
-        self.emitter.load(from, 0)
-    }
-
-    /// An integer in the context, which the verifier lets handlers load in its own size.
-    fn field(&mut self, offset: u32, scalar: Scalar) -> Value {
-        let flags = MemFlagsData::new();
-        let ins = self.emitter.builder.ins();
-        let place = offset as i32;
-        match (scalar.bytes, scalar.signed) {
-            (1, false) => ins.uload8(I64, flags, self.context, place),
-            (1, true) => ins.sload8(I64, flags, self.context, place),
-            (2, false) => ins.uload16(I64, flags, self.context, place),
-            (2, true) => ins.sload16(I64, flags, self.context, place),
-            (4, false) => ins.uload32(flags, self.context, place),
-            (4, true) => ins.sload32(flags, self.context, place),
-            _ => ins.load(I64, flags, self.context, place),
-        }
-    }
-
-    /// The address of a place in the context, as a number: to the verifier it is one when a helper has read it.
-    fn field_address(&mut self, offset: u32) -> Value {
-        let address = self.emitter.builder.ins().iadd_imm_s(self.context, i64::from(offset));
-        let kept = self.emitter.permanent_slot(8);
-        let from = self.emitter.slot_address(kept, 0);
-        self.emitter.store(address, from, 0);
-        let slot = self.load_slot();
-        let to = self.emitter.slot_address(slot, 0);
-        let size = self.emitter.constant(8);
-        self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
-        let from = self.emitter.slot_address(slot, 0);
-        self.emitter.load(from, 0)
-    }
-
-    /// The value of the lowest bytes of a word.
-    pub fn extend(&mut self, value: Value, scalar: Scalar) -> Value {
-        let Some(ty) = clif_type(scalar.bytes) else { return value };
-        let low = self.emitter.builder.ins().ireduce(ty, value);
-        if scalar.signed {
-            self.emitter.builder.ins().sextend(I64, low)
-        } else {
-            self.emitter.builder.ins().uextend(I64, low)
-        }
-    }
-
-    /// Where helpers put what they read, until it is loaded right behind the call.
-    fn load_slot(&mut self) -> StackSlot {
-        match self.load_slot {
-            Some(slot) => slot,
-            None => *self.load_slot.insert(self.emitter.permanent_slot(8)),
-        }
-    }
-
-    /// Loads an integer at an address that cannot fault.
-    pub fn load_scalar(&mut self, address: Value, offset: i32, scalar: Scalar) -> Value {
-        let flags = trusted();
-        let ins = self.emitter.builder.ins();
-        match (scalar.bytes, scalar.signed) {
-            (1, false) => ins.uload8(I64, flags, address, offset),
-            (1, true) => ins.sload8(I64, flags, address, offset),
-            (2, false) => ins.uload16(I64, flags, address, offset),
-            (2, true) => ins.sload16(I64, flags, address, offset),
-            (4, false) => ins.uload32(flags, address, offset),
-            (4, true) => ins.sload32(flags, address, offset),
-            _ => ins.load(I64, flags, address, offset),
-        }
-    }
-
-    /// The bits of a bit field, extended.
-    fn bit_field(&mut self, value: Value, bits: Option<(u8, u8)>, signed: bool) -> Value {
-        let Some((low, width)) = bits else { return value };
-        let up =
-            self.emitter.builder.ins().ishl_imm_u(value, 64 - i64::from(low) - i64::from(width));
-        let down = 64 - i64::from(width);
-        if signed {
-            self.emitter.builder.ins().sshr_imm_u(up, down)
-        } else {
-            self.emitter.builder.ins().ushr_imm_u(up, down)
-        }
-    }
-
     fn shared_cell(&mut self, storage: Storage) -> Value {
         match storage {
             Storage::Shared(at) => {
@@ -151,43 +28,6 @@ impl KernelCode<'_, '_> {
                 unreachable!("numbers that kernel code uses are shared")
             }
         }
-    }
-
-    /// The message of an error, of those that can have happened.
-    fn message_of(&mut self, site: Value, at: Value, sites: &[u32]) -> Operand {
-        let kinds: Vec<ErrorKind> =
-            sites.iter().map(|&site| self.tables.errors[site as usize].kind.clone()).collect();
-        let longest = self.longest();
-        let width = |kind: &ErrorKind| match kind {
-            ErrorKind::Script => longest,
-            kind if kind.has_address() => kind.to_string().len() as u32 + ADDRESS_BYTES,
-            kind => kind.to_string().len() as u32 + 1,
-        };
-        let width = kinds.iter().map(width).max().unwrap_or(1).clamp(8, longest);
-        let width = width.next_multiple_of(8);
-        let (to, text) = self.text_room(width);
-        let done = self.emitter.block();
-        for (&candidate, kind) in sites.iter().zip(kinds) {
-            let (this, other) = (self.emitter.block(), self.emitter.block());
-            let is =
-                self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, site, i64::from(candidate));
-            self.emitter.builder.ins().brif(is, this, &[], other, &[]);
-            self.emitter.switch_to(this);
-            let message = match (kind, self.message) {
-                (ErrorKind::Script, Some(room)) => {
-                    Text::Memory { address: self.room_address(room, 0), width: longest }
-                }
-                (kind, _) if kind.has_address() => self.fault_text(&kind, at).text().clone(),
-                (kind, _) => Text::Literal(kind.to_string()),
-            };
-            self.copy_text(&message, to, 0, width);
-            self.emitter.jump(done);
-            self.emitter.switch_to(other);
-        }
-        self.copy_text(&Text::Literal(String::new()), to, 0, width);
-        self.emitter.jump(done);
-        self.emitter.switch_to(done);
-        text
     }
 
     /// Adds the statements that were not counted yet; gives how many there are now, when they are counted.
@@ -201,37 +41,11 @@ impl KernelCode<'_, '_> {
         Some(new)
     }
 
-    /// Raises an error with a text made at run time; the current block ends.
-    pub fn raise(&mut self, text: &Text) {
-        let room = match self.message {
-            Some(room) => room,
-            None => self.emitter.permanent_scratch(self.longest()),
-        };
-        self.message = Some(room);
-        let address = self.room_address(room, 0);
-        self.copy_text(text, address, 0, self.longest());
-        let near = "identifier 'error'".to_string();
-        self.fail(ErrorSite { kind: ErrorKind::Script, span: self.call_span, near });
-    }
-
     fn text_variable(&mut self, width: u32) -> LocalPlace {
         let room = self.emitter.permanent_room(width, self.scratch.is_some());
         let address = self.room_address(room, 0);
         self.copy_text(&Text::Literal(String::new()), address, 0, width);
         LocalPlace::Memory(room, width)
-    }
-}
-
-/// Bytes of ` at 0x...` with a terminator.
-const ADDRESS_BYTES: u32 = 4 + 18 + 1;
-
-/// The CLIF type of so many bytes, when it is narrower than 64 bits.
-fn clif_type(bytes: u8) -> Option<ClifType> {
-    match bytes {
-        1 => Some(I8),
-        2 => Some(I16),
-        4 => Some(I32),
-        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! In which processes, and at which moments of their lives, a handler runs.
 
+use std::ops::Range;
+
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value};
 
@@ -29,6 +31,9 @@ impl KernelCode<'_, '_> {
                 lifetime.only_in
             }
             Attach::Counted { only_in, .. } => *only_in,
+            Attach::Function(functions) if !functions.called_from.is_empty() => {
+                return self.test_code(&functions.called_from);
+            }
             _ => return,
         };
         let (found, expected) = match only_in {
@@ -51,7 +56,37 @@ impl KernelCode<'_, '_> {
     /// Leaves the handler unless the function returns to an address in this distance from the instruction.
     fn test_caller(&mut self, from: i64, to: i64) {
         let here = self.register(registers::instruction_pointer(self.architecture), false);
-        let target = match registers::return_address(self.architecture) {
+        let target = self.return_address();
+        let distance = self.emitter.builder.ins().isub(target, here);
+        for (code, bound) in
+            [(IntCC::SignedGreaterThanOrEqual, from), (IntCC::SignedLessThanOrEqual, to)]
+        {
+            let is = self.emitter.builder.ins().icmp_imm_s(code, distance, bound);
+            self.only_if(is);
+        }
+    }
+
+    /// Leaves the handler unless the function returns into one of these pieces of the kernel's code.
+    fn test_code(&mut self, pieces: &[Range<u64>]) {
+        let target = self.return_address();
+        let go_on = self.emitter.block();
+        for piece in pieces {
+            // Behind a call, so not the first instruction, but perhaps behind the last.
+            let first = self.emitter.constant(piece.start.wrapping_add(1) as i64);
+            let distance = self.emitter.builder.ins().isub(target, first);
+            let bytes = self.emitter.constant((piece.end - piece.start) as i64);
+            let is = self.emitter.builder.ins().icmp(IntCC::UnsignedLessThan, distance, bytes);
+            let other = self.emitter.block();
+            self.emitter.builder.ins().brif(is, go_on, &[], other, &[]);
+            self.emitter.switch_to(other);
+        }
+        self.emitter.jump(self.exit);
+        self.emitter.switch_to(go_on);
+    }
+
+    /// Where the function that was entered returns to.
+    fn return_address(&mut self) -> Value {
+        match registers::return_address(self.architecture) {
             ReturnAddress::Register(register) => self.register(register, false),
             ReturnAddress::OnStack => {
                 let slot = self.emitter.slot(8);
@@ -60,17 +95,14 @@ impl KernelCode<'_, '_> {
                 self.emitter.store(zero, word, 0);
                 let size = self.emitter.constant(8);
                 let stack = self.register(registers::stack_pointer(self.architecture), false);
-                self.emitter.helper(Helper::ProbeReadUser, &[word, size, stack]);
+                let helper = match self.point.attach.in_process() {
+                    true => Helper::ProbeReadUser,
+                    false => Helper::ProbeReadKernel,
+                };
+                self.emitter.helper(helper, &[word, size, stack]);
                 let word = self.emitter.slot_address(slot, 0);
                 self.load_scalar(word, 0, Scalar { bytes: 8, signed: false })
             }
-        };
-        let distance = self.emitter.builder.ins().isub(target, here);
-        for (code, bound) in
-            [(IntCC::SignedGreaterThanOrEqual, from), (IntCC::SignedLessThanOrEqual, to)]
-        {
-            let is = self.emitter.builder.ins().icmp_imm_s(code, distance, bound);
-            self.only_if(is);
         }
     }
 
@@ -90,8 +122,8 @@ impl KernelCode<'_, '_> {
             Moment::Exec | Moment::Call | Moment::CallReturn => {}
             Moment::Running => {
                 let task = self.emitter.helper(Helper::GetCurrentTask, &[]);
-                let leader = self.kernel_word(task, self.tasks.made[0], 8);
-                let made = self.kernel_word(leader, self.tasks.made[1], 8);
+                let leader = self.emitter.kernel_word(task, self.tasks.made[0], 8);
+                let made = self.emitter.kernel_word(leader, self.tasks.made[1], 8);
                 let live = self.control_word(control::LIVE_SINCE_NS);
                 let is = self.emitter.builder.ins().icmp(IntCC::UnsignedLessThan, made, live);
                 self.only_if(is);
@@ -135,8 +167,8 @@ impl KernelCode<'_, '_> {
             }
             Moment::ProcessEnd => {
                 let task = self.emitter.helper(Helper::GetCurrentTask, &[]);
-                let signal = self.kernel_word(task, self.tasks.threads[0], 8);
-                let live = self.kernel_word(signal, self.tasks.threads[1], 4);
+                let signal = self.emitter.kernel_word(task, self.tasks.threads[0], 8);
+                let live = self.emitter.kernel_word(signal, self.tasks.threads[1], 4);
                 let none = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, live, 0);
                 self.only_if(none);
                 self.test_first_of_ended(task);
@@ -147,8 +179,8 @@ impl KernelCode<'_, '_> {
     /// Leaves the handler when another thread of the same process has run it: threads that end at once all find that
     /// none is left. The first one notes when the process was made, in a cell that its number chooses.
     fn test_first_of_ended(&mut self, task: Value) {
-        let leader = self.kernel_word(task, self.tasks.made[0], 8);
-        let made = self.kernel_word(leader, self.tasks.made[1], 8);
+        let leader = self.emitter.kernel_word(task, self.tasks.made[0], 8);
+        let made = self.emitter.kernel_word(leader, self.tasks.made[1], 8);
         let process = self.current_process();
         let cell = self.emitter.builder.ins().band_imm_u(process, ENDED_CELLS - 1);
         let offset = self.emitter.builder.ins().ishl_imm_u(cell, 3);
@@ -177,8 +209,8 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(next);
         let mut task = self.emitter.helper(Helper::GetCurrentTask, &[]);
         for _ in 0..GENERATIONS {
-            task = self.kernel_word(task, self.tasks.parent, 8);
-            let process = self.kernel_word(task, self.tasks.process, 4);
+            task = self.emitter.kernel_word(task, self.tasks.parent, 8);
+            let process = self.emitter.kernel_word(task, self.tasks.process, 4);
             let next = self.emitter.block();
             let is = self.emitter.builder.ins().icmp(IntCC::Equal, process, target);
             self.emitter.builder.ins().brif(is, go_on, &[], next, &[]);
@@ -192,21 +224,8 @@ impl KernelCode<'_, '_> {
     pub(super) fn program_inode(&mut self) -> Value {
         let mut address = self.emitter.helper(Helper::GetCurrentTask, &[]);
         for offset in self.tasks.program {
-            address = self.kernel_word(address, offset, 8);
+            address = self.emitter.kernel_word(address, offset, 8);
         }
         address
-    }
-
-    /// A number in the kernel's memory; 0 when it cannot be read.
-    fn kernel_word(&mut self, address: Value, offset: u32, bytes: u8) -> Value {
-        let slot = self.emitter.slot(8);
-        let to = self.emitter.slot_address(slot, 0);
-        let zero = self.emitter.constant(0);
-        self.emitter.store(zero, to, 0);
-        let size = self.emitter.constant(i64::from(bytes));
-        let from = self.emitter.builder.ins().iadd_imm_s(address, i64::from(offset));
-        self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
-        let from = self.emitter.slot_address(slot, 0);
-        self.load_scalar(from, 0, Scalar { bytes, signed: false })
     }
 }

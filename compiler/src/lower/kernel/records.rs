@@ -1,13 +1,12 @@
 //! Records to userspace: captured values, errors, and the end of the session.
 
-use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types::I32};
+use cranelift_codegen::ir::{Block, InstBuilder, Value, types::I32};
 
 use super::{KernelCode, RING_BUFFER, variables};
 use crate::backend::names;
 use crate::hir::EventId;
 use crate::layout::{control, counters, record};
-use crate::lower::{Helper, Operand, Room, Text, emitter::trusted};
+use crate::lower::{Helper, Operand, Room, emitter::trusted};
 
 /// `BPF_RB_NO_WAKEUP`.
 const NO_WAKEUP: i64 = 1;
@@ -16,7 +15,7 @@ const FORCE_WAKEUP: i64 = 2;
 
 impl KernelCode<'_, '_> {
     /// Reserves a record and branches to `full` when there is no room.
-    fn reserve(&mut self, bytes: u32, full: Block) -> Value {
+    pub(super) fn reserve(&mut self, bytes: u32, full: Block) -> Value {
         let ring = self.emitter.map(RING_BUFFER);
         let size = self.emitter.constant(i64::from(bytes));
         let flags = self.emitter.constant(0);
@@ -27,14 +26,14 @@ impl KernelCode<'_, '_> {
         reserved
     }
 
-    fn header(&mut self, reserved: Value, event: u32) {
+    pub(super) fn header(&mut self, reserved: Value, event: u32) {
         let word = self.record_word(event);
         self.emitter.store(word, reserved, 0);
     }
 
     /// Submits a record. A wake-up costs more than all else here, so the reader asks for one (by the
     /// word in the control block) only when it has run dry and sleeps.
-    fn submit(&mut self, reserved: Value) {
+    pub(super) fn submit(&mut self, reserved: Value) {
         let control = self.emitter.symbol(names::DATA, variables::CONTROL, 0);
         let wanted = self.emitter.builder.ins().load(I32, trusted(), control, control::WAKE as i32);
         let (wake, plain, done) =
@@ -103,121 +102,5 @@ impl KernelCode<'_, '_> {
         self.emitter.helper(Helper::RingbufSubmit, &[reserved, flags]);
         self.emitter.jump(done);
         self.emitter.switch_to(done);
-    }
-
-    /// Gives a block the parameters of those that errors lead to: the site, and the address that could not
-    /// be read.
-    pub(super) fn append_error(&mut self, block: Block) {
-        for _ in 0..2 {
-            self.emitter.builder.append_block_param(block, cranelift_codegen::ir::types::I64);
-        }
-    }
-
-    /// The arguments of such a block.
-    pub(super) fn error(&mut self, site: u32, address: Option<Value>) -> [BlockArg; 2] {
-        let site = self.emitter.constant(i64::from(site));
-        let address = address.unwrap_or_else(|| self.emitter.constant(0));
-        [site.into(), address.into()]
-    }
-
-    /// Where an error of this site leads: a block with the parameters of an error.
-    pub(super) fn failure_block(&mut self, site: u32) -> Block {
-        if let Some(handler) = self.handlers.last_mut() {
-            if !handler.sites.contains(&site) {
-                handler.sites.push(site);
-            }
-            return handler.block;
-        }
-        self.root_failure_block(site)
-    }
-
-    /// The block that counts and reports the error of this site, which its parameters tell, and leaves.
-    pub(super) fn root_failure_block(&mut self, site: u32) -> Block {
-        let counter = self.tables.errors[site as usize].kind.counter();
-        if let Some(&block) = self.failures.get(&counter) {
-            return block;
-        }
-        let block = self.emitter.block();
-        self.append_error(block);
-        self.emitter.builder.set_cold_block(block);
-        self.failures.insert(counter, block);
-        block
-    }
-
-    /// Writes the failure blocks, if anything can fail.
-    pub(super) fn write_failure_blocks(&mut self) {
-        let failures = std::mem::take(&mut self.failures);
-        if failures.is_empty() {
-            return;
-        }
-        let report = self.emitter.block();
-        self.append_error(report);
-        for (counter, block) in failures {
-            self.emitter.switch_to(block);
-            let error: Vec<BlockArg> =
-                self.emitter.builder.block_params(block).iter().map(|&v| v.into()).collect();
-            // An element that did not fit is counted where it does not, whether or not that is caught.
-            if counter != counters::ARRAY_FULL {
-                self.count(counter);
-            }
-            self.emitter.builder.ins().jump(report, &error);
-        }
-        self.emitter.switch_to(report);
-        if self.layout.suppresses_errors {
-            self.emitter.jump(self.exit);
-            return;
-        }
-        let [site, address] = self.emitter.builder.block_params(report)[..] else { return };
-        self.report_error(site, address);
-    }
-
-    /// Counts an error, stops all handlers when there were too many, and sends a record about it. One that finds
-    /// no room is counted.
-    fn report_error(&mut self, site: Value, address: Value) {
-        let one = self.emitter.constant(1);
-        let errors = self.control_address(control::ERRORS);
-        let before = self.emitter.fetch_add(errors, one);
-        let most = self.control_word(control::MOST_ERRORS);
-        let (too_many, go_on) = (self.emitter.block(), self.emitter.block());
-        let is = self.emitter.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, before, most);
-        self.emitter.builder.ins().brif(is, too_many, &[], go_on, &[]);
-        self.emitter.switch_to(too_many);
-        self.set_stopped();
-        self.emitter.jump(go_on);
-        self.emitter.switch_to(go_on);
-        let full = self.emitter.block();
-        let text = if self.message.is_some() { self.longest() } else { 0 };
-        let reserved = self.reserve(record::HEADER + 16 + text, full);
-        self.header(reserved, record::ERROR);
-        self.emitter.store(site, reserved, record::HEADER);
-        self.emitter.store(address, reserved, record::HEADER + 8);
-        if let Some(room) = self.message {
-            let address = self.room_address(room, 0);
-            let text = Text::Memory { address, width: self.longest() };
-            self.copy_text(&text, reserved, record::HEADER + 16, self.longest());
-        }
-        self.submit(reserved);
-        self.emitter.jump(self.exit);
-        self.emitter.switch_to(full);
-        let lost = self.control_address(control::LOST_ERRORS);
-        self.emitter.fetch_add(lost, one);
-        let last = self.control_address(control::LAST_LOST_ERROR);
-        let next = self.emitter.builder.ins().iadd_imm_s(site, 1);
-        self.emitter.store(next, last, 0);
-        self.emitter.jump(self.exit);
-    }
-
-    fn control_address(&mut self, offset: u32) -> Value {
-        self.emitter.symbol(names::DATA, variables::CONTROL, i64::from(offset))
-    }
-
-    /// Goes to the failure block when `value` compares so with 0, for memory at an address; goes on otherwise.
-    pub(super) fn fail_if(&mut self, code: IntCC, value: Value, site: u32, address: Value) {
-        let failure = self.failure_block(site);
-        let error = self.error(site, Some(address));
-        let go_on = self.emitter.block();
-        let is = self.emitter.builder.ins().icmp_imm_s(code, value, 0);
-        self.emitter.builder.ins().brif(is, failure, &error, go_on, &[]);
-        self.emitter.switch_to(go_on);
     }
 }

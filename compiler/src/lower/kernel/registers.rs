@@ -186,8 +186,12 @@ impl KernelCode<'_, '_> {
         let zero = self.emitter.constant(0);
         self.emitter.store(zero, to, 0);
         let size = self.emitter.constant(i64::from(scalar.bytes));
-        let status = self.emitter.helper(Helper::ProbeReadUser, &[to, size, address]);
-        let (span, near) = (self.call_span, "argument of the mark".to_string());
+        let (helper, near) = match self.point.attach {
+            Attach::Instruction(_) => (Helper::ProbeReadUser, "argument of the mark"),
+            _ => (Helper::ProbeReadKernel, "variable"),
+        };
+        let status = self.emitter.helper(helper, &[to, size, address]);
+        let (span, near) = (self.call_span, near.to_string());
         let site = self.tables.error(ErrorSite { kind: ErrorKind::ReadFault, span, near });
         self.fail_if(IntCC::NotEqual, status, site, address);
         let from = self.emitter.slot_address(slot, 0);

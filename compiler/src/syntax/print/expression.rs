@@ -1,6 +1,5 @@
 //! Expressions as text.
 
-use super::statement::aggregate_word;
 use crate::syntax::ast::{
     Access, AssignOperator, BinaryOperator, Expression, ExpressionKind, Literal, LiteralValue,
     UnaryOperator,
@@ -122,7 +121,7 @@ pub(super) fn operand(out: &mut String, expression: &Expression) {
             }
         }
         ExpressionKind::Aggregate { aggregate, of, arguments } => {
-            out.push_str(aggregate_word(*aggregate));
+            out.push_str(aggregate.word());
             out.push('(');
             top(out, of);
             for argument in arguments {

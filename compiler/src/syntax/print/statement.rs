@@ -1,9 +1,7 @@
 //! Statements as text.
 
 use super::expression::{list, operand, top};
-use crate::syntax::ast::{
-    Aggregate, Foreach, ForeachOver, Name, SortDirection, Statement, StatementKind,
-};
+use crate::syntax::ast::{Foreach, ForeachOver, Name, SortDirection, Statement, StatementKind};
 
 const INDENT: &str = "    ";
 
@@ -164,7 +162,7 @@ fn foreach_head(out: &mut String, foreach: &Foreach, depth: usize) {
             }
             if let Some((aggregate, _)) = aggregate {
                 out.push(' ');
-                out.push_str(aggregate_word(*aggregate));
+                out.push_str(aggregate.word());
             }
             out.push_str(mark(*direction));
         }
@@ -188,20 +186,5 @@ fn mark(direction: Option<SortDirection>) -> &'static str {
         None => "",
         Some(SortDirection::Ascending) => "+",
         Some(SortDirection::Descending) => "-",
-    }
-}
-
-/// The word of an aggregate.
-pub(super) fn aggregate_word(aggregate: Aggregate) -> &'static str {
-    match aggregate {
-        Aggregate::Count => "@count",
-        Aggregate::Sum => "@sum",
-        Aggregate::Avg => "@avg",
-        Aggregate::Min => "@min",
-        Aggregate::Max => "@max",
-        Aggregate::Variance => "@variance",
-        Aggregate::Percentile(_) => "@percentile",
-        Aggregate::HistLog => "@hist_log",
-        Aggregate::HistLinear => "@hist_linear",
     }
 }

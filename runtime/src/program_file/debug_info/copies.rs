@@ -30,12 +30,18 @@ impl Inlined {
             found
         });
         let mut found = found.unwrap_or_default();
-        found.places.sort_unstable_by_key(|&(name, address)| (address, name));
-        found.places.dedup();
+        found.sort();
         found
     }
 
-    fn read_unit(
+    /// Brings them in the order they are asked for.
+    pub(super) fn sort(&mut self) {
+        self.places.sort_unstable_by_key(|&(name, address)| (address, name));
+        self.places.dedup();
+    }
+
+    /// Adds those of a unit; `numbers` has what names are numbered so far.
+    pub(super) fn read_unit(
         &mut self,
         dwarf: &Dwarf<Slice<'_>>,
         unit: &Unit<Slice<'_>>,
@@ -91,7 +97,7 @@ pub(in crate::program_file) fn labels(path: &Path, function: &str) -> Vec<Label>
     found.unwrap_or_default()
 }
 
-fn labels_in(
+pub(super) fn labels_in(
     dwarf: &Dwarf<Slice<'_>>,
     unit: &Unit<Slice<'_>>,
     pattern: &str,
@@ -143,7 +149,7 @@ pub(in crate::program_file) fn calls(path: &Path, function: u64) -> Vec<String> 
     found
 }
 
-fn calls_in(
+pub(super) fn calls_in(
     dwarf: &Dwarf<Slice<'_>>,
     unit: &Unit<Slice<'_>>,
     function: u64,
@@ -185,7 +191,7 @@ fn name<'d>(
 }
 
 /// Where an entry's code is entered.
-fn begin<'d>(
+pub(super) fn begin<'d>(
     dwarf: &Dwarf<Slice<'d>>,
     unit: &Unit<Slice<'d>>,
     entry: &Entry<'_, 'd>,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gimli::{AttributeValue, Dwarf, Operation, Unit};
-use ntap_compiler::btf::Btf;
+use ntap_compiler::btf::{Btf, TypeId};
 use ntap_compiler::hir::{MarkArgument, Scalar};
 use ntap_compiler::program_file::ProgramVariable;
 
@@ -30,22 +30,33 @@ pub(in crate::program_file) fn variable(
             if !is_file || best.as_ref().is_some_and(|(best, _)| *best || !is_here) {
                 return;
             }
-            if let Ok(Some(found)) = in_unit(dwarf, unit, address, name, is_here, &mut types) {
-                best = Some((is_here, found));
+            if let Ok(Some((at, ty))) = in_unit(dwarf, unit, name, is_here, &mut types) {
+                let register = place::instruction_pointer();
+                // Programs are loaded anywhere: what is told from the instruction holds there, too.
+                let offset = at.wrapping_sub(address) as i64;
+                let place = MarkArgument::Sum { register, offset };
+                best = Some((is_here, of_place(name, ty, place)));
             }
         });
         best.map(|(_, found)| (found, types.finish()))
     })?
 }
 
-fn in_unit(
+/// A variable whose address is at a place.
+pub(super) fn of_place(name: &str, ty: TypeId, place: MarkArgument) -> ProgramVariable {
+    let value = Scalar { bytes: 8, signed: false };
+    ProgramVariable { name: name.to_string(), ty: ty.0, value, place: Some(place) }
+}
+
+/// The address and the type of a variable of a unit; of those that are static only where `is_here` says that the unit
+/// is meant.
+pub(super) fn in_unit(
     dwarf: &Dwarf<Slice<'_>>,
     unit: &Unit<Slice<'_>>,
-    address: u64,
     wanted: &str,
     is_here: bool,
-    types: &mut Types,
-) -> gimli::Result<Option<ProgramVariable>> {
+    types: &mut Types<'_>,
+) -> gimli::Result<Option<(u64, TypeId)>> {
     let mut entries = unit.entries();
     let mut depth = 0;
     let mut inside: Option<isize> = None;
@@ -79,14 +90,7 @@ fn in_unit(
                     _ => continue,
                 };
                 let Some(target) = attribute(unit, entry, gimli::DW_AT_type)? else { continue };
-                let ty = types.of(dwarf, unit, target);
-                let register = place::instruction_pointer();
-                // Programs are loaded anywhere: what is told from the instruction holds there, too.
-                let offset = at.wrapping_sub(address) as i64;
-                let place = Some(MarkArgument::Sum { register, offset });
-                let value = Scalar { bytes: 8, signed: false };
-                let name = wanted.to_string();
-                return Ok(Some(ProgramVariable { name, ty: ty.0, value, place }));
+                return Ok(Some((at, types.of(dwarf, unit, target))));
             }
             _ => {}
         }

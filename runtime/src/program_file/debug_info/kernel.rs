@@ -15,6 +15,9 @@ use std::rc::Rc;
 use gimli::{AttributeValue, Dwarf, DwarfSections, EndianSlice, LittleEndian, Unit, UnitHeader};
 use object::{Object, ObjectSymbol};
 
+mod places;
+
+use super::frames::DebugFrames;
 use super::source_lines::{self, SourceLines};
 use super::{Slice, attribute, contents, file_name};
 use crate::program_file::{build_id, map, parse};
@@ -25,6 +28,7 @@ pub(crate) const TEXT_SYMBOL: &str = "_text";
 /// The debug information of the running kernel.
 pub(crate) struct KernelDebugInfo {
     dwarf: Dwarf<Slice<'static>>,
+    frames: DebugFrames,
     units: Vec<KernelUnit>,
     /// The code of the units, ascending, each with the unit's place in the list.
     code: Vec<(Range<u64>, usize)>,
@@ -65,8 +69,10 @@ impl KernelDebugInfo {
         };
         let sections: &'static _ = Box::leak(Box::new(DwarfSections::load(load).ok()?));
         let dwarf = sections.borrow(|bytes| EndianSlice::new(bytes, LittleEndian));
+        let frames = elf.section_by_name(".debug_frame").map(contents).unwrap_or_default();
         let mut info = KernelDebugInfo {
             dwarf,
+            frames: DebugFrames::new(Vec::leak(frames.into_owned())),
             units: vec![],
             code: vec![],
             moved: text.wrapping_sub(linked),

@@ -1,13 +1,12 @@
 //! Where variables are: location expressions, the frame of a function, and the calling convention of x86-64.
 
-use gimli::{Encoding, Expression, Operation, UnwindSection};
+use gimli::{Encoding, Expression, Operation};
 use ntap_compiler::facts::Architecture;
 use ntap_compiler::hir::MarkArgument;
 use ntap_compiler::registers::{self, Register};
-use object::{Object, ObjectSection};
 
-use super::super::Elf;
 use super::Slice;
+use super::frames::CallFrames;
 
 /// Where a variable is.
 pub(super) enum Found {
@@ -32,9 +31,16 @@ pub(super) enum Frame {
     Unknown,
 }
 
-/// A place in a program.
+/// Code whose variables are looked for.
+pub(super) struct Code<'a> {
+    pub(super) frames: CallFrames<'a>,
+    /// How far it runs from where it was linked for; `None` where it is loaded anywhere.
+    pub(super) moved: Option<u64>,
+}
+
+/// A place in code.
 pub(super) struct At<'a> {
-    pub(super) elf: &'a Elf<'a>,
+    pub(super) code: &'a Code<'a>,
     pub(super) address: u64,
     /// Whether it is behind a function's first instruction.
     pub(super) inside: bool,
@@ -95,7 +101,7 @@ pub(super) fn find(
             Frame::BeforeCall if !at.inside => {
                 memory(Some(registers::stack_pointer(HERE)), offset + 8)
             }
-            Frame::BeforeCall => match call_frame(at.elf, at.address) {
+            Frame::BeforeCall => match at.code.frames.before_call(at.address) {
                 Some((base, from)) => memory(Some(base), offset + from),
                 None => Found::Nowhere,
             },
@@ -104,10 +110,18 @@ pub(super) fn find(
             Frame::Unknown => Found::Nowhere,
         },
         // Programs are loaded anywhere: what is told from the instruction holds there, too.
-        Operation::Address { address } if !is_value => memory(
-            Some(registers::instruction_pointer(HERE)),
-            address.wrapping_sub(at.address) as i64,
-        ),
+        Operation::Address { address } if !is_value => match at.code.moved {
+            Some(moved) => Found::At(MarkArgument::Memory {
+                base: None,
+                index: None,
+                scale: 1,
+                offset: address.wrapping_add(moved) as i64,
+            }),
+            None => memory(
+                Some(registers::instruction_pointer(HERE)),
+                address.wrapping_sub(at.address) as i64,
+            ),
+        },
         Operation::UnsignedConstant { value } if is_value => {
             Found::At(MarkArgument::Constant(value as i64))
         }
@@ -133,7 +147,7 @@ pub(super) fn instruction_pointer() -> Register {
 }
 
 /// The register of DWARF's number.
-fn of_number(register: gimli::Register) -> Option<Register> {
+pub(super) fn of_number(register: gimli::Register) -> Option<Register> {
     register_of_number(register.0)
 }
 
@@ -155,27 +169,6 @@ pub(crate) fn register_of_number(number: u16) -> Option<Register> {
         },
     };
     registers::named(HERE, &name)
-}
-
-/// The register, and what is added to it, that give the value the stack pointer had before the call.
-fn call_frame(elf: &Elf<'_>, address: u64) -> Option<(Register, i64)> {
-    let start = |name: &str| elf.section_by_name(name).map_or(0, |section| section.address());
-    let bases = gimli::BaseAddresses::default()
-        .set_eh_frame(start(".eh_frame"))
-        .set_text(start(".text"))
-        .set_got(start(".got"));
-    let section = elf.section_by_name(".eh_frame")?;
-    let frames = gimli::EhFrame::new(section.data().ok()?, gimli::LittleEndian);
-    let mut context = gimli::UnwindContext::new();
-    let row = frames
-        .unwind_info_for_address(&bases, &mut context, address, gimli::EhFrame::cie_from_offset)
-        .ok()?;
-    match row.cfa() {
-        gimli::CfaRule::RegisterAndOffset { register, offset } => {
-            Some((of_number(*register)?, *offset))
-        }
-        gimli::CfaRule::Expression(_) => None,
-    }
 }
 
 /// How a value is given to a function.

@@ -20,9 +20,13 @@ const MOST_TYPES: usize = 200_000;
 const DEPTH: u32 = 200;
 
 /// The types made so far.
-pub(super) struct Types {
+pub(super) struct Types<'b> {
     builder: Builder,
     known: HashMap<usize, TypeId>,
+    /// The kernel's types, where those read are the same.
+    kernel: Option<&'b Btf>,
+    /// Pointers to types, and types with qualifiers, of the kernel's.
+    derived: HashMap<(Kind, TypeId), TypeId>,
     shapes: HashMap<TypeId, Shape>,
     depth: u32,
 }
@@ -41,10 +45,22 @@ enum Shape {
 
 type Entry<'a, 'd> = DebuggingInformationEntry<'a, 'a, Slice<'d>>;
 
-impl Types {
-    pub(super) fn new(base: &Btf) -> Types {
-        let builder = Builder::new(base);
-        Types { builder, known: HashMap::new(), shapes: HashMap::new(), depth: 0 }
+impl<'b> Types<'b> {
+    pub(super) fn new(base: &Btf) -> Types<'b> {
+        Types {
+            builder: Builder::new(base),
+            known: HashMap::new(),
+            kernel: None,
+            derived: HashMap::new(),
+            shapes: HashMap::new(),
+            depth: 0,
+        }
+    }
+
+    /// For the kernel's debug information: what `kernel`, with whose types those of `base` begin, has under the same
+    /// name is taken from there.
+    pub(super) fn of_kernel(kernel: &'b Btf, base: &Btf) -> Types<'b> {
+        Types { kernel: Some(kernel), ..Types::new(base) }
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
@@ -89,7 +105,7 @@ impl Types {
             match self.shapes.get(&ty) {
                 Some(Shape::Same(target)) => ty = *target,
                 Some(shape) => return *shape,
-                None => return Shape::Other,
+                None => return self.kernel.map_or(Shape::Other, |kernel| shape_of(kernel, ty)),
             }
         }
         Shape::Other
@@ -142,11 +158,61 @@ impl Types {
         if entry.tag() == gimli::DW_TAG_unspecified_type {
             return TypeId::VOID;
         }
+        if let Some(id) = self.of_same_name(dwarf, unit, &entry) {
+            self.known.insert(key.0, id);
+            return id;
+        }
+        if let (Some(_), Some(kind)) = (self.kernel, derived_kind(entry.tag())) {
+            self.depth += 1;
+            let reference = entry.attr_value(gimli::DW_AT_type).ok().flatten();
+            let target = reference.map_or(TypeId::VOID, |target| self.of(dwarf, unit, target));
+            self.depth -= 1;
+            let id = self.derived(kind, target);
+            self.known.insert(key.0, id);
+            return id;
+        }
         let id = self.builder.reserve();
         self.known.insert(key.0, id);
         self.depth += 1;
         let shape = self.make(dwarf, unit, &entry, id).unwrap_or(Shape::Other);
         self.depth -= 1;
+        self.shapes.insert(id, shape);
+        id
+    }
+
+    /// The kernel's type that an entry describes.
+    fn of_same_name<'d>(
+        &self,
+        dwarf: &Dwarf<Slice<'d>>,
+        unit: &Unit<Slice<'d>>,
+        entry: &Entry<'_, 'd>,
+    ) -> Option<TypeId> {
+        let kernel = self.kernel?;
+        let kinds: &[Kind] = match entry.tag() {
+            gimli::DW_TAG_base_type => &[Kind::Integer],
+            gimli::DW_TAG_structure_type => &[Kind::Struct],
+            gimli::DW_TAG_union_type => &[Kind::Union],
+            gimli::DW_TAG_enumeration_type => &[Kind::Enum, Kind::Enum64],
+            gimli::DW_TAG_typedef => &[Kind::Typedef],
+            _ => return None,
+        };
+        let name = entry.attr_value(gimli::DW_AT_name).ok()??;
+        let name = dwarf.attr_string(unit, name).ok()?.to_string_lossy();
+        let id = kinds.iter().find_map(|&kind| kernel.find(&name, kind))?;
+        // Files have structures of their own under the same name.
+        let bytes = number(entry, gimli::DW_AT_byte_size).ok()?;
+        (bytes.is_none() || kernel.size(id) == bytes).then_some(id)
+    }
+
+    /// A pointer to a type of the kernel's, or the type with a qualifier.
+    fn derived(&mut self, kind: Kind, target: TypeId) -> TypeId {
+        if let Some(&known) = self.derived.get(&(kind, target)) {
+            return known;
+        }
+        let id = self.builder.reserve();
+        self.builder.derived(id, kind, "", target);
+        self.derived.insert((kind, target), id);
+        let shape = if kind == Kind::Pointer { Shape::Pointer } else { Shape::Same(target) };
         self.shapes.insert(id, shape);
         id
     }
@@ -190,11 +256,9 @@ impl Types {
             | gimli::DW_TAG_restrict_type
             | gimli::DW_TAG_atomic_type) => {
                 let target = target(self)?;
-                let (kind, name) = match tag {
-                    gimli::DW_TAG_typedef => (Kind::Typedef, name.as_str()),
-                    gimli::DW_TAG_const_type => (Kind::Const, ""),
-                    gimli::DW_TAG_restrict_type => (Kind::Restrict, ""),
-                    _ => (Kind::Volatile, ""),
+                let (kind, name) = match derived_kind(tag) {
+                    Some(kind) => (kind, ""),
+                    None => (Kind::Typedef, name.as_str()),
                 };
                 self.builder.derived(id, kind, name, target);
                 Shape::Same(target)
@@ -310,6 +374,37 @@ impl Types {
             members.push(NewMember { name, ty, bit_offset, bit_size: bit_size as u32 });
         }
         Ok((members, floats))
+    }
+}
+
+/// What pointers and types with qualifiers are.
+fn derived_kind(tag: gimli::DwTag) -> Option<Kind> {
+    Some(match tag {
+        gimli::DW_TAG_pointer_type
+        | gimli::DW_TAG_reference_type
+        | gimli::DW_TAG_rvalue_reference_type => Kind::Pointer,
+        gimli::DW_TAG_const_type => Kind::Const,
+        gimli::DW_TAG_restrict_type => Kind::Restrict,
+        gimli::DW_TAG_volatile_type | gimli::DW_TAG_atomic_type => Kind::Volatile,
+        _ => return None,
+    })
+}
+
+/// How values of a type of the kernel's are handled.
+fn shape_of(kernel: &Btf, ty: TypeId) -> Shape {
+    let ty = kernel.strip(ty);
+    let bytes = kernel.size(ty).unwrap_or(0);
+    match kernel.kind(ty) {
+        Some(Kind::Integer) => {
+            Shape::Integer { bytes, signed: kernel.integer(ty).is_some_and(|is| is.signed) }
+        }
+        Some(Kind::Enum | Kind::Enum64) => {
+            Shape::Integer { bytes, signed: kernel.is_signed_enum(ty) == Some(true) }
+        }
+        Some(Kind::Pointer) => Shape::Pointer,
+        Some(Kind::Struct | Kind::Union) => Shape::Aggregate { bytes, floats: false },
+        Some(Kind::Array) => Shape::Array { bytes, floats: false },
+        _ => Shape::Other,
     }
 }
 
