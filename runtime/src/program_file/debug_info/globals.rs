@@ -91,7 +91,9 @@ pub(super) fn in_unit(
                     Some(Operation::AddressIndex { index }) => dwarf.address(unit, index)?,
                     _ => continue,
                 };
-                let Some(target) = attribute(dwarf, unit, entry, gimli::DW_AT_type)? else { continue };
+                let Some(target) = attribute(dwarf, unit, entry, gimli::DW_AT_type)? else {
+                    continue;
+                };
                 return Ok(Some((at, types.of(dwarf, unit, target))));
             }
             _ => {}
