@@ -120,8 +120,9 @@ pub fn all() -> impl Iterator<Item = &'static Family> {
         data::FAMILIES,
         refused::FAMILIES,
     ];
-    [begin_end::FAMILIES, timer::FAMILIES, outlet::FAMILIES, perf::FAMILIES]
+    [begin_end::FAMILIES, timer::FAMILIES, outlet::FAMILIES]
         .into_iter()
+        .chain(perf::FAMILIES.iter().copied())
         .chain(process)
         .chain(process::PLACES.iter().copied())
         .chain(function::FAMILIES.iter().copied())

@@ -1,9 +1,9 @@
 //! What `@const` takes: a C expression of constants, `O_CREAT | O_EXCL`, `sizeof(struct sock)`.
 
-use super::c_integer::c_integer;
 use super::cast::named_type;
 use crate::btf::Btf;
 use crate::c_constants;
+use crate::c_integer::c_integer;
 use crate::library::Library;
 
 /// What the names in an expression mean.

@@ -10,7 +10,6 @@ mod aggregate;
 mod alias;
 mod braces;
 mod c_expression;
-mod c_integer;
 mod cast;
 mod context;
 mod counter;
