@@ -516,11 +516,6 @@ impl Layout {
         control::SIZE + self.probes * counters::SIZE + cell * 8
     }
 
-    /// Bytes of `.bss`.
-    pub fn shared_bytes(&self) -> u32 {
-        self.shared_offset(self.shared.len() as u32)
-    }
-
     /// The table of a regular expression, its offset among them.
     pub fn automaton(&self, index: usize) -> (&Automaton, u32) {
         let before = self.automata[..index].iter().map(|(_, a)| a.bytes().len() as u32);
@@ -567,11 +562,6 @@ impl Layout {
     /// How many elements the map of times has.
     pub fn times_elements(&self) -> u32 {
         self.times_of_points.values().map(|points| points.end).max().unwrap_or(self.probes)
-    }
-
-    /// Whether any kernel map or `.bss` is needed for the arrays.
-    pub fn has_kernel_maps(&self) -> bool {
-        self.arrays.values().any(|a| a.map.is_some())
     }
 }
 

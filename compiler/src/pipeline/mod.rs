@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{Architecture, Facts};
-use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script, max_nesting};
+use crate::hir::{Attach, OnlyIn, ProbeId, Script, max_nesting};
 use crate::layout::{ArrayId, Layout};
 use crate::library::{self, Library, Wanted};
 use crate::limits::Limits;
@@ -432,9 +432,4 @@ pub fn program_name(probe: ProbeId) -> String {
 /// The name of the program by which user blocks add to elements of an array.
 pub fn adder_name(array: ArrayId) -> String {
     format!("ntap_add_{}", array.as_u32())
-}
-
-/// The name of an event's continuation.
-pub fn event_name(event: EventId) -> String {
-    event.to_string()
 }
