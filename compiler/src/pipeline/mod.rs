@@ -18,6 +18,7 @@ use crate::library::{self, Library, Wanted};
 use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, LoopBound, Lowered, StackOffsets, TaskOffsets};
 use crate::object::ObjectInput;
+use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ParseOptions, ast};
 use crate::syscalls;
@@ -264,7 +265,7 @@ impl Analyzed {
         if script.probes.values().any(|p| p.point.attach.is_typed()) {
             tasks.name = task_name(options.facts);
         }
-        if script.probes.values().any(|p| p.point.attach.in_kernel()) {
+        if layout.calls(&script, RuntimeFunction::walks_copied_stacks) {
             tasks.stack = stack_offsets(options.facts);
         }
         let architecture = options.facts.architecture();
