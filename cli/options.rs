@@ -10,6 +10,7 @@ use ntap_compiler::diagnostic::suggest;
 use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
 use ntap_compiler::pipeline;
+use ntap_compiler::syntax::Dialect;
 use ntap_compiler::types::KeptOfAggregates;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::session::{OutputFileOptions, OutputFormat, SessionOptions, WarningsShown};
@@ -68,6 +69,10 @@ pub(crate) struct Options {
     pub(crate) overload_percent: Option<u32>,
     color: Color,
     guru: bool,
+    /// `--runtime`.
+    runtime: Option<String>,
+    /// `--compatible`.
+    compatible: Option<String>,
 }
 
 /// What is to be done with the script.
@@ -207,6 +212,8 @@ impl Options {
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
             color: line.run.color,
             guru: line.systemtap.guru,
+            runtime: line.systemtap.runtime().map(str::to_string),
+            compatible: line.systemtap.compatible.clone(),
         };
         line.systemtap.check(options.verbose > 0);
         let with_variables = line.run.list_variables.is_some();
@@ -296,7 +303,17 @@ impl Options {
                 OutputFormat::Text | OutputFormat::Folded => KeptOfAggregates::AsAsked,
             },
             timing: self.timing || self.monitor.is_some(),
+            dialect: self.dialect(),
+        }
+    }
+
+    /// What the options say about the language.
+    pub(crate) fn dialect(&self) -> Dialect<'_> {
+        let usual = Dialect::default();
+        Dialect {
             guru: self.guru,
+            runtime: self.runtime.as_deref().unwrap_or(usual.runtime),
+            version: self.compatible.as_deref().unwrap_or(usual.version),
         }
     }
 
