@@ -67,6 +67,8 @@ pub(crate) struct Options {
     pub(crate) timing: bool,
     /// `--overload`.
     pub(crate) overload_percent: Option<u32>,
+    /// `--no-inlined`.
+    pub(crate) hide_inlined: bool,
     color: Color,
     guru: bool,
     /// `--runtime`.
@@ -210,6 +212,7 @@ impl Options {
             timing: line.run.timing,
             overload_percent: Some(line.run.overload)
                 .filter(|&percent| percent < 100 && !line.run.suppress_time_limits),
+            hide_inlined: line.run.no_inlined,
             color: line.run.color,
             guru: line.systemtap.guru,
             runtime: line.systemtap.runtime().map(str::to_string),
@@ -344,6 +347,7 @@ impl Options {
             monitor: self.monitor,
             timing: self.timing,
             overload_percent: self.overload_percent,
+            hide_inlined: self.hide_inlined,
         }
     }
 

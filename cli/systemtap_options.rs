@@ -133,7 +133,7 @@ impl SystemTapOptions {
             (
                 "--language-server",
                 self.language_server,
-                "`ntap -p2` tells an editor what is wrong with a script",
+                "`ntap check --json` tells an editor what is wrong with a script",
             ),
             (
                 "--list-servers",

@@ -333,26 +333,34 @@ runtime_functions! {
 pub const UNREADABLE_TEXT: &str = "\x7f\x01unreadable";
 
 impl RuntimeFunction {
-    /// Whether it is about addresses of processes: what they map has to be followed from the start.
-    pub fn names_user_addresses(self) -> bool {
+    /// Whether it follows the copy of a process's stack, which the handler makes.
+    pub fn walks_copied_stacks(self) -> bool {
         matches!(
             self,
             RuntimeFunction::UserStack
                 | RuntimeFunction::UserCallers
                 | RuntimeFunction::UserStackAddress
-                | RuntimeFunction::PrintUserStack
-                | RuntimeFunction::PrintUserStackBrief
-                | RuntimeFunction::PrintUserSymbols
-                | RuntimeFunction::UserStackText
-                | RuntimeFunction::UserSymbolName
-                | RuntimeFunction::UserSymbolData
-                | RuntimeFunction::UserSourceFile
-                | RuntimeFunction::UserSourceLine
-                | RuntimeFunction::UserSourcePlace
-                | RuntimeFunction::PrintUserStackPlaces
-                | RuntimeFunction::UserStackPlaces
-                | RuntimeFunction::UserModuleName
         )
+    }
+
+    /// Whether it is about addresses of processes: what they map has to be followed from the start.
+    pub fn names_user_addresses(self) -> bool {
+        self.walks_copied_stacks()
+            || matches!(
+                self,
+                RuntimeFunction::PrintUserStack
+                    | RuntimeFunction::PrintUserStackBrief
+                    | RuntimeFunction::PrintUserSymbols
+                    | RuntimeFunction::UserStackText
+                    | RuntimeFunction::UserSymbolName
+                    | RuntimeFunction::UserSymbolData
+                    | RuntimeFunction::UserSourceFile
+                    | RuntimeFunction::UserSourceLine
+                    | RuntimeFunction::UserSourcePlace
+                    | RuntimeFunction::PrintUserStackPlaces
+                    | RuntimeFunction::UserStackPlaces
+                    | RuntimeFunction::UserModuleName
+            )
     }
 }
 

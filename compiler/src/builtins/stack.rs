@@ -290,7 +290,7 @@ pub(super) const USER_ROWS: &[Builtin] = &[
         Kind::Nothing,
         Kernel::Deferred,
         User::StandsFor("__print_ustack", &["ubacktrace", "pid"]),
-        "Prints the process's stack, a line for each address.",
+        "Prints the process's stack, a line for each address, and one before it for each function that debug information says is inlined there.",
         "probe timer.profile { print_ubacktrace(); exit() }"
     ),
     row!(

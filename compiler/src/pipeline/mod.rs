@@ -12,12 +12,13 @@ use std::rc::Rc;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{Architecture, Facts};
-use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script, max_nesting};
+use crate::hir::{Attach, OnlyIn, ProbeId, Script, max_nesting};
 use crate::layout::{ArrayId, Layout};
 use crate::library::{self, Library, Wanted};
 use crate::limits::Limits;
 use crate::lower::{self, KernelFeatures, LoopBound, Lowered, StackOffsets, TaskOffsets};
 use crate::object::ObjectInput;
+use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, Dialect, ParseOptions, ast};
 use crate::syscalls;
@@ -264,7 +265,7 @@ impl Analyzed {
         if script.probes.values().any(|p| p.point.attach.is_typed()) {
             tasks.name = task_name(options.facts);
         }
-        if script.probes.values().any(|p| p.point.attach.in_kernel()) {
+        if layout.calls(&script, RuntimeFunction::walks_copied_stacks) {
             tasks.stack = stack_offsets(options.facts);
         }
         let architecture = options.facts.architecture();
@@ -432,9 +433,4 @@ pub fn program_name(probe: ProbeId) -> String {
 /// The name of the program by which user blocks add to elements of an array.
 pub fn adder_name(array: ArrayId) -> String {
     format!("ntap_add_{}", array.as_u32())
-}
-
-/// The name of an event's continuation.
-pub fn event_name(event: EventId) -> String {
-    event.to_string()
 }

@@ -1,6 +1,8 @@
 //! Source files and lines of addresses of processes, where debug information has them; elsewhere the address.
 
-use super::stack::{Context, addresses, file_name, owner, record_user_stack, stack_owner, text_of};
+use super::stack::{
+    Context, addresses, file_name, inlined_at, owner, record_user_stack, stack_owner, text_of,
+};
 use crate::symbols::{SourceLine, UserSymbol};
 
 fn source(context: Context<'_>, address: u64, process: i64) -> Option<SourceLine> {
@@ -58,9 +60,21 @@ pub(super) extern "C" fn print_user_stack(context: Context<'_>, stack: i64, proc
     let process = stack_owner(context, &text, process);
     let start = context.state.output.len();
     for (at, (_, address)) in addresses(&text).enumerate() {
-        let source = of_frame(context, at, address, process).map(|source| format!(" at {source}"));
-        let source = source.unwrap_or_default();
-        let line = match context.state.symbols.lookup(process, address) {
+        let symbol = context.state.symbols.lookup(process, address);
+        let inlined = inlined_at(&mut context.state.symbols, at, address, process, true);
+        let source = match inlined.functions.is_empty() {
+            true => of_frame(context, at, address, process),
+            false => inlined.call,
+        };
+        let place = |source: Option<SourceLine>| source.map(|source| format!(" at {source}"));
+        let source = place(source).unwrap_or_default();
+        for function in inlined.functions {
+            let source = place(function.source).unwrap_or_default();
+            let path = symbol.as_ref().map_or("", |symbol| &symbol.path);
+            let line = format!(" {address:#x} : {} [inline]{source} [{path}]\n", function.name);
+            context.state.output.extend_from_slice(line.as_bytes());
+        }
+        let line = match symbol {
             Some(UserSymbol { name: Some(name), offset, size, path }) => {
                 format!(" {address:#x} : {name}+{offset:#x}/{size:#x}{source} [{path}]\n")
             }

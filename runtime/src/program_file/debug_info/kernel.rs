@@ -20,7 +20,8 @@ mod places;
 use super::frames::DebugFrames;
 use super::source_lines::{self, SourceLines};
 use super::{Slice, attribute, contents, file_name};
-use crate::program_file::{build_id, map, parse};
+use crate::program_file::debug_file::build_id;
+use crate::program_file::{map, parse};
 
 /// The symbol at the begin of the kernel's code.
 pub(crate) const TEXT_SYMBOL: &str = "_text";
@@ -151,7 +152,7 @@ impl KernelDebugInfo {
                 continue;
             };
             // What a header defines is not of the file that includes it.
-            let file = attribute(unit, entry, gimli::DW_AT_decl_file)?;
+            let file = attribute(&self.dwarf, unit, entry, gimli::DW_AT_decl_file)?;
             let index = match file {
                 Some(AttributeValue::FileIndex(index)) => index,
                 _ => continue,
