@@ -194,7 +194,8 @@ impl Resolver<'_> {
     pub(super) fn enumerator(&mut self, literal: &Literal, span: Span) -> Option<Expr> {
         let LiteralValue::String(text) = &literal.value else { return None };
         let btf = self.facts.all_types();
-        let constants = Constants { btf: btf.as_ref().ok().copied(), library: self.library };
+        let constants =
+            Constants { btf: btf.as_ref().ok().copied(), library: self.library, facts: self.facts };
         let unknown = match c_expression::evaluate(text, &constants) {
             Ok(value) => return Some(self.expr(span, ExprKind::Number(value))),
             Err(unknown) => unknown.trim(),
