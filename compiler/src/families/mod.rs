@@ -68,6 +68,8 @@ pub struct Request<'a> {
     pub point: &'a ProbePoint,
     /// The machine.
     pub facts: &'a dyn Facts,
+    /// Whether the library asks: its events are functions where they have code of their own.
+    pub of_library: bool,
 }
 
 impl Request<'_> {
@@ -128,10 +130,16 @@ pub fn all() -> impl Iterator<Item = &'static Family> {
         .flatten()
 }
 
-/// Finds the points a probe point stands for; reports an error when there is none.
-pub fn resolve(point: &ProbePoint, facts: &dyn Facts, diagnostics: &mut Diagnostics) -> Vec<Point> {
+/// Finds the points a probe point stands for, one of the library or of the user's script; reports an error when there
+/// is none.
+pub fn resolve(
+    point: &ProbePoint,
+    facts: &dyn Facts,
+    of_library: bool,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Point> {
     match all().find(|f| form::fits(f, point)) {
-        Some(family) => (family.resolve)(&Request { point, facts }, diagnostics),
+        Some(family) => (family.resolve)(&Request { point, facts, of_library }, diagnostics),
         None => {
             report_unknown(point, diagnostics);
             vec![]

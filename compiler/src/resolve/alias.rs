@@ -186,7 +186,7 @@ impl Resolver<'_> {
         });
         let Some(known) = known else {
             let reported = diagnostics.len();
-            let points = families::resolve(point, self.facts, diagnostics);
+            let points = families::resolve(point, self.facts, self.is_library(point.span), diagnostics);
             let unknown = diagnostics.since(reported).iter_mut().find(|d| d.help.is_empty());
             if let (Some(diagnostic), Some(first)) = (unknown, point.components.first()) {
                 let names = aliases.iter().filter_map(|alias| alias.first()).copied();
