@@ -131,6 +131,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "PERCENT", default_value_t = DEFAULT_BUDGET_PERCENT, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) overload: u32,
 
+    /// Leave inlined functions out of the stacks of processes, as SystemTap does
+    #[arg(long)]
+    pub(crate) no_inlined: bool,
+
     /// Say what is done
     #[arg(short = 'v', long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,

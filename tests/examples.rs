@@ -147,7 +147,7 @@ fn the_page_of_scripts_is_what_they_say_and_print() {
         let prose: Vec<&str> = prose.iter().map(|line| line.trim()).collect();
         let prose = prose.join(" ");
         let (usage, output) = prose.split_once(" output: ").expect("a header says what is printed");
-        let usage = usage.trim_start_matches("usage: ");
+        let (usage, output) = (usage.trim_start_matches("usage: "), output.trim_end());
         let sample = root.join(format!("tests/suite/scripts/{}.output", name.replace('/', "-")));
         let sample = std::fs::read_to_string(sample).unwrap_or_else(|_| {
             let lines = examples.iter().map(|line| line.strip_prefix("  ").unwrap_or(line));

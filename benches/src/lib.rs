@@ -4,6 +4,12 @@
 //! A benchmark prints a table to standard output and nothing else there; what it does in the meantime
 //! goes to standard error.
 
+mod load;
+mod tracer;
+
+pub use load::{Load, getppid};
+pub use tracer::{Statistics, Tracer};
+
 use std::env;
 use std::ffi::CStr;
 use std::fs;

@@ -27,9 +27,14 @@ use std::ops::Range;
 
 use cranelift_codegen::entity::{PrimaryMap, entity_impl};
 
-use crate::hir::{Aggregate, Body, Constant, EventId, FunctionId, GlobalId, ProbeId, Script};
+use crate::builtins::User;
+use crate::hir::{
+    Aggregate, Body, Constant, EventId, ExprKind, FunctionId, GlobalId, ProbeId, Script,
+    each_expression,
+};
 use crate::histogram::Histogram;
 use crate::regex::Automaton;
+use crate::runtime_functions::RuntimeFunction;
 use crate::source::Span;
 use crate::syscalls::{self, Routes};
 use crate::types::Type;
@@ -506,6 +511,24 @@ pub struct Field {
 }
 
 impl Layout {
+    /// Whether code of the script calls a function of the runtime of some kind.
+    pub fn calls(&self, script: &Script, kind: fn(RuntimeFunction) -> bool) -> bool {
+        let mut calls = false;
+        let events = self.events.values().map(|event| &event.body);
+        let probes = script.probes.values().map(|probe| &probe.body);
+        let overloads = script.functions.values().flat_map(|f| &f.overloads).map(|o| &o.body);
+        for body in events.chain(probes).chain(overloads) {
+            each_expression(&body.statements, &mut |e| {
+                if let ExprKind::Call { builtin, .. } = &e.kind
+                    && let User::Runtime(function) = builtin.user
+                {
+                    calls |= kind(function);
+                }
+            });
+        }
+        calls
+    }
+
     /// Offset in `.bss` of the counters of a probe.
     pub fn counters_offset(&self, probe: ProbeId) -> u32 {
         control::SIZE + probe.as_u32() * counters::SIZE
@@ -514,11 +537,6 @@ impl Layout {
     /// Offset in `.bss` of a shared cell.
     pub fn shared_offset(&self, cell: u32) -> u32 {
         control::SIZE + self.probes * counters::SIZE + cell * 8
-    }
-
-    /// Bytes of `.bss`.
-    pub fn shared_bytes(&self) -> u32 {
-        self.shared_offset(self.shared.len() as u32)
     }
 
     /// The table of a regular expression, its offset among them.
@@ -567,11 +585,6 @@ impl Layout {
     /// How many elements the map of times has.
     pub fn times_elements(&self) -> u32 {
         self.times_of_points.values().map(|points| points.end).max().unwrap_or(self.probes)
-    }
-
-    /// Whether any kernel map or `.bss` is needed for the arrays.
-    pub fn has_kernel_maps(&self) -> bool {
-        self.arrays.values().any(|a| a.map.is_some())
     }
 }
 

@@ -13,6 +13,7 @@ pub mod btf;
 pub mod builtins;
 pub mod bytes;
 pub mod c_constants;
+mod c_integer;
 pub mod diagnostic;
 pub mod facts;
 pub mod families;

@@ -1,6 +1,7 @@
 //! Listings: which probe points a pattern stands for, and what their handlers can use.
 
 use crate::btf::TypeId;
+use crate::c_integer::sized;
 use crate::diagnostic::Diagnostics;
 use crate::facts::Facts;
 use crate::hir::ContextVariable;
@@ -102,14 +103,6 @@ fn c_type(variable: &ContextVariable, facts: &dyn Facts) -> String {
         // What a variable points to may be `const`; that the function does not change the variable itself says
         // nothing about its value.
         (Some(btf), _) => btf.describe(btf.unqualified(TypeId(variable.ty))).replace(" *", "*"),
-        (None, signed) => {
-            let names = match variable.value.bytes {
-                1 => ["unsigned char", "signed char"],
-                2 => ["short unsigned int", "short int"],
-                4 => ["unsigned int", "int"],
-                _ => ["long unsigned int", "long int"],
-            };
-            names[usize::from(signed)].to_string()
-        }
+        (None, signed) => sized(variable.value.bytes, signed).to_string(),
     }
 }

@@ -10,6 +10,8 @@ use std::fmt::{self, Display, Formatter, Write};
 pub enum Json {
     /// `null`.
     Null,
+    /// `true` or `false`.
+    Truth(bool),
     /// A number, written with all its digits.
     Number(i64),
     /// The same, of what is never negative.
@@ -52,6 +54,7 @@ impl Display for Json {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Json::Null => f.write_str("null"),
+            Json::Truth(value) => write!(f, "{value}"),
             Json::Number(value) => write!(f, "{value}"),
             Json::Unsigned(value) => write!(f, "{value}"),
             Json::Seconds(us) => {

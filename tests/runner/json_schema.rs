@@ -83,6 +83,7 @@ fn is(value: &Value, name: &Value) -> bool {
         "null" => value.is_null(),
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.is_u64(),
+        "boolean" => value.is_boolean(),
         "number" => value.is_number(),
         "array" => value.is_array(),
         "object" => value.is_object(),

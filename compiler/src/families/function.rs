@@ -246,7 +246,7 @@ fn plain_name(symbol: &str) -> Option<&str> {
 
 /// One point for each function.
 fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<Point> {
-    let typed = Typed::new(request, &found);
+    let typed = if request.names_only { None } else { Typed::new(request, &found) };
     let architecture = request.facts.architecture();
     found
         .into_iter()

@@ -70,6 +70,8 @@ pub struct Request<'a> {
     pub facts: &'a dyn Facts,
     /// Whether the library asks: its events are functions where they have code of their own.
     pub of_library: bool,
+    /// Whether only the points' names are asked for: what handlers can use there may be left out.
+    pub names_only: bool,
 }
 
 impl Request<'_> {
@@ -122,26 +124,21 @@ pub fn all() -> impl Iterator<Item = &'static Family> {
         data::FAMILIES,
         refused::FAMILIES,
     ];
-    [begin_end::FAMILIES, timer::FAMILIES, outlet::FAMILIES, perf::FAMILIES]
+    [begin_end::FAMILIES, timer::FAMILIES, outlet::FAMILIES]
         .into_iter()
+        .chain(perf::FAMILIES.iter().copied())
         .chain(process)
         .chain(process::PLACES.iter().copied())
         .chain(function::FAMILIES.iter().copied())
         .flatten()
 }
 
-/// Finds the points a probe point stands for, one of the library or of the user's script; reports an error when there
-/// is none.
-pub fn resolve(
-    point: &ProbePoint,
-    facts: &dyn Facts,
-    of_library: bool,
-    diagnostics: &mut Diagnostics,
-) -> Vec<Point> {
-    match all().find(|f| form::fits(f, point)) {
-        Some(family) => (family.resolve)(&Request { point, facts, of_library }, diagnostics),
+/// Finds the points a request's probe point stands for; reports an error when there is none.
+pub fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    match all().find(|f| form::fits(f, request.point)) {
+        Some(family) => (family.resolve)(request, diagnostics),
         None => {
-            report_unknown(point, diagnostics);
+            report_unknown(request.point, diagnostics);
             vec![]
         }
     }

@@ -57,172 +57,70 @@ const SOFTWARE_NAMES: &str = "cpu_clock|task_clock|page_faults|context_switches|
 const HARDWARE_NAMES: &str = "cpu_cycles|instructions|cache_references|cache_misses|branch\
     _instructions|branch_misses|bus_cycles|stalled_cycles_frontend|stalled_cycles_backend|ref_cpu_cycles";
 
-pub(super) const FAMILIES: &[Family] = &[
-    Family {
-        form: &[
-            ("perf", None),
-            ("type", Number),
-            ("config", Number),
-            ("sample?", Number),
-            ("hz?", Number),
-            ("process?", None),
-        ],
-        summary: BY_NUMBER,
-        example: "probe perf.type(1).config(0).hz(10) { exit() }",
-        resolve: |request, diagnostics| {
-            let event = by_number(request, diagnostics);
-            point(request, diagnostics, event)
-        },
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("type", Number),
-            ("config", Number),
-            ("sample?", Number),
-            ("hz?", Number),
-            ("process", Text),
-        ],
-        summary: BY_NUMBER,
-        example: "probe perf.type(1).config(0).process(\"/bin/sh\") ? { exit() } probe begin { exit() }",
-        resolve: |request, diagnostics| {
-            let event = by_number(request, diagnostics);
-            point(request, diagnostics, event)
-        },
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("type", Number),
-            ("config", Number),
-            ("process", Text),
-            ("counter", Text),
-        ],
-        summary: COUNTER,
-        example: "probe perf.type(1).config(0).process(\"/bin/sh\").counter(\"n\") ? {} \
-                  probe begin { exit() }",
-        resolve: |request, diagnostics| {
-            let event = by_number(request, diagnostics);
-            counter(request, diagnostics, event)
-        },
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("type", Number),
-            ("config", Number),
-            ("process", None),
-            ("counter", Text),
-        ],
-        summary: COUNTER,
-        example: "probe perf.type(1).config(0).process.counter(\"n\") ? {} \
-                  probe begin { exit() }",
-        resolve: |request, diagnostics| {
-            let event = by_number(request, diagnostics);
-            counter(request, diagnostics, event)
-        },
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("sw", None),
-            (SOFTWARE_NAMES, None),
-            ("sample?", Number),
-            ("hz?", Number),
-            ("process?", None),
-        ],
-        summary: "As `perf.type`, for an event the kernel counts; the clocks count nanoseconds.",
-        example: "probe perf.sw.cpu_clock.sample(5000000) { exit() }",
-        resolve: |request, diagnostics| point(request, diagnostics, software(request)),
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("sw", None),
-            (SOFTWARE_NAMES, None),
-            ("sample?", Number),
-            ("hz?", Number),
-            ("process", Text),
-        ],
-        summary: "As `perf.type`, for an event the kernel counts; the clocks count nanoseconds.",
-        example: "probe perf.sw.cpu_clock.process(\"/bin/sh\") ? {} probe begin { exit() }",
-        resolve: |request, diagnostics| point(request, diagnostics, software(request)),
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("sw", None),
-            (SOFTWARE_NAMES, None),
-            ("process", Text),
-            ("counter", Text),
-        ],
-        summary: COUNTER,
-        example: "probe perf.sw.cpu_clock.process(\"/bin/sh\").counter(\"n\") ? {} probe begin { exit() }",
-        resolve: |request, diagnostics| counter(request, diagnostics, software(request)),
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("sw", None),
-            (SOFTWARE_NAMES, None),
-            ("process", None),
-            ("counter", Text),
-        ],
-        summary: COUNTER,
-        example: "probe perf.sw.cpu_clock.process.counter(\"n\") ? {} probe begin { exit() }",
-        resolve: |request, diagnostics| counter(request, diagnostics, software(request)),
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("hw", None),
-            (HARDWARE_NAMES, None),
-            ("sample?", Number),
-            ("hz?", Number),
-            ("process?", None),
-        ],
-        summary: "As `perf.type`, for an event the processor counts.",
-        example: "probe perf.hw.cpu_cycles ? { exit() } probe begin { exit() }",
-        resolve: |request, diagnostics| point(request, diagnostics, hardware(request)),
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("hw", None),
-            (HARDWARE_NAMES, None),
-            ("sample?", Number),
-            ("hz?", Number),
-            ("process", Text),
-        ],
-        summary: "As `perf.type`, for an event the processor counts.",
-        example: "probe perf.hw.cpu_cycles.process(\"/bin/sh\") ? {} probe begin { exit() }",
-        resolve: |request, diagnostics| point(request, diagnostics, hardware(request)),
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("hw", None),
-            (HARDWARE_NAMES, None),
-            ("process", Text),
-            ("counter", Text),
-        ],
-        summary: COUNTER,
-        example: "probe perf.hw.cpu_cycles.process(\"/bin/sh\").counter(\"n\") ? {} probe begin { exit() }",
-        resolve: |request, diagnostics| counter(request, diagnostics, hardware(request)),
-    },
-    Family {
-        form: &[
-            ("perf", None),
-            ("hw", None),
-            (HARDWARE_NAMES, None),
-            ("process", None),
-            ("counter", Text),
-        ],
-        summary: COUNTER,
-        example: "probe perf.hw.cpu_cycles.process.counter(\"n\") ? {} probe begin { exit() }",
-        resolve: |request, diagnostics| counter(request, diagnostics, hardware(request)),
-    },
+const BY_SOFTWARE: &str =
+    "As `perf.type`, for an event the kernel counts; the clocks count nanoseconds.";
+const BY_HARDWARE: &str = "As `perf.type`, for an event the processor counts.";
+
+/// The forms of points that name their event in the same way, by these components behind `perf`.
+macro_rules! families {
+    ($summary:ident, $event:path, $name:literal, $rest:literal, [$($part:expr),*]) => {
+        &[
+            Family {
+                form: &[("perf", None), $($part),*, ("sample?", Number), ("hz?", Number), ("process?", None)],
+                summary: $summary,
+                example: concat!("probe perf.", $name, $rest),
+                resolve: |request, diagnostics| point(request, diagnostics, $event),
+            },
+            Family {
+                form: &[("perf", None), $($part),*, ("sample?", Number), ("hz?", Number), ("process", Text)],
+                summary: $summary,
+                example: concat!("probe perf.", $name, ".process(\"/bin/sh\") ? {} probe begin { exit() }"),
+                resolve: |request, diagnostics| point(request, diagnostics, $event),
+            },
+            Family {
+                form: &[("perf", None), $($part),*, ("process", Text), ("counter", Text)],
+                summary: COUNTER,
+                example: concat!(
+                    "probe perf.", $name, ".process(\"/bin/sh\").counter(\"n\") ? {} probe begin { exit() }"
+                ),
+                resolve: |request, diagnostics| counter(request, diagnostics, $event),
+            },
+            Family {
+                form: &[("perf", None), $($part),*, ("process", None), ("counter", Text)],
+                summary: COUNTER,
+                example: concat!("probe perf.", $name, ".process.counter(\"n\") ? {} probe begin { exit() }"),
+                resolve: |request, diagnostics| counter(request, diagnostics, $event),
+            },
+        ]
+    };
+}
+
+pub(super) const FAMILIES: &[&[Family]] = &[
+    families!(
+        BY_NUMBER,
+        by_number,
+        "type(1).config(0)",
+        ".hz(10) { exit() }",
+        [("type", Number), ("config", Number)]
+    ),
+    families!(
+        BY_SOFTWARE,
+        software,
+        "sw.cpu_clock",
+        ".sample(5000000) { exit() }",
+        [("sw", None), (SOFTWARE_NAMES, None)]
+    ),
+    families!(
+        BY_HARDWARE,
+        hardware,
+        "hw.cpu_cycles",
+        " ? { exit() } probe begin { exit() }",
+        [("hw", None), (HARDWARE_NAMES, None)]
+    ),
 ];
+
+/// What is counted, where that can be: an error is reported.
+type EventOf = fn(&Request<'_>, &mut Diagnostics) -> Option<CountedEvent>;
 
 fn by_number(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Option<CountedEvent> {
     let ((kind, span), (config, _)) = (request.number(1)?, request.number(2)?);
@@ -241,21 +139,17 @@ fn by_name(request: &Request<'_>, kind: u32, names: &[&str]) -> Option<CountedEv
     Some(CountedEvent { kind, config, watched: Option::None })
 }
 
-fn software(request: &Request<'_>) -> Option<CountedEvent> {
+fn software(request: &Request<'_>, _: &mut Diagnostics) -> Option<CountedEvent> {
     by_name(request, SOFTWARE, &SOFTWARE_EVENTS)
 }
 
-fn hardware(request: &Request<'_>) -> Option<CountedEvent> {
+fn hardware(request: &Request<'_>, _: &mut Diagnostics) -> Option<CountedEvent> {
     by_name(request, HARDWARE, &HARDWARE_EVENTS)
 }
 
 /// A point whose handler runs after so many counts.
-fn point(
-    request: &Request<'_>,
-    diagnostics: &mut Diagnostics,
-    event: Option<CountedEvent>,
-) -> Vec<Point> {
-    let Some(event) = event else { return vec![] };
+fn point(request: &Request<'_>, diagnostics: &mut Diagnostics, event: EventOf) -> Vec<Point> {
+    let Some(event) = event(request, diagnostics) else { return vec![] };
     let mut positive = |component: &str| {
         let (n, span) = request.number_of(component)?;
         if n < 1 {
@@ -289,12 +183,9 @@ fn point(
 }
 
 /// A counter: what the threads of a program have counted, for `@perf`.
-fn counter(
-    request: &Request<'_>,
-    diagnostics: &mut Diagnostics,
-    event: Option<CountedEvent>,
-) -> Vec<Point> {
-    let (Some(event), Some(inode)) = (event, program(request, diagnostics)) else { return vec![] };
+fn counter(request: &Request<'_>, diagnostics: &mut Diagnostics, event: EventOf) -> Vec<Point> {
+    let Some(event) = event(request, diagnostics) else { return vec![] };
+    let Some(inode) = program(request, diagnostics) else { return vec![] };
     let Some((name, _)) = request.text_of("counter") else { return vec![] };
     // Its number is known when all of the script is.
     let attach = Attach::Counter(Counter { name: name.to_string(), index: 0, event, inode });

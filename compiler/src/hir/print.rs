@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use cranelift_codegen::entity::EntityRef;
+
 use super::{
-    AssignOperator, Body, ContextVariable, Expr, ExprKind, Foreach, Place, PlaceKind, Point, Print,
-    Script, SortBy, SortDirection, Stmt, StmtKind, Unary,
+    AssignOperator, Body, ContextVariable, Expr, ExprKind, Foreach, GlobalId, LocalId, Place,
+    PlaceKind, Point, Print, Script, SortBy, SortDirection, Stmt, StmtKind, Unary,
 };
 use crate::syntax::ast::{Aggregate, Quantile};
 use crate::types::{Type, Types};
@@ -17,7 +19,8 @@ pub struct Annotations<'a> {
     pub types: &'a Types,
     /// The probe point whose context variables are named; none for continuations.
     pub point: Option<&'a Point>,
-    /// Print what is the same in handlers that differ in literal texts and in the records they send.
+    /// Print what is the same in handlers that differ in literal texts and in the records they send. Variables and
+    /// functions are then named by their numbers: two codes that are printed alike do the same.
     pub pattern: bool,
 }
 
@@ -113,7 +116,9 @@ impl Printer<'_> {
                 self.block(body, indent);
                 self.out.push_str(" catch");
                 if let Some(variable) = variable {
-                    let _ = write!(self.out, " ({})", self.body.locals[*variable].name);
+                    self.out.push_str(" (");
+                    self.local(*variable);
+                    self.out.push(')');
                 }
                 self.block(handler, indent);
             }
@@ -142,19 +147,23 @@ impl Printer<'_> {
         };
         self.out.push_str("foreach (");
         if let Some(value) = foreach.value {
-            let _ = write!(self.out, "{} = ", self.body.locals[value].name);
+            self.local(value);
+            self.out.push_str(" = ");
         }
         self.out.push('[');
         for (at, &key) in foreach.keys.iter().enumerate() {
-            let comma = if at > 0 { ", " } else { "" };
-            let _ = write!(self.out, "{comma}{}", self.body.locals[key].name);
+            if at > 0 {
+                self.out.push_str(", ");
+            }
+            self.local(key);
             if let Some(sort) = foreach.sort
                 && sort.by == SortBy::Key(at)
             {
                 self.out.push(mark(sort.direction));
             }
         }
-        let _ = write!(self.out, "] in {}", self.annotations.script.globals[foreach.array].name);
+        self.out.push_str("] in ");
+        self.global(foreach.array);
         if !foreach.slice.is_empty() {
             self.out.push('[');
             self.list(&foreach.slice);
@@ -205,12 +214,31 @@ impl Printer<'_> {
         }
     }
 
+    /// A variable of the body: by its name, which variables of the compiler's own share, or by what it is alone.
+    fn local(&mut self, local: LocalId) {
+        match self.annotations.pattern {
+            true => self.id(local),
+            false => self.out.push_str(&self.body.locals[local].name),
+        }
+    }
+
+    fn global(&mut self, global: GlobalId) {
+        match self.annotations.pattern {
+            true => self.id(global),
+            false => self.out.push_str(&self.annotations.script.globals[global].name),
+        }
+    }
+
+    fn id(&mut self, id: impl EntityRef) {
+        let _ = write!(self.out, "@{}", id.index());
+    }
+
     fn place(&mut self, place: &Place) {
         match &place.kind {
-            PlaceKind::Local(id) => self.out.push_str(&self.body.locals[*id].name),
-            PlaceKind::Global(id) => self.out.push_str(&self.annotations.script.globals[*id].name),
+            PlaceKind::Local(id) => self.local(*id),
+            PlaceKind::Global(id) => self.global(*id),
             PlaceKind::Element(id, keys) => {
-                self.out.push_str(&self.annotations.script.globals[*id].name);
+                self.global(*id);
                 self.out.push('[');
                 self.list(keys);
                 self.out.push(']');
@@ -268,6 +296,9 @@ impl Printer<'_> {
                 if let Some((low, width)) = load.bits {
                     let _ = write!(self.out, ", bits {low}..{}", low + width);
                 }
+                if load.or_zero {
+                    self.out.push_str(" or 0");
+                }
                 self.out.push(')');
             }
             ExprKind::Call { builtin, arguments } => {
@@ -277,7 +308,12 @@ impl Printer<'_> {
                 self.out.push(')');
             }
             ExprKind::Invoke { function, arguments } => {
-                self.out.push_str(&self.annotations.script.functions[*function].name);
+                match self.annotations.pattern {
+                    true => self.id(*function),
+                    false => {
+                        self.out.push_str(&self.annotations.script.functions[*function].name);
+                    }
+                }
                 self.out.push('(');
                 self.list(arguments);
                 self.out.push(')');
@@ -313,7 +349,9 @@ impl Printer<'_> {
             ExprKind::In { array, keys } => {
                 self.out.push_str("([");
                 self.list(keys);
-                let _ = write!(self.out, "] in {})", self.annotations.script.globals[*array].name);
+                self.out.push_str("] in ");
+                self.global(*array);
+                self.out.push(')');
             }
             ExprKind::Assign { target, operator, value, .. } => {
                 self.place(target);
@@ -328,6 +366,9 @@ impl Printer<'_> {
             }
             ExprKind::Increment { target, prefix, by } => {
                 let sign = if *by < 0 { "--" } else { "++" };
+                if self.annotations.pattern {
+                    let _ = write!(self.out, "{by} ");
+                }
                 if *prefix {
                     self.out.push_str(sign);
                 }

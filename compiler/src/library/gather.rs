@@ -48,18 +48,17 @@ pub(crate) fn gather(
         gatherer.mentions(script, None);
     }
     while let Some(next) = gatherer.next() {
-        let (file, range) = gatherer.library.piece(next.piece);
-        let text = &gatherer.library.files()[file].text;
+        let (at, file, range) = gatherer.library.piece(next.piece);
         let parts = match next.in_part {
-            true => trim::kept(text, range, &gatherer.mentioned),
+            true => trim::kept(&file.text, range, &gatherer.mentioned),
             false => vec![range],
         };
-        let id = *gatherer.files.entry(file).or_insert_with(|| {
-            let file = &gatherer.library.files()[file];
-            sources.add(file.name.to_string(), file.text.to_string())
-        });
+        let id = *gatherer
+            .files
+            .entry(at)
+            .or_insert_with(|| sources.add(file.name.to_string(), file.text.to_string()));
         let script = syntax::parse_parts(id, &parts, sources, options, diagnostics);
-        gatherer.mentions(&script, Some(file));
+        gatherer.mentions(&script, Some(at));
         gatherer.extend(next.piece, &script);
         let place = next.place.unwrap_or(scripts.len());
         if next.in_part {
@@ -174,8 +173,7 @@ impl Gatherer<'_> {
     /// and once more if even later ones have mentioned some.
     fn next(&mut self) -> Option<Next> {
         while let Some(piece) = self.wanted.pop() {
-            let (file, range) = self.library.piece(piece);
-            let file = &self.library.files()[file];
+            let (_, file, range) = self.library.piece(piece);
             let text = file.text.get(range).unwrap_or("");
             let in_part = self.of_aliases == Wanted::Mentioned
                 && file.embedded

@@ -92,9 +92,9 @@ impl Library {
     }
 
     /// Where a piece is: its file and the bytes of it.
-    pub(crate) fn piece(&self, id: PieceId) -> (usize, Range<usize>) {
+    pub(crate) fn piece(&self, id: PieceId) -> (usize, &LibraryFile, Range<usize>) {
         let piece = &self.index().pieces[id.0 as usize];
-        (piece.file, piece.range.clone())
+        (piece.file, &self.files[piece.file], piece.range.clone())
     }
 
     /// The pieces that declare a function.

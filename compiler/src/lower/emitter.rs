@@ -283,6 +283,22 @@ impl<'f> Emitter<'f> {
         self.builder.ins().load(I64, trusted(), address, offset as i32)
     }
 
+    /// A number of 4 or 8 bytes in the kernel's memory; 0 when it cannot be read.
+    pub fn kernel_word(&mut self, address: Value, offset: u32, bytes: u8) -> Value {
+        let slot = self.slot(8);
+        let to = self.slot_address(slot, 0);
+        let zero = self.constant(0);
+        self.store(zero, to, 0);
+        let size = self.constant(i64::from(bytes));
+        let from = self.builder.ins().iadd_imm_s(address, i64::from(offset));
+        self.helper(Helper::ProbeReadKernel, &[to, size, from]);
+        let from = self.slot_address(slot, 0);
+        match bytes {
+            4 => self.builder.ins().uload32(trusted(), from, 0),
+            _ => self.load(from, 0),
+        }
+    }
+
     /// Stores a value (of any width) to memory known to be writable.
     pub fn store(&mut self, value: Value, address: Value, offset: u32) {
         self.builder.ins().store(trusted(), value, address, offset as i32);

@@ -13,6 +13,7 @@ mod capture;
 mod defer;
 mod effects;
 mod inline;
+mod last;
 mod obstacle;
 mod order;
 mod place;
@@ -180,6 +181,9 @@ impl Split {
                     _ => pass.handler(statements),
                 };
                 body.locals = pass.locals;
+            }
+            if function.is_none() {
+                last::end_with_records(&bodies[0].statements, layout);
             }
             match function {
                 Some(id) => {

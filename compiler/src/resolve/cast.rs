@@ -1,9 +1,9 @@
 //! `@cast`, and the types its text can name.
 
-use super::c_integer::c_integer;
 use super::context::{Reached, Space, Ty, What};
 use super::{Resolver, Scope};
 use crate::btf::{Btf, Kind, TypeId};
+use crate::c_integer::c_integer;
 use crate::diagnostic::codes;
 use crate::source::Span;
 use crate::syntax::ast::{Expression, Literal, LiteralValue};

@@ -8,7 +8,7 @@ use crate::btf::{Btf, Kind, TypeId};
 use crate::builtins::{self, Builtin};
 use crate::diagnostic::codes;
 use crate::facts::Architecture;
-use crate::hir::{Arithmetic, MarkArgument, Expr, ExprKind, Load, Scalar};
+use crate::hir::{Arithmetic, Expr, ExprKind, Load, MarkArgument, Scalar};
 use crate::source::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, Literal, LiteralValue};
 use crate::syntax::constant;
@@ -211,7 +211,8 @@ impl Resolver<'_> {
     pub(super) fn enumerator(&mut self, literal: &Literal, span: Span) -> Option<Expr> {
         let LiteralValue::String(text) = &literal.value else { return None };
         let btf = self.facts.all_types();
-        let constants = Constants { btf: btf.as_ref().ok().copied(), library: self.library };
+        let constants =
+            Constants { btf: btf.as_ref().ok().copied(), library: self.library, facts: self.facts };
         let unknown = match c_expression::evaluate(text, &constants) {
             Ok(value) => return Some(self.expr(span, ExprKind::Number(value))),
             Err(unknown) => unknown.trim(),

@@ -188,8 +188,8 @@ impl Shared {
 fn code(script: &Script, types: &Types, probe: &Probe) -> String {
     let point = Some(&probe.point);
     let mut code = String::new();
-    for (id, local) in probe.body.locals.iter() {
-        code += &format!("{} {:?} ", local.name, types.locals[probe.body.id][id]);
+    for id in probe.body.locals.keys() {
+        code += &format!("{:?} ", types.locals[probe.body.id][id]);
     }
     code + &print_body(&probe.body, &Annotations { script, types, point, pattern: true }, 0)
 }

@@ -13,7 +13,7 @@
 //! addresses mapped.
 
 use super::BlockContext;
-use super::stack::{addresses, kernel_addresses};
+use super::stack::{addresses, inlined_at, kernel_addresses};
 use super::values::{Key, Word};
 use crate::kernel::LiveKernel;
 use crate::symbols::UserSymbols;
@@ -32,6 +32,8 @@ pub struct Frame {
     pub offset: Option<u64>,
     /// `kernel`, a module, or the file of a process.
     pub module: Option<String>,
+    /// Whether the function's code is part of the next one's.
+    pub inlined: bool,
 }
 
 impl BlockContext {
@@ -77,27 +79,38 @@ pub(super) fn kernel_frames(kernel: &LiveKernel, text: &str) -> Vec<Frame> {
             symbol: symbol.as_ref().map(|s| s.name.to_string()),
             offset: symbol.as_ref().map(|s| address.wrapping_sub(s.start)),
             module: symbol.map(|s| s.module.unwrap_or("kernel").to_string()),
+            inlined: false,
         }
     };
     kernel_addresses(kernel, text).map(frame).collect()
 }
 
-/// The frames of the addresses of a process.
+/// The frames of the addresses of a process, with those of functions that were inlined there.
 pub(super) fn user_frames(
     symbols: &mut UserSymbols,
     text: &str,
     process: Option<u32>,
 ) -> Vec<Frame> {
-    let frame = |(_, address)| {
+    let mut frames = vec![];
+    for (at, (_, address)) in addresses(text).enumerate() {
         let symbol = process.and_then(|process| symbols.lookup(process, address));
-        Frame {
+        let frame = Frame {
             address: Some(address),
             offset: symbol.as_ref().map(|s| s.offset),
             module: symbol.as_ref().map(|s| s.path.clone()),
             symbol: symbol.and_then(|s| s.name),
-        }
-    };
-    addresses(text).map(frame).collect()
+            inlined: false,
+        };
+        let inlined = process.map(|process| inlined_at(symbols, at, address, process, false));
+        frames.extend(inlined.unwrap_or_default().functions.into_iter().map(|function| Frame {
+            symbol: Some(function.name),
+            offset: None,
+            inlined: true,
+            ..frame.clone()
+        }));
+        frames.push(frame);
+    }
+    frames
 }
 
 /// Whether a text is a list of addresses, as functions of stacks give them. A single one has to look like one of the
@@ -152,7 +165,8 @@ fn listed_frame(line: &str) -> Option<Frame> {
         None => (line, None),
     };
     let (symbol, offset) = place(start)?;
-    Some(Frame { address: None, symbol: Some(symbol), offset: Some(offset), module })
+    let (symbol, offset) = (Some(symbol), Some(offset));
+    Some(Frame { symbol, offset, module, ..Frame::default() })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::frames::{Frame, kernel_frames, user_frames};
 use super::recording::{Part, Printed};
 use super::values::text_at;
 use crate::kernel::LiveKernel;
-use crate::symbols::UserSymbol;
+use crate::symbols::{InlinedAt, UserSymbol, UserSymbols};
 
 pub(super) type Context<'a> = &'a mut BlockContext;
 
@@ -80,7 +80,7 @@ pub(super) extern "C" fn print_symbols(context: Context<'_>, stack: i64) -> i64 
 }
 
 /// Notes that a kernel stack was printed, from a place in the output on.
-fn record_kernel_stack(context: Context<'_>, start: usize, text: &str) {
+pub(super) fn record_kernel_stack(context: Context<'_>, start: usize, text: &str) {
     if context.state.recording.is_some() {
         let frames = kernel_frames(&context.state.kernel, text);
         record_stack(context, start, frames);
@@ -151,6 +151,34 @@ fn described(symbol: &UserSymbol) -> String {
     }
 }
 
+/// What was inlined at the n-th address of a stack: behind the first they are those that calls return to, which may be
+/// of what comes after the call.
+pub(super) fn inlined_at(
+    symbols: &mut UserSymbols,
+    at: usize,
+    address: u64,
+    process: u32,
+    with_lines: bool,
+) -> InlinedAt {
+    let call = address - u64::from(at > 0 && address > 0);
+    symbols.inlined(process, call, with_lines)
+}
+
+/// Prints a line for each function that was inlined there: `name [inline]` between the texts.
+fn print_inlined(
+    context: Context<'_>,
+    (at, address): (usize, u64),
+    process: u32,
+    before: &str,
+    after: &str,
+) {
+    let inlined = inlined_at(&mut context.state.symbols, at, address, process, false);
+    for function in inlined.functions {
+        let line = format!("{before}{} [inline]{after}\n", function.name);
+        context.state.output.extend_from_slice(line.as_bytes());
+    }
+}
+
 /// The addresses of a copied stack.
 fn copied(context: Context<'_>, copy: i64) -> std::rc::Rc<[u64]> {
     let most = context.state.limits.backtrace as usize;
@@ -201,8 +229,13 @@ pub(super) extern "C" fn print_user_stack(context: Context<'_>, stack: i64, proc
     let text = text_of(stack);
     let process = stack_owner(context, &text, process);
     let start = context.state.output.len();
-    for (_, address) in addresses(&text) {
-        let line = match context.state.symbols.lookup(process, address) {
+    for (at, (_, address)) in addresses(&text).enumerate() {
+        let symbol = context.state.symbols.lookup(process, address);
+        if let Some(symbol) = &symbol {
+            let (before, file) = (format!(" {address:#x} : "), format!(" [{}]", symbol.path));
+            print_inlined(context, (at, address), process, &before, &file);
+        }
+        let line = match symbol {
             Some(symbol) => format!(" {address:#x} : {}\n", described(&symbol)),
             None => format!(" {address:#x}\n"),
         };
@@ -220,7 +253,8 @@ pub(super) extern "C" fn print_user_stack_brief(
     let text = text_of(stack);
     let process = stack_owner(context, &text, process);
     let start = context.state.output.len();
-    for (_, address) in addresses(&text) {
+    for (at, (_, address)) in addresses(&text).enumerate() {
+        print_inlined(context, (at, address), process, "", "");
         let symbol = context.state.symbols.lookup(process, address);
         let line = match symbol.and_then(|s| Some((s.name?, s.offset))) {
             Some((name, offset)) => format!("{name}+{offset:#x}\n"),
@@ -236,8 +270,12 @@ pub(super) extern "C" fn print_user_symbols(context: Context<'_>, stack: i64, pr
     let text = text_of(stack);
     let process = stack_owner(context, &text, process);
     let start = context.state.output.len();
-    for (word, address) in addresses(&text) {
+    for (at, (word, address)) in addresses(&text).enumerate() {
         let symbol = context.state.symbols.lookup(process, address);
+        if let Some(symbol) = &symbol {
+            let (before, file) = (format!(" {word} : "), format!(" [{}]", symbol.path));
+            print_inlined(context, (at, address), process, &before, &file);
+        }
         let symbol = symbol.map_or_else(|| format!("{address:#x}"), |s| described(&s));
         context.state.output.extend_from_slice(format!(" {word} : {symbol}\n").as_bytes());
     }

@@ -11,6 +11,7 @@
 mod copies;
 mod frames;
 mod globals;
+mod inlined_at;
 mod kernel;
 mod lines;
 mod place;
@@ -20,7 +21,10 @@ mod types;
 use std::borrow::Cow;
 use std::path::Path;
 
-use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian, Unit};
+use gimli::{
+    AttributeValue, DebugInfoOffset, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian,
+    Unit,
+};
 use ntap_compiler::btf::Btf;
 use ntap_compiler::hir::{MarkArgument, Scalar};
 use ntap_compiler::program_file::{FunctionVariables, Place, ProgramVariable, Within};
@@ -31,6 +35,7 @@ use super::{Elf, debug_file, map, parse};
 pub(super) use copies::{Inlined, calls, labels};
 use frames::CallFrames;
 pub(super) use globals::variable;
+pub(crate) use inlined_at::InlinedFunctions;
 pub(crate) use kernel::{KernelDebugInfo, TEXT_SYMBOL};
 pub(super) use lines::lines;
 pub(crate) use place::register_of_number;
@@ -75,14 +80,14 @@ pub(super) fn is_path(path: &str, file: &str) -> bool {
     ends(path, file) || ends(file, path)
 }
 
-/// Opens the debug information of a program: its own, or that of the same build in /usr/lib/debug.
+/// Opens the debug information of a program: its own, or that of the same build which is installed apart.
 fn with_dwarf<T>(path: &Path, use_it: impl FnOnce(&Dwarf<Slice<'_>>, &Elf<'_>) -> T) -> Option<T> {
     let bytes = map(path).ok()?;
     let elf = parse(path, &bytes).ok()?;
     if elf.section_by_name(".debug_info").is_some() {
         return with_sections(&elf, &elf, use_it);
     }
-    let apart = debug_file(&elf)?;
+    let apart = debug_file::of(path, &elf)?;
     let bytes = map(&apart).ok()?;
     let debug = parse(&apart, &bytes).ok()?;
     debug.section_by_name(".debug_info")?;
@@ -431,12 +436,13 @@ impl<'d> Reader<'_, 'd, '_> {
         entry: &Entry<'_, 'd>,
         name: gimli::DwAt,
     ) -> gimli::Result<Option<AttributeValue<Slice<'d>>>> {
-        attribute(self.unit, entry, name)
+        attribute(self.dwarf, self.unit, entry, name)
     }
 }
 
 /// An attribute of an entry, or of the one it is a further part of: a declaration, or what was inlined.
 fn attribute<'d>(
+    dwarf: &Dwarf<Slice<'d>>,
     unit: &Unit<Slice<'d>>,
     entry: &Entry<'_, 'd>,
     name: gimli::DwAt,
@@ -445,9 +451,61 @@ fn attribute<'d>(
         return Ok(Some(value));
     }
     for link in [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification] {
-        if let Some(AttributeValue::UnitRef(offset)) = entry.attr_value(link)? {
-            let origin = unit.entry(offset)?;
-            return attribute(unit, &origin, name);
+        match entry.attr_value(link)? {
+            Some(AttributeValue::UnitRef(offset)) => {
+                return attribute(dwarf, unit, &unit.entry(offset)?, name);
+            }
+            Some(AttributeValue::DebugInfoRef(offset)) => {
+                let Some(other) = unit_of(dwarf, offset) else { continue };
+                let Some(offset) = offset.to_unit_offset(&other.header) else { continue };
+                let value = attribute(dwarf, &other, &other.entry(offset)?, name)?;
+                return Ok(value.and_then(|value| from_other(dwarf, &other, value)));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// The unit with an entry of the file.
+fn unit_of<'d>(dwarf: &Dwarf<Slice<'d>>, offset: DebugInfoOffset) -> Option<Unit<Slice<'d>>> {
+    let mut headers = dwarf.units();
+    while let Ok(Some(header)) = headers.next() {
+        if offset.to_unit_offset(&header).is_some() {
+            return dwarf.unit(header).ok();
+        }
+    }
+    None
+}
+
+/// The value of an attribute of another unit, as one that says the same in any.
+fn from_other<'d>(
+    dwarf: &Dwarf<Slice<'d>>,
+    other: &Unit<Slice<'d>>,
+    value: AttributeValue<Slice<'d>>,
+) -> Option<AttributeValue<Slice<'d>>> {
+    Some(match value {
+        AttributeValue::UnitRef(offset) => {
+            AttributeValue::DebugInfoRef(offset.to_debug_info_offset(&other.header)?)
+        }
+        AttributeValue::DebugStrOffsetsIndex(_) => {
+            AttributeValue::String(dwarf.attr_string(other, value).ok()?)
+        }
+        // Files are counted in each unit.
+        AttributeValue::FileIndex(_) => return None,
+        value => value,
+    })
+}
+
+/// What the linker calls the function that an entry is of: where it has no such name, that in the source.
+fn name_in_program<'d>(
+    dwarf: &Dwarf<Slice<'d>>,
+    unit: &Unit<Slice<'d>>,
+    entry: &Entry<'_, 'd>,
+) -> gimli::Result<Option<String>> {
+    for name in [gimli::DW_AT_linkage_name, gimli::DW_AT_MIPS_linkage_name, gimli::DW_AT_name] {
+        if let Some(value) = attribute(dwarf, unit, entry, name)? {
+            return Ok(Some(dwarf.attr_string(unit, value)?.to_string_lossy().into_owned()));
         }
     }
     Ok(None)

@@ -106,7 +106,7 @@ impl FrameRules {
         let Ok(elf) = parse(path, &bytes) else { return FrameRules::default() };
         let mut rules = FrameRules::of(&elf);
         if rules.frames.is_none() && rules.debug.is_none() {
-            rules.debug = debug_file(&elf).and_then(|path| {
+            rules.debug = debug_file::of(path, &elf).and_then(|path| {
                 let bytes = map(&path).ok()?;
                 section(&parse(&path, &bytes).ok()?, ".debug_frame")
             });

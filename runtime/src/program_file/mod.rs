@@ -4,6 +4,7 @@
 //! from the file itself (`.symtab`, `.dynsym`), from the compressed table that stripped programs of some
 //! distributions carry (`.gnu_debugdata`), and from separate debug files found by build id.
 
+mod debug_file;
 mod debug_info;
 mod find;
 mod frame_rules;
@@ -27,12 +28,14 @@ use ntap_compiler::btf::Btf;
 use ntap_compiler::program_file::{
     FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable, Segment,
 };
+use object::Endianness;
 use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64};
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
-use object::{Endianness, Object};
 
 use crate::sys::{self, Mapping};
-pub(crate) use debug_info::{KernelDebugInfo, SourceLines, TEXT_SYMBOL, register_of_number};
+pub(crate) use debug_info::{
+    InlinedFunctions, KernelDebugInfo, SourceLines, TEXT_SYMBOL, register_of_number,
+};
 pub(crate) use frame_rules::{FrameAddress, FrameRules, Rule, Rules};
 
 /// An ELF file of 64 bits.
@@ -197,7 +200,7 @@ pub(crate) fn read(path: &Path) -> Result<ProgramFile, NoProgram> {
 
 /// What a program is, of which the file may not be known.
 pub(crate) fn of_elf(path: &Path, elf: &Elf<'_>) -> ProgramFile {
-    let symbols = symbols::read(elf);
+    let symbols = symbols::read(path, elf);
     ProgramFile {
         path: path.display().to_string(),
         inode: 0,
@@ -303,16 +306,4 @@ pub(crate) fn file_offset(elf: &Elf<'_>, address: u64) -> Option<u64> {
         let inside = address.checked_sub(start)?;
         (is_loaded && inside < segment.p_filesz(endian)).then(|| segment.p_offset(endian) + inside)
     })
-}
-
-/// The file of a program's debug information that is installed apart from it, whether or not it is there.
-fn debug_file(elf: &Elf<'_>) -> Option<PathBuf> {
-    let id = build_id(elf).filter(|id| id.len() > 2)?;
-    Some(PathBuf::from(format!("/usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..])))
-}
-
-/// The build id as hexadecimal digits.
-fn build_id(elf: &Elf<'_>) -> Option<String> {
-    let id = elf.build_id().ok()??;
-    Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,6 +1,7 @@
 //! The symbols of a program: functions and variables.
 
 use std::io::Read;
+use std::path::Path;
 
 use ntap_compiler::program_file::FunctionSymbol;
 use object::elf::{FileHeader64, STT_FUNC, STT_OBJECT};
@@ -22,7 +23,7 @@ pub(super) struct Symbols {
 }
 
 /// Reads all symbol tables a program has, also those kept apart from it.
-pub(super) fn read(elf: &Elf<'_>) -> Symbols {
+pub(super) fn read(path: &Path, elf: &Elf<'_>) -> Symbols {
     let mut found = Symbols::default();
     add(&mut found, elf, elf.dynamic_symbols(), true);
     let mut is_stripped = elf.section_by_name(".symtab").is_none();
@@ -34,7 +35,7 @@ pub(super) fn read(elf: &Elf<'_>) -> Symbols {
         {
             add(&mut found, elf, inner.symbols(), false);
         }
-        is_stripped = !add_debug_file(&mut found, elf);
+        is_stripped = !add_debug_file(&mut found, path, elf);
     }
     found.stripped = is_stripped;
     // A name once for each address, the exported one if there are two; local aliases last.
@@ -45,9 +46,9 @@ pub(super) fn read(elf: &Elf<'_>) -> Symbols {
     found
 }
 
-/// The file `/usr/lib/debug/.build-id/ab/cdef.debug`, which packages with debug symbols install.
-fn add_debug_file(found: &mut Symbols, elf: &Elf<'_>) -> bool {
-    let Some(path) = debug_file(elf) else { return false };
+/// The symbols of the file that packages with debug symbols install.
+fn add_debug_file(found: &mut Symbols, path: &Path, elf: &Elf<'_>) -> bool {
+    let Some(path) = debug_file::of(path, elf) else { return false };
     let Ok(bytes) = map(&path) else { return false };
     let Ok(debug) = parse(&path, &bytes) else { return false };
     add(found, elf, debug.symbols(), false);

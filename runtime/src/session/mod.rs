@@ -32,14 +32,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ntap_compiler::builtins::User;
-use ntap_compiler::hir::{
-    Attach, ExprKind, GlobalId, HitText, Probe, ProbeId, Script, each_expression, max_nesting,
-};
-use ntap_compiler::layout::{Layout, Storage};
+use ntap_compiler::hir::{Attach, GlobalId, HitText, Probe, ProbeId, Script, max_nesting};
+use ntap_compiler::layout::Storage;
 use ntap_compiler::limits::Limits;
 use ntap_compiler::lower::Role;
 use ntap_compiler::pipeline::{Analyzed, Compiled};
+use ntap_compiler::runtime_functions::RuntimeFunction;
 use ntap_compiler::source::{SourceMap, Span};
 
 pub use errors::SessionError;
@@ -109,6 +107,8 @@ pub struct SessionOptions {
     pub monitor: Option<Duration>,
     /// Percent of the time of all CPUs that the handlers of one probe may take; nothing is paused without.
     pub overload_percent: Option<u32>,
+    /// `--no-inlined`: leave inlined functions out of the stacks of processes.
+    pub hide_inlined: bool,
     /// `-F`: go on in the background once all probes are live.
     pub detach: bool,
     /// Without `-o`, how many bytes of the output a session in the background keeps in memory: `-s`.
@@ -206,7 +206,11 @@ pub fn run_with(
     if options.format.wants_values() {
         context.state.recording = Some(Recording::default());
     }
-    if options.format.wants_values() || folds || asks_user_addresses(&script, &layout) {
+    if options.hide_inlined {
+        context.state.symbols.hide_inlined();
+    }
+    let names_addresses = layout.calls(&script, RuntimeFunction::names_user_addresses);
+    if options.format.wants_values() || folds || names_addresses {
         context.state.symbols.follow(target_pid);
     }
     let globals = kernel_half.as_ref().map(KernelHalf::globals);
@@ -304,24 +308,6 @@ fn written_probes(script: &Script) -> impl Iterator<Item = (ProbeId, &Probe)> {
 /// What blocks can ask about a probe point.
 fn hit_texts(probe: &Probe) -> Rc<[String]> {
     HitText::ALL.iter().map(|&what| probe.hit_text(what, 0).to_string()).collect()
-}
-
-/// Whether a block asks for names of addresses of processes.
-fn asks_user_addresses(script: &Script, layout: &Layout) -> bool {
-    let mut asks = false;
-    let events = layout.events.values().map(|event| &event.body);
-    let probes = script.probes.values().map(|probe| &probe.body);
-    let overloads = script.functions.values().flat_map(|f| &f.overloads).map(|o| &o.body);
-    for body in events.chain(probes).chain(overloads) {
-        each_expression(&body.statements, &mut |e| {
-            if let ExprKind::Call { builtin, .. } = &e.kind
-                && let User::Runtime(function) = builtin.user
-            {
-                asks |= function.names_user_addresses();
-            }
-        });
-    }
-    asks
 }
 
 /// A running session.

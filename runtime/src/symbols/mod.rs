@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use ntap_compiler::program_file::ProgramFile;
 
-use crate::program_file::{self, FrameRules, SourceLines};
+use crate::program_file::{self, FrameRules, InlinedFunctions, SourceLines};
 use copied_stack::CopiedStacks;
 use processes::{Processes, VDSO};
 use unwinding::Code;
@@ -31,6 +31,8 @@ pub struct UserSymbols {
     stacks: CopiedStacks,
     /// How many stacks had callers that could not be seen.
     cut_stacks: u64,
+    /// Whether inlined functions are left out.
+    hides_inlined: bool,
 }
 
 /// A symbol of a process.
@@ -44,6 +46,24 @@ pub struct UserSymbol {
     pub size: u64,
     /// The program or library.
     pub path: String,
+}
+
+/// A function that the compiler has put into another one, at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InlinedSymbol {
+    /// Its name.
+    pub name: String,
+    /// Where its code is: the address itself, or the call of what is inlined into it.
+    pub source: Option<SourceLine>,
+}
+
+/// What is at an address of a process, with the functions that were inlined there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InlinedAt {
+    /// The innermost first.
+    pub functions: Vec<InlinedSymbol>,
+    /// Where the function with code of its own calls the outermost of them.
+    pub call: Option<SourceLine>,
 }
 
 /// A place in a source file.
@@ -78,6 +98,8 @@ struct File {
     program: ProgramFile,
     /// Which code is of which line, read when a line is first asked about.
     lines: OnceCell<SourceLines>,
+    /// What was inlined where, read when a stack is first printed with it.
+    inlined: OnceCell<InlinedFunctions>,
     /// The unwind tables, read when a stack is first walked through it.
     frames: OnceCell<Rc<FrameRules>>,
 }
@@ -110,6 +132,40 @@ impl UserSymbols {
         let lines = file.lines.get_or_init(|| program_file::source_lines(&file.path));
         let (name, line) = lines.at(address)?;
         Some(SourceLine { file: name.to_string(), line })
+    }
+
+    /// The functions inlined at an address of a process, where debug information has them. `with_lines` asks for
+    /// source lines, too.
+    pub fn inlined(&mut self, process: u32, address: u64, with_lines: bool) -> InlinedAt {
+        if self.hides_inlined {
+            return InlinedAt::default();
+        }
+        self.processes.update();
+        let Some(mapped) = self.processes.find(process, address) else {
+            return InlinedAt::default();
+        };
+        let Some(file) = self.file(&mapped.path, process) else { return InlinedAt::default() };
+        let offset = address - mapped.start + mapped.offset;
+        let Some(linked) = file.program.address_of(offset) else { return InlinedAt::default() };
+        // At its first instruction a function has called nothing yet, also where that is code of what was inlined.
+        if file.function_address(offset) == Some(linked) {
+            return InlinedAt::default();
+        }
+        let inlined = file.inlined.get_or_init(|| InlinedFunctions::open(&file.path)).at(linked);
+        // Each is where it calls the one before it.
+        let mut here = match with_lines && !inlined.is_empty() {
+            true => self.source_line(process, address),
+            false => None,
+        };
+        let mut found = InlinedAt::default();
+        for function in inlined.iter() {
+            let name = demangled(&function.name);
+            found.functions.push(InlinedSymbol { name, source: here.take() });
+            let call = function.call.as_ref().filter(|_| with_lines);
+            here = call.map(|(file, line)| SourceLine { file: file.clone(), line: *line });
+        }
+        found.call = here;
+        found
     }
 
     /// The process that most of these addresses are of: one of the candidates, or any that is known.
@@ -164,6 +220,11 @@ impl UserSymbols {
         std::mem::take(&mut self.cut_stacks)
     }
 
+    /// Leaves out inlined functions.
+    pub fn hide_inlined(&mut self) {
+        self.hides_inlined = true;
+    }
+
     /// Begins to follow what processes map. The target, or 0, is known from now on.
     pub fn follow(&mut self, target: u32) {
         self.processes.follow(target);
@@ -210,7 +271,13 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 
 impl File {
     fn new(path: PathBuf, program: ProgramFile) -> File {
-        File { path, program, lines: OnceCell::new(), frames: OnceCell::new() }
+        File {
+            path,
+            program,
+            lines: OnceCell::new(),
+            inlined: OnceCell::new(),
+            frames: OnceCell::new(),
+        }
     }
 
     /// The code that the kernel maps into all processes: ntap has it mapped, too.

@@ -38,8 +38,8 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// Begins to follow processes; the target, if there is one, is known from now on. Where the kernel does not allow it, those that live when they are asked about
-    /// are known all the same.
+    /// Begins to follow processes; the target, if there is one, is known from now on. Where the kernel does not allow
+    /// it, those that live when they are asked about are known all the same.
     pub(super) fn follow(&mut self, target: u32) {
         self.records = LiveKernel::new()
             .online_cpus()

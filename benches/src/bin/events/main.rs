@@ -5,13 +5,11 @@
 //! hand-written program `count.bpf.c` (clang), ntap and bpftrace. The load is one thread
 //! on one CPU that calls getppid(2) without end. Needs root; installs clang and bpftrace by apt.
 
-mod load;
 mod subject;
 
 use std::path::Path;
 
-use load::Load;
-use measure::{Median, median};
+use measure::{Load, Median, median};
 use ntap_runtime::sys;
 use subject::{FORMS, Form, Kind, Subject};
 
@@ -57,10 +55,13 @@ fn main() {
     }
 }
 
+/// So many calls between two looks at the clock.
+const CALLS_PER_LOOK: u64 = 10_000;
+
 fn measure_one(kind: Kind, form: &Form, ntap: &Path, object: &[u8], cpu: usize) -> Sample {
     let subject = Subject::start(kind, form, ntap, object);
     // The first event of the thread makes the element; it is not measured.
-    let load = Load::start(cpu);
+    let load = Load::start(cpu, measure::getppid, CALLS_PER_LOOK);
     let before = subject.statistics();
     let call_ns = load.nanoseconds_per_call();
     let after = subject.statistics();

@@ -1,12 +1,12 @@
-//! What is attached while the load runs, and how its programs' statistics are read: programs of other
-//! processes from `/proc/PID/fdinfo`, where the kernel shows them for each descriptor of a program.
+//! What is attached while the load runs.
 
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use measure::{Statistics, Tracer};
 use ntap_compiler::btf::tracepoint;
 use ntap_compiler::facts::Facts;
 use ntap_runtime::attach::{AttachPoint, Link, attach};
@@ -89,32 +89,18 @@ impl Kind {
 pub(crate) enum Subject {
     Nothing,
     Own(Loaded, #[allow(dead_code, reason = "keeps the program attached")] Link),
-    Process(Child),
-}
-
-/// What the kernel has counted of a program.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Statistics {
-    pub(crate) runs: u64,
-    pub(crate) nanoseconds: u64,
+    Process(Tracer),
 }
 
 impl Subject {
     /// Attaches, and returns when events are seen.
     pub(crate) fn start(kind: Kind, form: &Form, ntap: &Path, object: &[u8]) -> Subject {
-        let process = |program: &Path, script: &str| {
-            let mut command = Command::new(program);
-            command.args(["-e", script]).stdin(Stdio::null());
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-            let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-            Subject::Process(child)
-        };
         let subject = match kind {
             Kind::Nothing => Subject::Nothing,
             Kind::Empty => own(object, "empty"),
             Kind::HandWritten => own(object, form.program),
-            Kind::Ntap => process(ntap, form.ntap),
-            Kind::Bpftrace => process(Path::new("bpftrace"), form.bpftrace),
+            Kind::Ntap => Subject::Process(Tracer::start(ntap, form.ntap)),
+            Kind::Bpftrace => Subject::Process(Tracer::start(Path::new("bpftrace"), form.bpftrace)),
         };
         let start = Instant::now();
         while kind != Kind::Nothing && subject.statistics().is_none_or(|s| s.runs == 0) {
@@ -132,33 +118,16 @@ impl Subject {
                 let info = loaded.programs().first()?.info().ok()?;
                 Some(Statistics { runs: info.run_count, nanoseconds: info.run_time_ns })
             }
-            Subject::Process(child) => {
-                let folder = fs::read_dir(format!("/proc/{}/fdinfo", child.id())).ok()?;
-                folder
-                    .filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
-                    .filter_map(|text| parse(&text))
-                    .max_by_key(|statistics| statistics.runs)
-            }
+            Subject::Process(tracer) => tracer.statistics(),
         }
     }
 
     /// Detaches.
     pub(crate) fn stop(self) {
-        if let Subject::Process(mut child) = self {
-            // SAFETY: takes numbers only; the child has not been waited for, so the number is its own.
-            unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
-            child.wait().expect("the child ends");
+        if let Subject::Process(tracer) = self {
+            tracer.stop();
         }
     }
-}
-
-/// Statistics in the text of a descriptor, when it is that of a program.
-fn parse(text: &str) -> Option<Statistics> {
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().parse::<u64>().ok()
-    };
-    Some(Statistics { runs: field("run_cnt:")?, nanoseconds: field("run_time_ns:")? })
 }
 
 fn own(object: &[u8], name: &str) -> Subject {

@@ -73,9 +73,7 @@ pub(super) fn labels(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Ve
     let mut labels = source.labels(function);
     let all: Vec<String> = labels.iter().map(|label| label.name.clone()).collect();
     let code = Code::new(request);
-    labels.retain(|label| {
-        glob::matches(pattern, &label.name) && code.is_probeable(label.address)
-    });
+    labels.retain(|label| glob::matches(pattern, &label.name) && code.is_probeable(label.address));
     let places: Vec<(u64, String)> =
         labels.iter().map(|label| (label.address, label.function.clone())).collect();
     let mut points = vec![];

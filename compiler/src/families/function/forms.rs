@@ -31,8 +31,7 @@ const CALLEES: &str = "When a function of the kernel is called by another, or wa
                        call, so many levels deep. Where the kernel's debug information is installed.";
 const NO_FORM: &str = "Refused: take the return from everywhere, `kernel.function(\"NAME\").return`, or the instruction, \
                        `kernel.statement(ADDRESS).absolute`.";
-const NO_MODULE_SOURCE: &str =
-    "Refused: inlined copies, calls, labels and lines of modules only their debug information tells.";
+const NO_MODULE_SOURCE: &str = "Refused: inlined copies, calls, labels and lines of modules only their debug information tells.";
 
 macro_rules! family {
     ($summary:expr, $resolve:path, $($form:expr => $example:literal),* $(,)?) => {

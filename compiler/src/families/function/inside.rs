@@ -26,12 +26,8 @@ pub(super) fn known_places(
 pub(super) fn point(name: String, address: u64, known: &FunctionVariables) -> Point {
     let (context, first_local) = process::inside(known);
     let identity = Identity { function: known.function.clone(), ..Identity::default() };
-    let target = FunctionTarget {
-        name: known.function.clone(),
-        point: name.clone(),
-        address,
-        module: None,
-    };
+    let target =
+        FunctionTarget { name: known.function.clone(), point: name.clone(), address, module: None };
     let attach = Attach::Function(FunctionPoints::inside(target));
     Point { context, first_local, identity, ..Point::new(name, attach) }
 }
@@ -70,9 +66,9 @@ impl<'a> Code<'a> {
             return true;
         }
         // What was split off has the function's name in front.
-        let mut names = self.symbols[first..after].iter().filter_map(|(_, name)| {
-            name.split_once('.').map(|(whole, _)| whole)
-        });
+        let mut names = self.symbols[first..after]
+            .iter()
+            .filter_map(|(_, name)| name.split_once('.').map(|(whole, _)| whole));
         names.any(|name| self.functions().get(name).is_some_and(|at| at.iter().any(is_traceable)))
     }
 

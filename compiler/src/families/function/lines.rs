@@ -24,9 +24,7 @@ pub(super) fn statement(request: &Request<'_>, diagnostics: &mut Diagnostics) ->
     };
     let points = match place.lines {
         Lines::Entry => entries(request, &place, span, diagnostics),
-        Lines::Range(first, last) => {
-            of_lines(request, source, place.function, file, first, last)
-        }
+        Lines::Range(first, last) => of_lines(request, source, place.function, file, first, last),
         Lines::After(after) => {
             let functions = declared(request, source, &place, span, diagnostics).into_iter();
             let of = |known: FunctionVariables| {

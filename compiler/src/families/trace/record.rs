@@ -11,6 +11,7 @@
 //! ```
 
 use crate::btf::{Btf, Kind, TypeId};
+use crate::c_integer::{c_integer, sized};
 use crate::facts::Facts;
 use crate::hir::{Attach, ContextSource, ContextVariable, Identity, Point, Scalar};
 
@@ -135,16 +136,7 @@ impl Field<'_> {
 
 /// The type of a name, which for integers is not the one C code uses.
 fn named(btf: &Btf, name: &str) -> Option<TypeId> {
-    let spelled = match name {
-        "unsigned" => "unsigned int",
-        "short" => "short int",
-        "unsigned short" => "short unsigned int",
-        "long" => "long int",
-        "unsigned long" => "long unsigned int",
-        "long long" => "long long int",
-        "unsigned long long" => "long long unsigned int",
-        name => name,
-    };
+    let spelled = c_integer(name).map_or(name, |(spelled, _)| spelled);
     let integer = btf.find(spelled, Kind::Integer);
     integer.or_else(|| btf.find(name, Kind::Typedef)).or_else(|| {
         let (kind, name) = name.split_once(' ')?;
@@ -159,13 +151,7 @@ fn named(btf: &Btf, name: &str) -> Option<TypeId> {
 
 /// The integer type of a size.
 fn number(btf: &Btf, value: Scalar) -> Option<TypeId> {
-    let names = match value.bytes {
-        1 => ["unsigned char", "signed char"],
-        2 => ["short unsigned int", "short int"],
-        4 => ["unsigned int", "int"],
-        _ => ["long unsigned int", "long int"],
-    };
-    btf.find(names[usize::from(value.signed)], Kind::Integer)
+    btf.find(sized(value.bytes, value.signed), Kind::Integer)
 }
 
 /// The type of pointers to a type, as far as the kernel has one.

@@ -122,8 +122,8 @@ impl KernelCode<'_, '_> {
             Moment::Exec | Moment::Call | Moment::CallReturn => {}
             Moment::Running => {
                 let task = self.emitter.helper(Helper::GetCurrentTask, &[]);
-                let leader = self.kernel_word(task, self.tasks.made[0], 8);
-                let made = self.kernel_word(leader, self.tasks.made[1], 8);
+                let leader = self.emitter.kernel_word(task, self.tasks.made[0], 8);
+                let made = self.emitter.kernel_word(leader, self.tasks.made[1], 8);
                 let live = self.control_word(control::LIVE_SINCE_NS);
                 let is = self.emitter.builder.ins().icmp(IntCC::UnsignedLessThan, made, live);
                 self.only_if(is);
@@ -167,8 +167,8 @@ impl KernelCode<'_, '_> {
             }
             Moment::ProcessEnd => {
                 let task = self.emitter.helper(Helper::GetCurrentTask, &[]);
-                let signal = self.kernel_word(task, self.tasks.threads[0], 8);
-                let live = self.kernel_word(signal, self.tasks.threads[1], 4);
+                let signal = self.emitter.kernel_word(task, self.tasks.threads[0], 8);
+                let live = self.emitter.kernel_word(signal, self.tasks.threads[1], 4);
                 let none = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, live, 0);
                 self.only_if(none);
                 self.test_first_of_ended(task);
@@ -179,8 +179,8 @@ impl KernelCode<'_, '_> {
     /// Leaves the handler when another thread of the same process has run it: threads that end at once all find that
     /// none is left. The first one notes when the process was made, in a cell that its number chooses.
     fn test_first_of_ended(&mut self, task: Value) {
-        let leader = self.kernel_word(task, self.tasks.made[0], 8);
-        let made = self.kernel_word(leader, self.tasks.made[1], 8);
+        let leader = self.emitter.kernel_word(task, self.tasks.made[0], 8);
+        let made = self.emitter.kernel_word(leader, self.tasks.made[1], 8);
         let process = self.current_process();
         let cell = self.emitter.builder.ins().band_imm_u(process, ENDED_CELLS - 1);
         let offset = self.emitter.builder.ins().ishl_imm_u(cell, 3);
@@ -209,8 +209,8 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(next);
         let mut task = self.emitter.helper(Helper::GetCurrentTask, &[]);
         for _ in 0..GENERATIONS {
-            task = self.kernel_word(task, self.tasks.parent, 8);
-            let process = self.kernel_word(task, self.tasks.process, 4);
+            task = self.emitter.kernel_word(task, self.tasks.parent, 8);
+            let process = self.emitter.kernel_word(task, self.tasks.process, 4);
             let next = self.emitter.block();
             let is = self.emitter.builder.ins().icmp(IntCC::Equal, process, target);
             self.emitter.builder.ins().brif(is, go_on, &[], next, &[]);
@@ -224,21 +224,8 @@ impl KernelCode<'_, '_> {
     pub(super) fn program_inode(&mut self) -> Value {
         let mut address = self.emitter.helper(Helper::GetCurrentTask, &[]);
         for offset in self.tasks.program {
-            address = self.kernel_word(address, offset, 8);
+            address = self.emitter.kernel_word(address, offset, 8);
         }
         address
-    }
-
-    /// A number in the kernel's memory; 0 when it cannot be read.
-    fn kernel_word(&mut self, address: Value, offset: u32, bytes: u8) -> Value {
-        let slot = self.emitter.slot(8);
-        let to = self.emitter.slot_address(slot, 0);
-        let zero = self.emitter.constant(0);
-        self.emitter.store(zero, to, 0);
-        let size = self.emitter.constant(i64::from(bytes));
-        let from = self.emitter.builder.ins().iadd_imm_s(address, i64::from(offset));
-        self.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
-        let from = self.emitter.slot_address(slot, 0);
-        self.load_scalar(from, 0, Scalar { bytes, signed: false })
     }
 }

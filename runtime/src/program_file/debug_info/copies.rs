@@ -186,7 +186,7 @@ fn name<'d>(
     unit: &Unit<Slice<'d>>,
     entry: &Entry<'_, 'd>,
 ) -> gimli::Result<Option<String>> {
-    let Some(name) = attribute(unit, entry, gimli::DW_AT_name)? else { return Ok(None) };
+    let Some(name) = attribute(dwarf, unit, entry, gimli::DW_AT_name)? else { return Ok(None) };
     Ok(Some(dwarf.attr_string(unit, name)?.to_string_lossy().into_owned()))
 }
 

@@ -74,12 +74,14 @@ pub(super) fn in_unit(
                 else {
                     continue;
                 };
-                let Some(name) = attribute(unit, entry, gimli::DW_AT_name)? else { continue };
+                let Some(name) = attribute(dwarf, unit, entry, gimli::DW_AT_name)? else {
+                    continue;
+                };
                 if dwarf.attr_string(unit, name)?.slice() != wanted.as_bytes() {
                     continue;
                 }
                 // What is static in another file is not the same variable.
-                let external = attribute(unit, entry, gimli::DW_AT_external)?;
+                let external = attribute(dwarf, unit, entry, gimli::DW_AT_external)?;
                 if !is_here && !matches!(external, Some(AttributeValue::Flag(true))) {
                     continue;
                 }
@@ -89,7 +91,9 @@ pub(super) fn in_unit(
                     Some(Operation::AddressIndex { index }) => dwarf.address(unit, index)?,
                     _ => continue,
                 };
-                let Some(target) = attribute(unit, entry, gimli::DW_AT_type)? else { continue };
+                let Some(target) = attribute(dwarf, unit, entry, gimli::DW_AT_type)? else {
+                    continue;
+                };
                 return Ok(Some((at, types.of(dwarf, unit, target))));
             }
             _ => {}

@@ -23,7 +23,8 @@ mod places;
 use super::frames::DebugFrames;
 use super::source_lines::{self, SourceLines};
 use super::{Slice, attribute, contents, file_name};
-use crate::program_file::{build_id, map, parse};
+use crate::program_file::debug_file::build_id;
+use crate::program_file::{map, parse};
 
 /// The symbol at the begin of the kernel's code.
 pub(crate) const TEXT_SYMBOL: &str = "_text";
@@ -179,7 +180,7 @@ impl KernelDebugInfo {
                 continue;
             };
             // What a header defines is not of the file that includes it.
-            let file = attribute(unit, entry, gimli::DW_AT_decl_file)?;
+            let file = attribute(&self.dwarf, unit, entry, gimli::DW_AT_decl_file)?;
             let index = match file {
                 Some(AttributeValue::FileIndex(index)) => index,
                 _ => continue,
@@ -349,40 +350,5 @@ mod tests {
         assert_eq!(all, [2, 3, 4]);
         assert_eq!(info.lines("other.c", &(1..=u64::MAX)), []);
         let _ = std::fs::remove_dir_all(path.parent().expect("a folder"));
-    }
-}
-#[cfg(test)]
-mod timing {
-    use super::*;
-    #[test]
-    fn timing() {
-        let path = std::env::var("KD_FILE").unwrap();
-        let t = std::time::Instant::now();
-        let info = KernelDebugInfo::open(Path::new(&path), None, 0xffffffff81000000).unwrap();
-        println!("open {:?} units {} code {}", t.elapsed(), info.units.len(), info.code.len());
-        let t = std::time::Instant::now();
-        let n = info.inlined("rw_verify_area").len();
-        println!("inlined rw_verify_area {n} {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        let n = info.inlined("build_open_flags").len();
-        println!("inlined build_open_flags {n} {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        let n = info.inlined("get_current").len();
-        println!("inlined get_current {n} {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        let n = info.inlined("vfs_*").len();
-        println!("inlined vfs_* {n} {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        let n = info.lines("fs/open.c", &(1..=u64::MAX)).len();
-        println!("lines fs/open.c {n} {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        let n = info.functions_of(|p| p.ends_with("fs/open.c")).map_or(0, |f| f.len());
-        println!("functions of fs/open.c {n} {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        let n = info.line_at(0xffffffff81200000);
-        println!("line_at {n:?} {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        let n = super::super::frames::CallFrames::Kernel(&info.frames).before_call(0xffffffff81200000).is_some();
-        println!("frame {n:?} {:?}", t.elapsed());
     }
 }

@@ -98,11 +98,12 @@ fn is_kernel(stack: &[Frame]) -> bool {
     })
 }
 
-/// The function; of the kernel's with the mark `_[k]`, as is usual. Without a name the file it is of.
+/// The function; of the kernel's with the mark `_[k]`, inlined ones with `_[i]`, as is usual. Without a name the file it is of.
 fn frame_name(frame: &Frame) -> String {
     let kernel = is_kernel(std::slice::from_ref(frame));
     match (&frame.symbol, &frame.module, frame.address) {
         (Some(symbol), ..) if kernel => format!("{symbol}_[k]"),
+        (Some(symbol), ..) if frame.inlined => format!("{symbol}_[i]"),
         (Some(symbol), ..) => symbol.clone(),
         (None, Some(file), _) => {
             format!("[{}]", file.rsplit_once('/').map_or(file.as_str(), |(_, name)| name))

@@ -214,6 +214,7 @@ fn stack(frames: &[Frame]) -> Json {
         members.extend(frame.symbol.as_deref().map(|s| ("symbol", Json::text(s))));
         members.extend(frame.offset.map(|offset| ("offset", Json::Unsigned(offset))));
         members.extend(frame.module.as_deref().map(|m| ("module", Json::text(m))));
+        members.extend(frame.inlined.then_some(("inlined", Json::Truth(true))));
         Json::Object(members)
     };
     Json::Object(vec![("stack", Json::List(frames.iter().map(frame).collect()))])

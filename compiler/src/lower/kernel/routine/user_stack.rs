@@ -106,9 +106,9 @@ fn replaced_returns(k: &mut RoutineCode<'_, '_>, first: Value) {
     let [of_task, of_first, stack, address, next] = offsets;
     let none = k.emitter.block();
     let task = k.emitter.helper(Helper::GetCurrentTask, &[]);
-    let known = kernel_word(k, task, of_task);
+    let known = k.emitter.kernel_word(task, of_task, 8);
     k.unless(known, none, &[]);
-    let instance = kernel_word(k, known, of_first);
+    let instance = k.emitter.kernel_word(known, of_first, 8);
     let base = k.emitter.builder.ins().iadd_imm_s(first, i64::from(base));
     k.rounds(copied::MOST_RETURNS, &[instance], |k, index, values, out| {
         let instance = values[0];
@@ -116,11 +116,11 @@ fn replaced_returns(k: &mut RoutineCode<'_, '_>, first: Value) {
         let (outside, go_on) = (k.emitter.block(), k.emitter.block());
         let most = i64::from(copied::MOST_RETURNS);
         let to = k.emitter.checked_element(base, index, most, 16, outside);
-        let stack = kernel_word(k, instance, stack);
+        let stack = k.emitter.kernel_word(instance, stack, 8);
         k.emitter.store(stack, to, 0);
-        let address = kernel_word(k, instance, address);
+        let address = k.emitter.kernel_word(instance, address, 8);
         k.emitter.store(address, to, 8);
-        let next = kernel_word(k, instance, next);
+        let next = k.emitter.kernel_word(instance, next, 8);
         k.emitter.jump(go_on);
         k.emitter.switch_to(outside);
         k.emitter.builder.ins().jump(out, &[instance.into()]);
@@ -135,9 +135,9 @@ fn replaced_returns(k: &mut RoutineCode<'_, '_>, first: Value) {
 fn bounded(k: &mut RoutineCode<'_, '_>, most: Value, stack: Value, offsets: StackOffsets) -> Value {
     let task = k.emitter.helper(Helper::GetCurrentTask, &[]);
     let [mm, start_stack] = offsets.first_thread;
-    let mm = kernel_word(k, task, mm);
-    let first = kernel_word(k, mm, start_stack);
-    let other = offsets.other_threads.map(|offset| kernel_word(k, task, offset));
+    let mm = k.emitter.kernel_word(task, mm, 8);
+    let first = k.emitter.kernel_word(mm, start_stack, 8);
+    let other = offsets.other_threads.map(|offset| k.emitter.kernel_word(task, offset, 8));
     let mut length = most;
     for beginning in [Some(first), other].into_iter().flatten() {
         // One that lies below is far away as an unsigned number.
@@ -166,19 +166,6 @@ fn header(k: &mut RoutineCode<'_, '_>, reserved: Value, kind: u32, number: Value
     let word = k.emitter.constant(i64::from(kind));
     k.emitter.store(word, reserved, 0);
     k.emitter.store(number, reserved, record::HEADER + copied::NUMBER);
-}
-
-/// A number in the kernel's memory; 0 when it cannot be read.
-fn kernel_word(k: &mut RoutineCode<'_, '_>, address: Value, offset: u32) -> Value {
-    let slot = k.emitter.slot(8);
-    let to = k.emitter.slot_address(slot, 0);
-    let zero = k.emitter.constant(0);
-    k.emitter.store(zero, to, 0);
-    let size = k.emitter.constant(8);
-    let from = k.emitter.builder.ins().iadd_imm_s(address, i64::from(offset));
-    k.emitter.helper(Helper::ProbeReadKernel, &[to, size, from]);
-    let to = k.emitter.slot_address(slot, 0);
-    k.emitter.load(to, 0)
 }
 
 /// The flags that submit a record: the reader is woken by what the handler sends next, but by this one when a quarter of

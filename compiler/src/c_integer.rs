@@ -2,7 +2,7 @@
 
 /// What compilers call a type in the types of a program or kernel, and its size in bytes, by the words of C for it in any
 /// order; `None` where the words name none, or leave no choice of words.
-pub(super) fn c_integer(name: &str) -> Option<(&'static str, i64)> {
+pub(crate) fn c_integer(name: &str) -> Option<(&'static str, i64)> {
     let mut words: Vec<&str> = name.split_whitespace().collect();
     words.retain(|word| !matches!(*word, "const" | "volatile"));
     let has = |wanted: &str| words.contains(&wanted);
@@ -25,6 +25,20 @@ pub(super) fn c_integer(name: &str) -> Option<(&'static str, i64)> {
         (["_Bool"] | ["bool"], false) => ("_Bool", 1),
         _ => return None,
     })
+}
+
+/// What compilers call the integer of a size in bytes.
+pub(crate) fn sized(bytes: u8, signed: bool) -> &'static str {
+    match (bytes, signed) {
+        (1, false) => "unsigned char",
+        (1, true) => "signed char",
+        (2, false) => "short unsigned int",
+        (2, true) => "short int",
+        (4, false) => "unsigned int",
+        (4, true) => "int",
+        (_, false) => "long unsigned int",
+        (_, true) => "long int",
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The load: a thread on one CPU that calls getppid(2) without end and counts.
+//! The load: a thread on one CPU that does one thing without end and counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ const WATCHED: Duration = Duration::from_millis(400);
 const WARM_UP: Duration = Duration::from_millis(100);
 
 /// A running load; dropping it ends it.
-pub(crate) struct Load {
+pub struct Load {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -26,19 +26,19 @@ struct Shared {
 }
 
 impl Load {
-    /// Starts a load and lets it warm up.
-    pub(crate) fn start(cpu: usize) -> Load {
+    /// Starts a load and lets it warm up. `operation` is done so many times without a look at the clock, which is a
+    /// system call itself.
+    pub fn start(cpu: usize, operation: fn(), times: u64) -> Load {
         let shared = Arc::new(Shared::default());
         let thread = std::thread::spawn({
             let shared = shared.clone();
             move || {
-                measure::pin_to_cpu(cpu);
+                crate::pin_to_cpu(cpu);
                 while !shared.stop.load(Ordering::Relaxed) {
-                    for _ in 0..CALLS_PER_LOOK {
-                        // SAFETY: the call takes nothing and cannot fail.
-                        unsafe { libc::syscall(libc::SYS_getppid) };
+                    for _ in 0..times {
+                        operation();
                     }
-                    shared.calls.fetch_add(CALLS_PER_LOOK, Ordering::Relaxed);
+                    shared.calls.fetch_add(times, Ordering::Relaxed);
                     shared.nanoseconds.store(thread_time_ns(), Ordering::Relaxed);
                 }
             }
@@ -47,8 +47,8 @@ impl Load {
         Load { shared, thread: Some(thread) }
     }
 
-    /// Watches the load for a while.
-    pub(crate) fn nanoseconds_per_call(&self) -> f64 {
+    /// Watches the load for a while: processor time of the thread for each time.
+    pub fn nanoseconds_per_call(&self) -> f64 {
         let look = || {
             (
                 self.shared.calls.load(Ordering::Relaxed),
@@ -64,9 +64,6 @@ impl Load {
     }
 }
 
-/// So many calls between two looks at the clock, which is a system call itself.
-const CALLS_PER_LOOK: u64 = 10_000;
-
 impl Drop for Load {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
@@ -81,4 +78,10 @@ fn thread_time_ns() -> u64 {
     // SAFETY: the pointer is valid for the call, and every thread has this clock.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// getppid(2), the shortest system call.
+pub fn getppid() {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::syscall(libc::SYS_getppid) };
 }
