@@ -167,6 +167,8 @@ struct Resolver<'a> {
     /// Whether the handler being resolved asks for fields of a tracepoint's record.
     wants_record: record::Wanted,
     counters: counter::Counters,
+    /// Whether only names of points are asked for.
+    names_only: bool,
 }
 
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
@@ -261,6 +263,7 @@ impl<'a> Resolver<'a> {
             lists: 0,
             wants_record: record::Wanted::default(),
             counters: counter::Counters::default(),
+            names_only: false,
         }
     }
 
