@@ -160,7 +160,13 @@ fn functions(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
         };
         lacks_debug_info |= known.is_none();
         let known = known.unwrap_or_else(|| vec![Option::None; functions.len()]);
+        // What a pattern finds are functions of the source, where these are known: not those that the C library and
+        // the linker add.
+        let of_source = glob::is_pattern(name) && known.iter().any(Option::is_some);
         for (function, known) in functions.into_iter().zip(known) {
+            if of_source && known.is_none() {
+                continue;
+            }
             if file.is_some_and(|file| !known.as_ref().is_some_and(|k| is_of_file(k, file))) {
                 continue;
             }
