@@ -233,6 +233,10 @@ runtime_functions! {
     SourceLine(address);
     /// `symfileline(address)`.
     SourcePlace(address);
+    /// `print_stack(stack)` with source files and lines.
+    PrintStackPlaces(stack);
+    /// `sprint_stack(stack)` with source files and lines.
+    StackPlaces(stack);
     /// `usymfile(address)` of a process.
     UserSourceFile(address, process);
     /// `usymline(address)` of a process.

@@ -68,6 +68,8 @@ pub struct Request<'a> {
     pub point: &'a ProbePoint,
     /// The machine.
     pub facts: &'a dyn Facts,
+    /// Whether the library asks: its events are functions where they have code of their own.
+    pub of_library: bool,
     /// Whether only the points' names are asked for: what handlers can use there may be left out.
     pub names_only: bool,
 }

@@ -186,7 +186,12 @@ impl Resolver<'_> {
         });
         let Some(known) = known else {
             let reported = diagnostics.len();
-            let request = Request { point, facts: self.facts, names_only: self.names_only };
+            let request = Request {
+                point,
+                facts: self.facts,
+                of_library: self.is_library(point.span),
+                names_only: self.names_only,
+            };
             let points = families::resolve(&request, diagnostics);
             let unknown = diagnostics.since(reported).iter_mut().find(|d| d.help.is_empty());
             if let (Some(diagnostic), Some(first)) = (unknown, point.components.first()) {

@@ -117,6 +117,8 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::UserSourceFile => super::source_lines::file as *const u8,
         F::UserSourceLine => super::source_lines::line as *const u8,
         F::UserSourcePlace => super::source_lines::place as *const u8,
+        F::PrintStackPlaces => super::source_lines::print_stack as *const u8,
+        F::StackPlaces => super::source_lines::stack_text as *const u8,
         F::PrintUserStackPlaces => super::source_lines::print_user_stack as *const u8,
         F::UserStackPlaces => super::source_lines::user_stack_text as *const u8,
         F::UserModuleName => super::stack::user_module_name as *const u8,
