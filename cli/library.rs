@@ -1,6 +1,7 @@
 //! The library of a command: the program's own, and the directories of `-I`.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use ntap_compiler::builtins::{self, Builtin, Kind};
 use ntap_compiler::families;
@@ -19,7 +20,7 @@ pub(crate) fn library(directories: &[std::path::PathBuf]) -> Result<&'static Lib
     }
     let mut files = vec![];
     for directory in directories {
-        read_directory(directory, &mut files).map_err(|error| {
+        read_directory(directory, &mut BTreeSet::new(), &mut files).map_err(|error| {
             let text = format!("cannot read the library in {}: {error}", directory.display());
             Failure::message(text, Some("`-I` takes a directory of .nt, .stp and .stpm files"))
         })?;
@@ -27,8 +28,16 @@ pub(crate) fn library(directories: &[std::path::PathBuf]) -> Result<&'static Lib
     Ok(Box::leak(Box::new(Library::with_files(files))))
 }
 
-/// Reads the files of a directory and of those in it, by name.
-fn read_directory(directory: &Path, files: &mut Vec<(String, String)>) -> std::io::Result<()> {
+/// Reads the files of a directory and of those in it, by name; each directory once, as links may lead back. What is no
+/// file, such as a pipe, which would be waited for, is left out.
+fn read_directory(
+    directory: &Path,
+    seen: &mut BTreeSet<PathBuf>,
+    files: &mut Vec<(String, String)>,
+) -> std::io::Result<()> {
+    if !seen.insert(directory.canonicalize()?) {
+        return Ok(());
+    }
     let mut paths = vec![];
     for entry in std::fs::read_dir(directory)? {
         paths.push(entry?.path());
@@ -37,8 +46,8 @@ fn read_directory(directory: &Path, files: &mut Vec<(String, String)>) -> std::i
     for path in paths {
         let extension = path.extension().and_then(|extension| extension.to_str());
         if path.is_dir() {
-            read_directory(&path, files)?;
-        } else if extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) {
+            read_directory(&path, seen, files)?;
+        } else if path.is_file() && extension.is_some_and(|e| EXTENSIONS.contains(&e)) {
             let bytes = std::fs::read(&path)?;
             files.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
         }
