@@ -7,6 +7,7 @@ use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, Severity, render};
 use ntap_compiler::library::Library;
 use ntap_compiler::pipeline::{self, Analyzed, Compiled, Fallback, Parsed};
 use ntap_compiler::source::SourceMap;
+use ntap_compiler::syntax;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::passes::{PassClock, counted};
 use ntap_runtime::sys::with_large_stack;
@@ -72,11 +73,30 @@ impl<'a> Compilation<'a> {
         let options = self.pipeline_options();
         let parsed = pipeline::parse(&mut self.sources, &options, &mut self.diagnostics);
         let parsed = self.show(parsed);
+        if parsed.is_ok() {
+            self.warn_of_unused_arguments()?;
+        }
         let library = self.library.files().len();
         self.end_pass(1, "parse", &parsed, |_| {
             format!("parsed user script and {}", counted(library, "library script"))
         });
         parsed
+    }
+
+    /// Says which words behind the script it does not ask for.
+    fn warn_of_unused_arguments(&self) -> Result<(), Failure> {
+        let texts = self.sources.files().map(|(_, file)| file.text.as_str());
+        // The texts of the library stand behind those of the user.
+        let texts = texts.take(1 + self.options.more_scripts.len());
+        for number in syntax::unused_arguments(texts, self.options.arguments.len()) {
+            let text = format!("unused command line option ${number}/@{number}");
+            if self.options.warnings_are_errors {
+                return Err(Failure::message(text, None));
+            } else if !self.options.no_warnings {
+                eprintln!("WARNING: {text}");
+            }
+        }
+        Ok(())
     }
 
     /// Parses and resolves, without splitting.

@@ -1,11 +1,12 @@
 //! The library of a command: the program's own, and the directories of `-I`.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ntap_compiler::builtins::{self, Builtin, Kind};
+use ntap_compiler::facts::Facts;
 use ntap_compiler::families;
 use ntap_compiler::library::{self, EntryKind, Library};
+use ntap_runtime::kernel::LiveKernel;
 
 use crate::errors::Failure;
 
@@ -14,40 +15,54 @@ const EXTENSIONS: [&str; 3] = ["nt", "stp", "stpm"];
 
 /// The program's library, or one of this command with the files of `directories`, which lives as long
 /// as the process.
-pub(crate) fn library(directories: &[std::path::PathBuf]) -> Result<&'static Library, Failure> {
+pub(crate) fn library(directories: &[PathBuf]) -> Result<&'static Library, Failure> {
     if directories.is_empty() {
         return Ok(Library::embedded());
     }
     let mut files = vec![];
+    let kernel = LiveKernel::new();
+    let release = kernel.kernel_release();
     for directory in directories {
-        read_directory(directory, &mut BTreeSet::new(), &mut files).map_err(|error| {
+        let failure = |error| {
             let text = format!("cannot read the library in {}: {error}", directory.display());
             Failure::message(text, Some("`-I` takes a directory of .nt, .stp and .stpm files"))
-        })?;
+        };
+        std::fs::read_dir(directory).map_err(failure)?;
+        for folder in folders(directory, &release, kernel.architecture().name()) {
+            read_folder(&folder, &mut files).map_err(failure)?;
+        }
     }
     Ok(Box::leak(Box::new(Library::with_files(files))))
 }
 
-/// Reads the files of a directory and of those in it, by name; each directory once, as links may lead back. What is no
-/// file, such as a pipe, which would be waited for, is left out.
-fn read_directory(
-    directory: &Path,
-    seen: &mut BTreeSet<PathBuf>,
-    files: &mut Vec<(String, String)>,
-) -> std::io::Result<()> {
-    if !seen.insert(directory.canonicalize()?) {
-        return Ok(());
+/// The folders of a directory that are for a kernel and an architecture: what is for fewer of them first. As those of
+/// SystemTap, they are called after the release, which gets shorter part by part, and the architecture.
+fn folders(directory: &Path, release: &str, architecture: &str) -> Vec<PathBuf> {
+    let mut names = vec![];
+    let mut version = release;
+    loop {
+        names.push(format!("{version}/{architecture}"));
+        names.push(version.to_string());
+        match version.rfind(['-', '.']) {
+            Some(end) => version = &version[..end],
+            None => break,
+        }
     }
-    let mut paths = vec![];
-    for entry in std::fs::read_dir(directory)? {
-        paths.push(entry?.path());
-    }
+    names.push(architecture.to_string());
+    names.push(String::new());
+    let of_runtime = |name: &String| directory.join("linux").join(name);
+    let own = names.iter().map(|name| directory.join(name));
+    own.chain(names.iter().map(of_runtime)).collect()
+}
+
+/// Reads the files of a folder, by name; there need not be one.
+fn read_folder(folder: &Path, files: &mut Vec<(String, String)>) -> std::io::Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
         let extension = path.extension().and_then(|extension| extension.to_str());
-        if path.is_dir() {
-            read_directory(&path, seen, files)?;
-        } else if path.is_file() && extension.is_some_and(|e| EXTENSIONS.contains(&e)) {
+        if extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) && path.is_file() {
             let bytes = std::fs::read(&path)?;
             files.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
         }

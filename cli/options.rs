@@ -10,6 +10,7 @@ use ntap_compiler::diagnostic::suggest;
 use ntap_compiler::library::Library;
 use ntap_compiler::limits::{Limits, Setting};
 use ntap_compiler::pipeline;
+use ntap_compiler::syntax::Dialect;
 use ntap_compiler::types::KeptOfAggregates;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::session::{OutputFileOptions, OutputFormat, SessionOptions, WarningsShown};
@@ -70,6 +71,10 @@ pub(crate) struct Options {
     pub(crate) hide_inlined: bool,
     color: Color,
     guru: bool,
+    /// `--runtime`.
+    runtime: Option<String>,
+    /// `--compatible`.
+    compatible: Option<String>,
 }
 
 /// What is to be done with the script.
@@ -210,6 +215,8 @@ impl Options {
             hide_inlined: line.run.no_inlined,
             color: line.run.color,
             guru: line.systemtap.guru,
+            runtime: line.systemtap.runtime().map(str::to_string),
+            compatible: line.systemtap.compatible.clone(),
         };
         line.systemtap.check(options.verbose > 0);
         let with_variables = line.run.list_variables.is_some();
@@ -299,7 +306,17 @@ impl Options {
                 OutputFormat::Text | OutputFormat::Folded => KeptOfAggregates::AsAsked,
             },
             timing: self.timing || self.monitor.is_some(),
+            dialect: self.dialect(),
+        }
+    }
+
+    /// What the options say about the language.
+    pub(crate) fn dialect(&self) -> Dialect<'_> {
+        let usual = Dialect::default();
+        Dialect {
             guru: self.guru,
+            runtime: self.runtime.as_deref().unwrap_or(usual.runtime),
+            version: self.compatible.as_deref().unwrap_or(usual.version),
         }
     }
 

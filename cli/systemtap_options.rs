@@ -43,14 +43,14 @@ pub(crate) struct SystemTapOptions {
     #[arg(long, hide = true)]
     modinfo: Vec<String>,
     #[arg(long, hide = true, value_name = "VERSION")]
-    compatible: Option<String>,
+    pub(crate) compatible: Option<String>,
     #[arg(long, hide = true, value_name = "PASSES")]
     vp: Option<String>,
     #[arg(long, hide = true)]
     bpf: bool,
     #[arg(long, hide = true)]
     dyninst: bool,
-    #[arg(long, hide = true, value_name = "KIND")]
+    #[arg(long, hide = true, value_name = "KIND", value_parser = ["kernel", "bpf", "dyninst"])]
     runtime: Option<String>,
     #[arg(long, hide = true, value_name = "USER")]
     privilege: Option<String>,
@@ -111,6 +111,15 @@ pub(crate) struct SystemTapOptions {
 }
 
 impl SystemTapOptions {
+    /// What `--runtime`, `--bpf` or `--dyninst` says that scripts are to be told.
+    pub(crate) fn runtime(&self) -> Option<&str> {
+        match (self.bpf, self.dyninst) {
+            (true, _) => Some("bpf"),
+            (_, true) => Some("dyninst"),
+            _ => self.runtime.as_deref(),
+        }
+    }
+
     /// Refuses what cannot be had, and with `verbose` says what has no meaning here.
     pub(crate) fn check(&self, verbose: bool) {
         let conflict = clap::error::ErrorKind::ArgumentConflict;
@@ -124,7 +133,7 @@ impl SystemTapOptions {
             (
                 "--language-server",
                 self.language_server,
-                "`ntap -p2` tells an editor what is wrong with a script",
+                "`ntap check --json` tells an editor what is wrong with a script",
             ),
             (
                 "--list-servers",
@@ -177,11 +186,13 @@ impl SystemTapOptions {
             ("--poison-cache", self.poison_cache, "there is no cache"),
             ("--clean-cache", self.clean_cache, "there is no cache"),
             ("--check-version", self.check_version, "there is one version of the language"),
-            ("--compatible", self.compatible.is_some(), "there is one version of the language"),
             ("--skip-badvars", self.skip_badvars, "variables that cannot be found are errors"),
             ("--modinfo", !self.modinfo.is_empty(), "there is no kernel module"),
-            ("--dyninst", self.dyninst, "probes run as eBPF programs"),
-            ("--runtime", self.runtime.is_some(), "probes run as eBPF programs"),
+            (
+                "--runtime",
+                self.runtime().is_some(),
+                "probes run as eBPF programs; conditionals see what it says",
+            ),
             ("--vp", self.vp.is_some(), "use `-v`"),
             ("--unprivileged", self.unprivileged, "privileges are the kernel's to check"),
             ("-q", self.quiet_types, "no types of programs are kept"),

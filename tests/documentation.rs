@@ -25,9 +25,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
-use ntap_compiler::pipeline::{self, Compiled, Options};
-use ntap_compiler::source::SourceMap;
+use ntap_compiler::pipeline::Compiled;
 use recorded_kernel::RecordedKernel;
 
 /// A fenced block of a page.
@@ -81,15 +79,7 @@ fn blocks(page: &Path) -> Vec<Block> {
 }
 
 fn compile(name: &str, text: &str, arguments: &[String]) -> Result<Compiled, String> {
-    let kernel = RecordedKernel::read("6.18");
-    let options = Options::new(arguments, &kernel);
-    let mut sources = SourceMap::default();
-    sources.add(name, text);
-    let mut diagnostics = Diagnostics::default();
-    pipeline::parse(&mut sources, &options, &mut diagnostics)
-        .and_then(|parsed| parsed.analyze(&options, &mut diagnostics))
-        .and_then(|analyzed| analyzed.compile(&sources, &options, &mut diagnostics))
-        .ok_or_else(|| render(&diagnostics, &sources, RenderOptions::default()))
+    RecordedKernel::read("6.18").compile(name, text, arguments)
 }
 
 /// The scripts of `ntap -e '...'` lines.

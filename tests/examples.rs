@@ -7,32 +7,13 @@ mod recorded_kernel;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
 use ntap_compiler::library::{Library, documentation};
-use ntap_compiler::pipeline::{self, Compiled, Options};
-use ntap_compiler::source::SourceMap;
+use ntap_compiler::pipeline::Compiled;
 use ntap_compiler::{builtins, families, object};
 use recorded_kernel::RecordedKernel;
 
 fn compile(name: &str, text: &str, arguments: &[String]) -> Result<Compiled, String> {
-    compile_for("6.18", name, text, arguments)
-}
-
-fn compile_for(
-    kernel: &str,
-    name: &str,
-    text: &str,
-    arguments: &[String],
-) -> Result<Compiled, String> {
-    let kernel = RecordedKernel::read(kernel);
-    let options = Options::new(arguments, &kernel);
-    let mut sources = SourceMap::default();
-    sources.add(name, text);
-    let mut diagnostics = Diagnostics::default();
-    pipeline::parse(&mut sources, &options, &mut diagnostics)
-        .and_then(|parsed| parsed.analyze(&options, &mut diagnostics))
-        .and_then(|analyzed| analyzed.compile(&sources, &options, &mut diagnostics))
-        .ok_or_else(|| render(&diagnostics, &sources, RenderOptions::default()))
+    RecordedKernel::read("6.18").compile(name, text, arguments)
 }
 
 /// The scripts of `scripts/` that can be run, as `net/dropwatch` and their text.
@@ -76,7 +57,8 @@ fn scripts_compile() {
         } else {
             "6.18"
         };
-        let compiled = compile_for(kernel, &name, &text, &arguments(&text))
+        let compiled = RecordedKernel::read(kernel)
+            .compile(&name, &text, &arguments(&text))
             .unwrap_or_else(|errors| panic!("{errors}"));
         if let Some(input) = &compiled.object {
             object::write(input).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -147,7 +129,7 @@ fn the_page_of_scripts_is_what_they_say_and_print() {
         let prose: Vec<&str> = prose.iter().map(|line| line.trim()).collect();
         let prose = prose.join(" ");
         let (usage, output) = prose.split_once(" output: ").expect("a header says what is printed");
-        let usage = usage.trim_start_matches("usage: ");
+        let (usage, output) = (usage.trim_start_matches("usage: "), output.trim_end());
         let sample = root.join(format!("tests/suite/scripts/{}.output", name.replace('/', "-")));
         let sample = std::fs::read_to_string(sample).unwrap_or_else(|_| {
             let lines = examples.iter().map(|line| line.strip_prefix("  ").unwrap_or(line));

@@ -14,7 +14,7 @@ use ntap_compiler::library::{EntryKind, GLOBALS_OF_SCRIPTS, Library, documentati
 use ntap_compiler::pipeline;
 use ntap_compiler::source::SourceMap;
 use ntap_compiler::syntax::ast::Item;
-use ntap_compiler::syntax::{self, ParseOptions};
+use ntap_compiler::syntax::{self, Dialect, ParseOptions};
 use recorded_kernel::RecordedKernel;
 
 #[test]
@@ -33,7 +33,8 @@ fn every_file_is_a_part_of_the_program() {
 fn files_keep_to_their_form() {
     let kernel = RecordedKernel::read("6.18");
     let library = Library::embedded();
-    let options = ParseOptions { arguments: &[], facts: &kernel, library, guru: false };
+    let options =
+        ParseOptions { arguments: &[], facts: &kernel, library, dialect: Dialect::default() };
     for file in library.files() {
         let mut sources = SourceMap::default();
         let id = sources.add(file.name.to_string(), file.text.to_string());
@@ -72,7 +73,8 @@ fn names_are_used_once() {
     let library = Library::embedded();
     let mut places: std::collections::BTreeMap<(String, usize), String> = Default::default();
     let kernel = RecordedKernel::read("6.18");
-    let options = ParseOptions { arguments: &[], facts: &kernel, library, guru: false };
+    let options =
+        ParseOptions { arguments: &[], facts: &kernel, library, dialect: Dialect::default() };
     for file in library.files() {
         let mut sources = SourceMap::default();
         let id = sources.add(file.name.to_string(), file.text.to_string());

@@ -39,6 +39,7 @@ const SUITES: &[Suite] = &[
         ..pure("one-liners", scripts::run)
     },
     Suite { hindrance: privilege::function_hindrance, ..pure("vm", session::run) },
+    Suite { hindrance: privilege::source_hindrance, ..pure("debug-info", session::run) },
 ];
 
 /// A suite that runs everywhere.

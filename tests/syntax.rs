@@ -14,7 +14,7 @@ use ntap_compiler::{
     library::Library,
     source::SourceMap,
     syntax::{
-        ParseOptions,
+        Dialect, ParseOptions,
         ast::{ExpressionKind, Item, Script, StatementKind},
         format::format,
         parse, print,
@@ -68,8 +68,12 @@ fn parse_text(name: &str, text: &str, arguments: &[String]) -> Parsed {
     let mut sources = SourceMap::default();
     let file = sources.add(name, text);
     let mut diagnostics = Diagnostics::default();
-    let options =
-        ParseOptions { arguments, facts: &TestMachine, library: Library::embedded(), guru: false };
+    let options = ParseOptions {
+        arguments,
+        facts: &TestMachine,
+        library: Library::embedded(),
+        dialect: Dialect::default(),
+    };
     let script = parse(file, &sources, &options, &mut diagnostics);
     let errors = render(&diagnostics, &sources, RenderOptions { color: false });
     assert_eq!(diagnostics.is_empty(), errors.is_empty());
@@ -306,7 +310,7 @@ fn places() {
         arguments: &arguments,
         facts: &TestMachine,
         library: Library::embedded(),
-        guru: false,
+        dialect: Dialect::default(),
     };
     let script = parse(file, &sources, &options, &mut diagnostics);
     assert!(diagnostics.is_empty());
@@ -420,7 +424,7 @@ fn speed() {
             arguments: &[],
             facts: &TestMachine,
             library: Library::embedded(),
-            guru: false,
+            dialect: Dialect::default(),
         };
         let start = cpu_time();
         let script = parse(file, &sources, &options, &mut diagnostics);

@@ -91,7 +91,7 @@ pub enum ConversionKind {
 
 impl ConversionKind {
     /// Whether the argument is a string.
-    pub fn takes_text(self) -> bool {
+    fn takes_text(self) -> bool {
         self == ConversionKind::Text
     }
 

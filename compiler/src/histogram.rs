@@ -16,7 +16,7 @@
 //! bucket is at most 1/16 of its least number wide, so its middle is no more than 1/32 from any number in it.
 
 /// The most buckets of a histogram, and the number of those of a logarithmic one.
-pub const MAX_BUCKETS: u32 = 128;
+const MAX_BUCKETS: u32 = 128;
 /// The bucket of 0 in a logarithmic histogram.
 pub const ZERO_BUCKET: u32 = 64;
 

@@ -130,14 +130,16 @@ runtime_functions! {
     /// The text that would be printed.
     Sprint(print, arguments);
 
-    /// A number of a process: fails.
-    NoNumber(address, site) fallible true;
-    /// A string of a process: fails.
-    NoUserText(address, site) fallible true;
+    /// The number of so many bytes at an address of ntap's own, extended by its sign when the last is 1.
+    OwnInteger(address, bytes, signed, site) fallible true;
+    /// The same, or 0 where it cannot be read.
+    OwnIntegerOrZero(address, bytes, signed);
+    /// The string at an address of ntap's own.
+    OwnText(address, site) fallible true;
+    /// The same, or the other string where it cannot be read.
+    OwnTextOtherwise(address, text);
     /// A register: fails.
     NoRegister(which, site) fallible true;
-    /// The second of two strings.
-    Otherwise(address, text);
     /// The number of so many bytes at an address of the kernel's, not extended.
     KernelNumber(address, bytes, site) fallible true;
     /// The same, extended to 64 bits, by its sign when that is 1.
@@ -231,6 +233,10 @@ runtime_functions! {
     SourceLine(address);
     /// `symfileline(address)`.
     SourcePlace(address);
+    /// `print_stack(stack)` with source files and lines.
+    PrintStackPlaces(stack);
+    /// `sprint_stack(stack)` with source files and lines.
+    StackPlaces(stack);
     /// `usymfile(address)` of a process.
     UserSourceFile(address, process);
     /// `usymline(address)` of a process.

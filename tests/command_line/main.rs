@@ -1,6 +1,7 @@
 //! The `ntap` command from outside: options, stages, messages, exit status.
 
 mod bad_input;
+mod dialect;
 mod examples;
 mod monitor;
 mod passes;

@@ -3,6 +3,9 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use ntap_compiler::facts::Facts;
+use ntap_runtime::kernel::LiveKernel;
+
 const MAP_CREATE: libc::c_long = 0;
 const MAP_TYPE_ARRAY: u32 = 2;
 
@@ -21,6 +24,16 @@ pub(crate) fn function_hindrance() -> Option<String> {
     hindrance().or_else(|| {
         std::fs::metadata(events).err().map(|_| {
             "this kernel has no probes of functions (CONFIG_KPROBES); tests/vm/run has kernels that do"
+                .to_string()
+        })
+    })
+}
+
+/// Why probes that take the kernel's debug information cannot run; `None` when they can.
+pub(crate) fn source_hindrance() -> Option<String> {
+    function_hindrance().or_else(|| {
+        LiveKernel::new().kernel_source().is_none().then(|| {
+            "this kernel's debug information is not installed; tests/vm/run -d has kernels with it"
                 .to_string()
         })
     })

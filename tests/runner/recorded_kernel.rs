@@ -7,10 +7,13 @@ use std::path::Path;
 use std::rc::Rc;
 
 use ntap_compiler::btf::{Btf, ModuleTypes, module_mentions, module_tracepoints};
+use ntap_compiler::diagnostic::{Diagnostics, RenderOptions, render};
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
+use ntap_compiler::pipeline::{self, Compiled, Options};
 use ntap_compiler::program_file::{
     FunctionSymbol, Mark, NoProgram, ProgramFile, ProgramName, Segment,
 };
+use ntap_compiler::source::SourceMap;
 
 /// A recorded kernel.
 pub(crate) struct RecordedKernel {
@@ -236,5 +239,25 @@ impl Facts for RecordedKernel {
             variables: vec![],
             stripped: true,
         }))
+    }
+}
+
+impl RecordedKernel {
+    /// Compiles a script for it; else the messages.
+    #[allow(dead_code, reason = "the suites look at each stage")]
+    pub(crate) fn compile(
+        &self,
+        name: &str,
+        text: &str,
+        arguments: &[String],
+    ) -> Result<Compiled, String> {
+        let options = Options::new(arguments, self);
+        let mut sources = SourceMap::default();
+        sources.add(name, text);
+        let mut diagnostics = Diagnostics::default();
+        pipeline::parse(&mut sources, &options, &mut diagnostics)
+            .and_then(|parsed| parsed.analyze(&options, &mut diagnostics))
+            .and_then(|analyzed| analyzed.compile(&sources, &options, &mut diagnostics))
+            .ok_or_else(|| render(&diagnostics, &sources, RenderOptions::default()))
     }
 }

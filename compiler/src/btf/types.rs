@@ -199,6 +199,6 @@ impl Btf {
 }
 
 /// Modifiers and typedefs: kinds that only add a name or a qualifier.
-pub(super) fn is_transparent(kind: Kind) -> bool {
+fn is_transparent(kind: Kind) -> bool {
     matches!(kind, Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag)
 }

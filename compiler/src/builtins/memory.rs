@@ -1,8 +1,7 @@
 //! Reading memory of the kernel and of processes: numbers and strings at addresses.
 //!
 //! What cannot be read is a run-time error, or gives the other value where one is given; numbers of
-//! processes are 0 then. In user blocks, which belong to no process that is traced, the memory of processes
-//! can never be read.
+//! processes are 0 then. The current process of a user block is ntap itself.
 
 use super::{Builtin, Kernel, Kind, Parameter, User};
 use crate::hir::Scalar;
@@ -84,7 +83,7 @@ macro_rules! number_row {
                 Helper::ProbeReadKernel => {
                     User::WithNumbersAndSite(RuntimeFunction::KernelInteger, &[$bytes, $signed as i64])
                 }
-                _ => User::WithSite(RuntimeFunction::NoNumber),
+                _ => User::WithNumbersAndSite(RuntimeFunction::OwnInteger, &[$bytes, $signed as i64]),
             },
         }
     };
@@ -106,7 +105,7 @@ macro_rules! user_row {
                 let scalar = Scalar { bytes: $bytes, signed: $signed };
                 k.read_number_or_zero(Helper::ProbeReadUser, operands[0].long(), scalar)
             }),
-            user: User::Constant(0),
+            user: User::WithNumbers(RuntimeFunction::OwnIntegerOrZero, &[$bytes, $signed as i64]),
         }
     };
 }
@@ -138,8 +137,8 @@ pub(super) const ROWS: &[Builtin] = {
         ProbeReadUserStr,
         "the current process",
         "2",
-        NoUserText,
-        Otherwise
+        OwnText,
+        OwnTextOtherwise
     );
     let [kernel, kernel_or, kernel2] = KERNEL;
     let [user, user_or, user2] = USER;

@@ -158,6 +158,24 @@ pub(super) const ROWS: &[Builtin] = &[
         "probe timer.profile { print(sprint_backtrace()); exit() }"
     ),
     row!(
+        "print_backtrace_fileline",
+        NONE,
+        Kind::Nothing,
+        Kernel::Deferred,
+        User::StandsFor("__print_stack_fileline", &["backtrace"]),
+        "Prints the kernel's stack with source files and lines, where its debug information is installed.",
+        "probe timer.profile { print_backtrace_fileline(); exit() }"
+    ),
+    row!(
+        "sprint_backtrace_fileline",
+        NONE,
+        TEXT,
+        Kernel::Deferred,
+        User::StandsFor("__sprint_stack_fileline", &["backtrace"]),
+        "The kernel's stack as text, with source files and lines where its debug information is installed.",
+        "probe timer.profile { print(sprint_backtrace_fileline()); exit() }"
+    ),
+    row!(
         "modname",
         ADDRESS,
         TEXT,
@@ -246,6 +264,8 @@ pub(super) const USER_ROWS: &[Builtin] = &[
     hidden!("__usymfile", ADDRESS_OF, TEXT, F::UserSourceFile),
     hidden!("__usymline", ADDRESS_OF, TEXT, F::UserSourceLine),
     hidden!("__usymfileline", ADDRESS_OF, TEXT, F::UserSourcePlace),
+    hidden!("__print_stack_fileline", STACK, Kind::Nothing, F::PrintStackPlaces),
+    hidden!("__sprint_stack_fileline", STACK, TEXT, F::StackPlaces),
     hidden!("__print_ustack_fileline", STACK_OF, Kind::Nothing, F::PrintUserStackPlaces),
     hidden!("__sprint_ustack_fileline", STACK_OF, TEXT, F::UserStackPlaces),
     row!(

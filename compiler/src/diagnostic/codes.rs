@@ -89,9 +89,9 @@ codes! {
     POINT_RANGE = "E0213", "number in a probe point out of range",
         "Timers run from every 10 microseconds to once a day. The type, the event and the period of a performance event are those of perf_event_open(2), and a probe has a period or a frequency. Memory is watched in 1, 2, 4 or 8 bytes at a multiple of as many.";
     ARRAY_SIZE = "E0214", "bad array size",
-        "The size of an array is a literal number from 1 to 16777216.";
+        "The size of an array is a literal number from 1 to 1000000.";
     INITIAL_VALUE = "E0215", "bad initial value",
-        "Globals are initialised with literals; compute anything else in `probe begin`.";
+        "Globals that are scalars can be initialised, with a literal; compute anything else, and fill arrays, in `probe begin`.";
     AGGREGATE = "E0230", "bad use of an aggregate",
         "An aggregate keeps one histogram, with literal bounds and at most 128 buckets, and its variance with one shift. Where two are wanted, record the values in two globals.";
     REGEX = "E0231", "malformed regular expression",

@@ -3,7 +3,10 @@
 
 mod address;
 mod arguments;
+mod callees;
+mod copies;
 mod forms;
+mod inside;
 mod lines;
 mod missing;
 
@@ -35,6 +38,23 @@ struct Wanted<'a> {
     module: Option<&'a str>,
     returns: bool,
     exported: bool,
+    /// Whether the places where they were inlined are meant, too.
+    takes_copies: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// Anything of the kernel proper, asked for at this place of the script.
+    fn default_at(span: Span) -> Wanted<'a> {
+        Wanted {
+            pattern: "",
+            span,
+            file: None,
+            module: None,
+            returns: false,
+            exported: false,
+            takes_copies: false,
+        }
+    }
 }
 
 /// A function that was found.
@@ -85,11 +105,20 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
         }
         found.retain(|f| request.facts.is_exported(&f.name) == Some(true));
     }
-    if found.is_empty() {
+    // One that was inlined has code there, too.
+    let copies = match request.facts.kernel_source() {
+        Some(source) if wanted.takes_copies => {
+            copies::inlined(request, source, wanted.pattern, wanted.file, "")
+        }
+        _ => vec![],
+    };
+    if found.is_empty() && copies.is_empty() {
         missing::report(request, &wanted, diagnostics);
         return vec![];
     }
-    points(request, &wanted, found)
+    let mut points = points(request, &wanted, found);
+    points.extend(copies);
+    points
 }
 
 /// What became of functions that were to be in a file.
@@ -166,6 +195,9 @@ fn wanted<'a>(request: &'a Request<'_>) -> Option<Wanted<'a>> {
         module: argument("module").map(|(name, _)| name),
         returns: has("return"),
         exported: has("exported"),
+        takes_copies: components.len() == 2
+            && components[0].name.text == "kernel"
+            && !request.of_library,
     })
 }
 
@@ -214,7 +246,7 @@ fn plain_name(symbol: &str) -> Option<&str> {
 
 /// One point for each function.
 fn points(request: &Request<'_>, wanted: &Wanted<'_>, found: Vec<Found>) -> Vec<Point> {
-    let typed = Typed::new(request, &found);
+    let typed = if request.names_only { None } else { Typed::new(request, &found) };
     let architecture = request.facts.architecture();
     found
         .into_iter()

@@ -96,7 +96,7 @@ fn moments(request: &Request<'_>, diagnostics: &mut Diagnostics, moments: &[Mome
             if let Some(argument) = &mut named.components[0].argument {
                 argument.value = path;
             }
-            let request = Request { point: &named, facts: request.facts };
+            let request = Request { point: &named, ..*request };
             points.extend(self::moments(&request, diagnostics, moments));
         }
         return points;

@@ -68,6 +68,10 @@ pub struct Request<'a> {
     pub point: &'a ProbePoint,
     /// The machine.
     pub facts: &'a dyn Facts,
+    /// Whether the library asks: its events are functions where they have code of their own.
+    pub of_library: bool,
+    /// Whether only the points' names are asked for: what handlers can use there may be left out.
+    pub names_only: bool,
 }
 
 impl Request<'_> {
@@ -129,12 +133,12 @@ pub fn all() -> impl Iterator<Item = &'static Family> {
         .flatten()
 }
 
-/// Finds the points a probe point stands for; reports an error when there is none.
-pub fn resolve(point: &ProbePoint, facts: &dyn Facts, diagnostics: &mut Diagnostics) -> Vec<Point> {
-    match all().find(|f| form::fits(f, point)) {
-        Some(family) => (family.resolve)(&Request { point, facts }, diagnostics),
+/// Finds the points a request's probe point stands for; reports an error when there is none.
+pub fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    match all().find(|f| form::fits(f, request.point)) {
+        Some(family) => (family.resolve)(request, diagnostics),
         None => {
-            report_unknown(point, diagnostics);
+            report_unknown(request.point, diagnostics);
             vec![]
         }
     }

@@ -13,6 +13,8 @@ mod statement;
 
 pub(super) use forms::FAMILIES as PLACES;
 
+pub(super) use callees::MOST_LEVELS;
+
 use super::Request;
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Architecture;
@@ -230,7 +232,7 @@ fn instruction(looked: &Looked, offset: u64) -> Instruction {
 }
 
 /// A function's name with where it is declared, where that is known: `main@/src/program.c:12`.
-fn spelled(name: &str, known: Option<&FunctionVariables>) -> String {
+pub(super) fn spelled(name: &str, known: Option<&FunctionVariables>) -> String {
     match known {
         Some(known) if !known.file.is_empty() && known.line > 0 => {
             format!("{name}@{}:{}", known.file, known.line)
@@ -240,7 +242,7 @@ fn spelled(name: &str, known: Option<&FunctionVariables>) -> String {
 }
 
 /// Whether a function is of a source file, which may be named by the end of its path, or by a pattern.
-fn is_of_file(known: &FunctionVariables, file: &str) -> bool {
+pub(super) fn is_of_file(known: &FunctionVariables, file: &str) -> bool {
     let path = &known.file;
     glob::matches(file, path)
         || glob::matches(&format!("*/{file}"), path)
@@ -273,7 +275,7 @@ pub(crate) fn variable(known: &ProgramVariable) -> ContextVariable {
 }
 
 /// The variables at a place inside of a function: parameters, then its own.
-fn inside(known: &FunctionVariables) -> (Vec<ContextVariable>, Option<usize>) {
+pub(super) fn inside(known: &FunctionVariables) -> (Vec<ContextVariable>, Option<usize>) {
     let mut context = variables(&known.parameters);
     let first_local = context.len();
     context.extend(variables(&known.locals));

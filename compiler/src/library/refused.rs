@@ -98,7 +98,7 @@ pub const FUNCTIONS: &[Refused] = &[
 ];
 
 /// Probe points.
-pub const POINTS: &[Refused] = &[
+const POINTS: &[Refused] = &[
     Refused {
         names: &["lsm"],
         reason: "they decide what the kernel permits, which a script cannot",

@@ -100,7 +100,7 @@ pub fn scratch_elements(script: &Script, layout: &Layout) -> u32 {
 }
 
 /// How many threads on one CPU can be in the same handler of a process at a time.
-pub const SCRATCH_CLAIMS: u32 = 4;
+const SCRATCH_CLAIMS: u32 = 4;
 
 /// A kernel handler under construction.
 pub struct KernelCode<'a, 'f> {

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::btf::Kind;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::facts::{Architecture, Facts};
-use crate::hir::{Attach, EventId, OnlyIn, ProbeId, Script, max_nesting};
+use crate::hir::{Attach, OnlyIn, ProbeId, Script, max_nesting};
 use crate::layout::{ArrayId, Layout};
 use crate::library::{self, Library, Wanted};
 use crate::limits::Limits;
@@ -20,7 +20,7 @@ use crate::lower::{self, KernelFeatures, LoopBound, Lowered, StackOffsets, TaskO
 use crate::object::ObjectInput;
 use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
-use crate::syntax::{self, ParseOptions, ast};
+use crate::syntax::{self, Dialect, ParseOptions, ast};
 use crate::syscalls;
 use crate::types::{KeptOfAggregates, Types};
 use crate::{partition, resolve, types};
@@ -53,8 +53,8 @@ pub struct Options<'a> {
     pub kept_of_aggregates: KeptOfAggregates,
     /// `-t`: have kernel handlers measure themselves.
     pub timing: bool,
-    /// What `guru_mode` is in conditionals.
-    pub guru: bool,
+    /// What the command line says about the language.
+    pub dialect: Dialect<'a>,
 }
 
 impl<'a> Options<'a> {
@@ -71,7 +71,7 @@ impl<'a> Options<'a> {
             suppress_handler_errors: false,
             kept_of_aggregates: KeptOfAggregates::default(),
             timing: false,
-            guru: false,
+            dialect: Dialect::default(),
         }
     }
 }
@@ -161,7 +161,7 @@ pub(crate) fn parse_with(
         arguments: options.arguments,
         facts: options.facts,
         library: options.library,
-        guru: options.guru,
+        dialect: options.dialect,
     };
     let user_files = files.len();
     let mut scripts: Vec<ast::Script> = files
@@ -433,9 +433,4 @@ pub fn program_name(probe: ProbeId) -> String {
 /// The name of the program by which user blocks add to elements of an array.
 pub fn adder_name(array: ArrayId) -> String {
     format!("ntap_add_{}", array.as_u32())
-}
-
-/// The name of an event's continuation.
-pub fn event_name(event: EventId) -> String {
-    event.to_string()
 }

@@ -2,7 +2,7 @@
 
 use super::{Resolver, braces};
 use crate::diagnostic::{Diagnostics, codes};
-use crate::families;
+use crate::families::{self, Request};
 use crate::glob;
 use crate::hir::Point;
 use crate::library::refused;
@@ -203,7 +203,13 @@ impl Resolver<'_> {
         });
         let Some(known) = known else {
             let reported = diagnostics.len();
-            let points = families::resolve(point, self.facts, diagnostics);
+            let request = Request {
+                point,
+                facts: self.facts,
+                of_library: self.is_library(point.span),
+                names_only: self.names_only,
+            };
+            let points = families::resolve(&request, diagnostics);
             let unknown = diagnostics.since(reported).iter_mut().find(|d| d.help.is_empty());
             if let (Some(diagnostic), Some(first)) = (unknown, point.components.first()) {
                 let names = aliases.iter().filter_map(|alias| alias.first()).copied();

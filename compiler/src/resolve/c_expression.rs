@@ -4,19 +4,46 @@ use super::cast::named_type;
 use crate::btf::Btf;
 use crate::c_constants;
 use crate::c_integer::c_integer;
+use crate::facts::{Architecture, Facts};
 use crate::library::Library;
 
 /// What the names in an expression mean.
 pub(super) struct Constants<'a> {
     pub(super) btf: Option<&'a Btf>,
     pub(super) library: &'a Library,
+    pub(super) facts: &'a dyn Facts,
 }
 
 impl Constants<'_> {
     /// A constant of an enum, or one that C code has as a macro.
     fn value(&self, name: &str) -> Option<i64> {
         let enumerator = self.btf.and_then(|btf| btf.enumerator(name)).map(|(_, value)| value);
-        enumerator.or_else(|| c_constants::value(self.library, name))
+        enumerator
+            .or_else(|| c_constants::value(self.library, name))
+            .or_else(|| self.configured(name))
+    }
+
+    /// A macro that depends on how the kernel is configured, or on its architecture.
+    fn configured(&self, name: &str) -> Option<i64> {
+        let option = |name| self.facts.kernel_config(name);
+        let number = |name| option(name)?.trim_matches('"').parse::<i64>().ok();
+        let page_bits = || match self.facts.architecture() {
+            Architecture::X86_64 => Some(12),
+            Architecture::Aarch64 => number("CONFIG_PAGE_SHIFT").or(Some(12)),
+        };
+        match name {
+            "HZ" => number("CONFIG_HZ"),
+            "NR_CPUS" => number("CONFIG_NR_CPUS"),
+            "PAGE_SHIFT" => page_bits(),
+            "PAGE_SIZE" => Some(1 << page_bits()?),
+            "PAGE_MASK" => Some(-(1 << page_bits()?)),
+            // As `autoconf.h` defines them.
+            _ if name.starts_with("CONFIG_") => match option(name)?.as_str() {
+                "y" => Some(1),
+                _ => number(name),
+            },
+            _ => None,
+        }
     }
 
     fn size(&self, name: &str) -> Option<i64> {

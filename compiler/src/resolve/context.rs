@@ -357,8 +357,10 @@ impl Resolver<'_> {
                 };
                 diagnostic
                     .label(label)
-                    .suggest(name, names.iter().chain(&of_record).map(String::as_str))
-                    .help(format!("it has {}", names.join(", ")));
+                    .suggest(name, names.iter().chain(&of_record).map(String::as_str));
+                if !names.is_empty() {
+                    diagnostic.help(format!("it has {}", names.join(", ")));
+                }
                 if !of_record.is_empty() {
                     let list = of_record.join(", ");
                     diagnostic.help(format!("without these, the fields of its record: {list}"));

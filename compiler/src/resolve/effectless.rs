@@ -52,6 +52,8 @@ fn warn_unread(
             *mentions.entry(name).or_default() += 1;
         }
     });
+    let mut assigned: Vec<(&str, Vec<Span>)> = assigned.into_iter().collect();
+    assigned.sort_by_key(|(_, spans)| spans[0].start);
     for (name, spans) in assigned {
         if mentions[name] == spans.len() && !kept.contains(name) {
             diagnostics

@@ -8,8 +8,7 @@ use super::{Resolver, Scope};
 use crate::diagnostic::codes;
 use crate::hir::{Constant, Global, GlobalId, Shape};
 use crate::source::{FileId, Span};
-use crate::syntax::ast::{self, GlobalDeclaration};
-use crate::syntax::constant;
+use crate::syntax::ast::{GlobalDeclaration, LiteralValue};
 
 /// The globals by file, which is `None` for public ones, and name.
 #[derive(Default)]
@@ -82,12 +81,14 @@ impl<'a> Resolver<'a> {
 
     fn make_global(&mut self, declaration: &GlobalDeclaration) -> GlobalId {
         let name = &declaration.name;
-        let size = declaration.size.as_ref().and_then(|e| self.array_size(e));
-        let initial = declaration.initial.as_ref().and_then(|e| self.initial_value(e));
+        let initial = declaration.initial.as_ref().map(|literal| match &literal.value {
+            LiteralValue::Number(n) => Constant::Number(*n),
+            LiteralValue::String(text) => Constant::Text(text.clone()),
+        });
         let id = self.script.globals.push(Global {
             name: name.text.clone(),
             span: name.span,
-            size,
+            size: declaration.size.map(|(size, _)| size),
             wrap: declaration.wrap.is_some(),
             initial,
             shape: Shape::Unknown,
@@ -100,31 +101,5 @@ impl<'a> Resolver<'a> {
             self.use_as(id, Shape::Scalar(name.span));
         }
         id
-    }
-
-    fn array_size(&mut self, expression: &ast::Expression) -> Option<u32> {
-        match constant::number(expression) {
-            Some(n) if (1..=1 << 24).contains(&n) => Some(n as u32),
-            _ => {
-                self.diagnostics
-                    .error(codes::ARRAY_SIZE, expression.span, "bad array size")
-                    .label("must be a number from 1 to 16777216");
-                None
-            }
-        }
-    }
-
-    fn initial_value(&mut self, expression: &ast::Expression) -> Option<Constant> {
-        if let ast::ExpressionKind::Literal(ast::LiteralValue::String(s)) = &expression.kind {
-            return Some(Constant::Text(s.clone()));
-        }
-        let number = constant::number(expression);
-        if number.is_none() {
-            self.diagnostics
-                .error(codes::INITIAL_VALUE, expression.span, "bad initial value")
-                .label("must be a literal number or string")
-                .help("set it in `probe begin { ... }`");
-        }
-        number.map(Constant::Number)
     }
 }

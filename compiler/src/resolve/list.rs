@@ -46,6 +46,7 @@ pub(crate) fn list(
     diagnostics: &mut Diagnostics,
 ) -> (Script, Vec<ListedPoint>) {
     let mut resolver = Resolver::new(facts, library, user_files, diagnostics, Default::default());
+    resolver.names_only = !with_variables;
     resolver.declare(scripts);
     let mut listed = vec![];
     for item in scripts[..user_files.min(scripts.len())].iter().flat_map(|s| &s.items) {

@@ -171,6 +171,8 @@ struct Resolver<'a> {
     /// Whether the handler being resolved asks for fields of a tracepoint's record.
     wants_record: record::Wanted,
     counters: counter::Counters,
+    /// Whether only names of points are asked for.
+    names_only: bool,
 }
 
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
@@ -267,6 +269,7 @@ impl<'a> Resolver<'a> {
             calls: 0,
             wants_record: record::Wanted::default(),
             counters: counter::Counters::default(),
+            names_only: false,
         }
     }
 

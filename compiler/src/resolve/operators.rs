@@ -8,7 +8,7 @@ use crate::btf::{Btf, Kind, TypeId};
 use crate::builtins::{self, Builtin};
 use crate::diagnostic::codes;
 use crate::facts::Architecture;
-use crate::hir::{Arithmetic, Expr, ExprKind, Load, Scalar};
+use crate::hir::{Arithmetic, Expr, ExprKind, Load, MarkArgument, Scalar};
 use crate::source::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, Literal, LiteralValue};
 use crate::syntax::constant;
@@ -76,8 +76,13 @@ impl Resolver<'_> {
             return None;
         }
         let LiteralValue::String(text) = &literal.value else { return None };
-        let name = text.split('@').next().unwrap_or_default();
+        let (name, file) = match text.split_once('@') {
+            Some((name, file)) => (name, Some(file)),
+            None => (text.as_str(), None),
+        };
         let facts = self.facts;
+        let of_module = matches!(module, Some(Literal { value: LiteralValue::String(module), .. })
+            if !matches!(module.as_str(), "" | "kernel" | "vmlinux"));
         if let Some(Literal { value: LiteralValue::String(module), .. }) = module {
             facts.module_types(&[module]);
         }
@@ -93,6 +98,18 @@ impl Resolver<'_> {
         let per_cpu = variable.is_some_and(|v| v.per_cpu);
         let offsets = if per_cpu { facts.symbol_address(CPU_OFFSETS) } else { None };
         let address = facts.symbol_address(name);
+        // Those of one file, and those without a type here, the debug information tells.
+        let is_told = address.is_some() && variable.is_some() || known_type(btf, name).is_some();
+        if !of_module
+            && !per_cpu
+            && (file.is_some() || !is_told)
+            && let Some(source) = facts.kernel_source()
+            && let Some(found) = source.variable(name, file).or_else(|| source.variable(name, None))
+            && let Some(MarkArgument::Constant(address)) = found.place
+        {
+            let address = self.expr(span, ExprKind::Number(address));
+            return Some(Reached::memory(address, Ty::Kernel(TypeId(found.ty)), span));
+        }
         let (Some(address), true) = (address, offsets.is_some() || !per_cpu) else {
             self.diagnostics
                 .error(codes::UNKNOWN_VARIABLE, literal.span, format!("unknown variable `{name}`"))
@@ -194,7 +211,8 @@ impl Resolver<'_> {
     pub(super) fn enumerator(&mut self, literal: &Literal, span: Span) -> Option<Expr> {
         let LiteralValue::String(text) = &literal.value else { return None };
         let btf = self.facts.all_types();
-        let constants = Constants { btf: btf.as_ref().ok().copied(), library: self.library };
+        let constants =
+            Constants { btf: btf.as_ref().ok().copied(), library: self.library, facts: self.facts };
         let unknown = match c_expression::evaluate(text, &constants) {
             Ok(value) => return Some(self.expr(span, ExprKind::Number(value))),
             Err(unknown) => unknown.trim(),

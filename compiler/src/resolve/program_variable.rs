@@ -4,7 +4,10 @@ use super::context::{Reached, Ty};
 use super::{Resolver, Scope};
 use crate::btf::{Kind, TypeId};
 use crate::families;
-use crate::hir::{Attach, ContextSource, ContextVariable, ExprKind, Instruction, Point};
+use crate::hir::{
+    Attach, ContextSource, ContextVariable, ExprKind, FunctionPoints, Instruction, MarkArgument,
+    Point,
+};
 use crate::source::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, Literal, LiteralValue};
 
@@ -18,6 +21,9 @@ impl Resolver<'_> {
         span: Span,
     ) -> Option<Reached> {
         let point = scope.point.filter(|_| scope.takes_more)?;
+        if let Attach::Function(functions) = &point.attach {
+            return self.variable_of_kernel_file(functions, name, file, span);
+        }
         // At a return the place is in the caller.
         let Attach::Instruction(Instruction { path, offset, returns: false, .. }) = &point.attach
         else {
@@ -32,6 +38,29 @@ impl Resolver<'_> {
         });
         let address = self.expr(span, ExprKind::Context(point.context.len() + at));
         Some(Reached::memory(address, Ty::Kernel(TypeId(variable.ty)), span))
+    }
+
+    /// `$name` of a variable of the source file that a function of the kernel is in.
+    fn variable_of_kernel_file(
+        &mut self,
+        functions: &FunctionPoints,
+        name: &str,
+        file: Option<&str>,
+        span: Span,
+    ) -> Option<Reached> {
+        let source = self.facts.kernel_source()?;
+        // The address of one that each CPU has is none in memory.
+        let types = self.facts.btf().ok();
+        if types.and_then(|types| types.variable(name)).is_some_and(|known| known.per_cpu) {
+            return None;
+        }
+        let target = functions.targets.first().filter(|target| target.module.is_none())?;
+        let here = || self.facts.files_of_functions(&[target.address]).into_iter().next()?;
+        let file = file.map(str::to_string).or_else(here)?;
+        let found = source.variable(name, Some(&file))?;
+        let Some(MarkArgument::Constant(address)) = found.place else { return None };
+        let address = self.expr(span, ExprKind::Number(address));
+        Some(Reached::memory(address, Ty::Kernel(TypeId(found.ty)), span))
     }
 
     /// Whether a program has a variable that belongs to no function, at a return of one of its functions.

@@ -42,12 +42,12 @@ pub struct GlobalDeclaration {
     pub private: bool,
     /// Its name.
     pub name: Name,
-    /// `[N]`: the capacity, an expression that must be a literal number.
-    pub size: Option<Expression>,
+    /// `[N]`: the capacity, with its place.
+    pub size: Option<(u32, Span)>,
     /// `%`: drop the oldest element when full.
     pub wrap: Option<Span>,
     /// `= literal`.
-    pub initial: Option<Expression>,
+    pub initial: Option<Literal>,
     /// The declaration of this name.
     pub span: Span,
 }

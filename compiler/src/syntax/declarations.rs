@@ -37,12 +37,22 @@ pub(crate) fn in_first_column(text: &str) -> impl Iterator<Item = Declaration> {
         if !matches!(line.as_bytes().first(), Some(b'f' | b'g' | b'p' | b'@')) {
             return None;
         }
-        // The head of a declaration is on its line.
-        let tokens = tokens(FileId(0), line);
+        let tokens = tokens(FileId(0), head(line));
         let (mut declaration, _) = declaration(&tokens, 0)?;
         declaration.start = at;
         Some(declaration)
     })
+}
+
+/// What is before the parameters and the body: the head of a declaration is on its line, and often all the rest, too.
+fn head(line: &str) -> &str {
+    let end = match line.trim_start_matches("private ") {
+        rest if rest.starts_with("function") => line.find('('),
+        rest if rest.starts_with("@define") => line.find(['(', '%']),
+        rest if rest.starts_with("probe") => line.find('=').map(|at| at + 1),
+        _ => None,
+    };
+    &line[..end.unwrap_or(line.len())]
 }
 
 /// All declarations.

@@ -26,7 +26,7 @@ mod print;
 mod words;
 
 pub(crate) use build::{number, refuse_embedded};
-pub use preprocess::token_name;
+pub use preprocess::{token_name, unused_arguments};
 pub use print::print;
 pub(crate) use print::print_expression;
 
@@ -48,8 +48,25 @@ pub struct ParseOptions<'a> {
     pub facts: &'a dyn Facts,
     /// Where macros come from that the script does not define.
     pub library: &'a Library,
+    /// What the command line says about the language.
+    pub dialect: Dialect<'a>,
+}
+
+/// What the command line says about the language; conditionals ask for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialect<'a> {
     /// What `guru_mode` is in conditionals, and whether C code is an error only where it would have to run.
     pub guru: bool,
+    /// What `runtime` is: scripts are told that of SystemTap's that can do all the language says.
+    pub runtime: &'a str,
+    /// What `systemtap_v` is.
+    pub version: &'a str,
+}
+
+impl Default for Dialect<'_> {
+    fn default() -> Self {
+        Dialect { guru: false, runtime: "kernel", version: "5.6" }
+    }
 }
 
 /// Parsing stops after this many errors: what follows is seldom a help.
@@ -86,7 +103,7 @@ pub(crate) fn parse_parts(
             break;
         }
         if items::check(&expanded, &item, diagnostics) {
-            parser::parse_item(&expanded, item, options.guru, diagnostics, &mut script);
+            parser::parse_item(&expanded, item, options.dialect.guru, diagnostics, &mut script);
         }
     }
     script

@@ -44,14 +44,12 @@ fn global(out: &mut String, declaration: &GlobalDeclaration) {
     if declaration.wrap.is_some() {
         out.push('%');
     }
-    if let Some(size) = &declaration.size {
-        out.push('[');
-        expression::signed(out, size);
-        out.push(']');
+    if let Some((size, _)) = declaration.size {
+        out.push_str(&format!("[{size}]"));
     }
     if let Some(initial) = &declaration.initial {
         out.push_str(" = ");
-        expression::signed(out, initial);
+        expression::literal(out, &initial.value);
     }
 }
 

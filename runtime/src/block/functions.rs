@@ -63,10 +63,11 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::TextConcatenate => text_concatenate as *const u8,
         F::Print => print as *const u8,
         F::Sprint => sprint as *const u8,
-        F::NoNumber => memory::no_number as *const u8,
-        F::NoUserText => memory::no_text as *const u8,
+        F::OwnInteger => memory::own_integer as *const u8,
+        F::OwnIntegerOrZero => memory::own_integer_or_zero as *const u8,
+        F::OwnText => memory::own_text as *const u8,
+        F::OwnTextOtherwise => memory::own_text_otherwise as *const u8,
         F::NoRegister => memory::no_register as *const u8,
-        F::Otherwise => otherwise as *const u8,
         F::KernelNumber => memory::number as *const u8,
         F::KernelInteger => memory::integer as *const u8,
         F::KernelText => memory::text as *const u8,
@@ -116,6 +117,8 @@ pub fn address(function: RuntimeFunction) -> *const u8 {
         F::UserSourceFile => super::source_lines::file as *const u8,
         F::UserSourceLine => super::source_lines::line as *const u8,
         F::UserSourcePlace => super::source_lines::place as *const u8,
+        F::PrintStackPlaces => super::source_lines::print_stack as *const u8,
+        F::StackPlaces => super::source_lines::stack_text as *const u8,
         F::PrintUserStackPlaces => super::source_lines::print_user_stack as *const u8,
         F::UserStackPlaces => super::source_lines::user_stack_text as *const u8,
         F::UserModuleName => super::stack::user_module_name as *const u8,
@@ -703,10 +706,6 @@ extern "C" fn sprint(context: Context<'_>, site: i64, arguments: i64) -> i64 {
     let mut text = vec![];
     write_print(context, site, arguments, &mut text);
     context.state.keep_bytes(&text)
-}
-
-extern "C" fn otherwise(_: Context<'_>, _address: i64, text: i64) -> i64 {
-    text
 }
 
 extern "C" fn pid(_: Context<'_>) -> i64 {

@@ -1,7 +1,8 @@
 //! Source files and lines of addresses of processes, where debug information has them; elsewhere the address.
 
 use super::stack::{
-    Context, addresses, file_name, inlined_at, owner, record_user_stack, stack_owner, text_of,
+    Context, addresses, file_name, inlined_at, kernel_addresses, owner, record_kernel_stack,
+    record_user_stack, stack_owner, text_of,
 };
 use crate::symbols::{SourceLine, UserSymbol};
 
@@ -45,6 +46,59 @@ pub(super) extern "C" fn kernel_line(context: Context<'_>, address: i64) -> i64 
 
 pub(super) extern "C" fn kernel_place(context: Context<'_>, address: i64) -> i64 {
     of_kernel(context, address, |file, line| format!("{file}:{line}"))
+}
+
+/// ` at fs/open.c:12` of the n-th address of a stack of the kernel's, as for [`of_frame`]; empty where it is not known.
+fn at_kernel_source(context: Context<'_>, at: usize, address: u64) -> String {
+    let call = address - u64::from(at > 0 && address > 0);
+    let source = context.state.kernel.source_line(call);
+    source.map_or(String::new(), |(file, line)| format!(" at {file}:{line}"))
+}
+
+/// ` 0xffffffff81000000 : name+0x10/0x20 at fs/open.c:12 [kernel]`.
+pub(super) extern "C" fn print_stack(context: Context<'_>, stack: i64) -> i64 {
+    let text = text_of(stack);
+    let start = context.state.output.len();
+    let addresses: Vec<u64> =
+        kernel_addresses(&context.state.kernel, &text).map(|(_, address)| address).collect();
+    for (at, address) in addresses.into_iter().enumerate() {
+        let source = at_kernel_source(context, at, address);
+        let line = match context.state.kernel.kallsyms().lookup(address) {
+            Some(symbol) => format!(
+                " {address:#x} : {}+{:#x}/{:#x}{source} [{}]\n",
+                symbol.name,
+                address.wrapping_sub(symbol.start),
+                symbol.size,
+                symbol.module.unwrap_or("kernel")
+            ),
+            None => format!(" {address:#x}\n"),
+        };
+        context.state.output.extend_from_slice(line.as_bytes());
+    }
+    record_kernel_stack(context, start, &text);
+    0
+}
+
+/// `name+0x10 at fs/open.c:12 [kernel]`, a line for each address.
+pub(super) extern "C" fn stack_text(context: Context<'_>, stack: i64) -> i64 {
+    let stack = text_of(stack);
+    let mut text = String::new();
+    let addresses: Vec<u64> =
+        kernel_addresses(&context.state.kernel, &stack).map(|(_, address)| address).collect();
+    for (at, address) in addresses.into_iter().enumerate() {
+        let source = at_kernel_source(context, at, address);
+        let line = match context.state.kernel.kallsyms().lookup(address) {
+            Some(symbol) => format!(
+                "{}+{:#x}{source} [{}]\n",
+                symbol.name,
+                address.wrapping_sub(symbol.start),
+                symbol.module.unwrap_or("kernel")
+            ),
+            None => format!("{address:#x}\n"),
+        };
+        text.push_str(&line);
+    }
+    context.state.keep_bytes(text.as_bytes())
 }
 
 /// The source line of the n-th address of a stack: behind the first they are those that calls return to, which may be

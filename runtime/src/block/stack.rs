@@ -80,7 +80,7 @@ pub(super) extern "C" fn print_symbols(context: Context<'_>, stack: i64) -> i64 
 }
 
 /// Notes that a kernel stack was printed, from a place in the output on.
-fn record_kernel_stack(context: Context<'_>, start: usize, text: &str) {
+pub(super) fn record_kernel_stack(context: Context<'_>, start: usize, text: &str) {
     if context.state.recording.is_some() {
         let frames = kernel_frames(&context.state.kernel, text);
         record_stack(context, start, frames);

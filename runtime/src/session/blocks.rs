@@ -107,7 +107,7 @@ impl Session<'_> {
         self.note_closed_output();
     }
 
-    pub(super) fn run_quietly(&mut self, role: Role, payload: Option<&[u8]>) {
+    fn run_quietly(&mut self, role: Role, payload: Option<&[u8]>) {
         let actions = match role {
             Role::Event(_) => self.limits.actions,
             Role::Probe(_) | Role::Function(_) => self.limits.actions_interruptible,
@@ -147,7 +147,7 @@ impl Session<'_> {
     }
 
     /// Reports an error of a kernel handler, which has counted it.
-    pub(super) fn kernel_error(&mut self, site: u64, address: Option<u64>, text: &[u8]) {
+    fn kernel_error(&mut self, site: u64, address: Option<u64>, text: &[u8]) {
         if let Some(error) = self.context.error_of_site(site, address, text) {
             let probe = self.probe_at(error.site.span);
             self.tell_error(&error, probe);
@@ -155,7 +155,7 @@ impl Session<'_> {
         self.end_if_failed();
     }
 
-    pub(super) fn end_if_failed(&mut self) {
+    fn end_if_failed(&mut self) {
         if self.errors.too_many() {
             self.end("errors");
         }

@@ -158,7 +158,7 @@ impl KernelHalf {
     }
 
     /// Tells kernel code what to add to the monotonic clock for the time of day.
-    pub(super) fn set_clock(&self) {
+    fn set_clock(&self) {
         // Between the two clocks this thread may lose its CPU: of several readings the quickest is right.
         let readings = (0..8).map(|_| {
             let before = monotonic_ns();

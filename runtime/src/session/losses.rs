@@ -79,7 +79,7 @@ impl LossCause {
     }
 
     /// Whether a hit of the probe came to nothing before its handler ran: what SystemTap calls skipped.
-    pub fn is_skipped(self) -> bool {
+    fn is_skipped(self) -> bool {
         matches!(self, LossCause::HandlerBusy | LossCause::Recursion | LossCause::Missed)
     }
 

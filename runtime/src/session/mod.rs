@@ -49,7 +49,7 @@ pub use output::write_message;
 pub use output_file::{OutputFileOptions, Rotation};
 pub use overload::DEFAULT_BUDGET_PERCENT;
 
-use crate::block::{BlockContext, Recording, Warnings};
+use crate::block::{BlockContext, Recording, State, Warnings};
 pub use crate::block::{SavedGlobal, WarningsShown};
 use crate::kernel::LiveKernel;
 use crate::native::NativeCode;
@@ -199,16 +199,7 @@ pub fn run_with(
     let shared = kernel_half.as_ref().map_or(std::ptr::null_mut(), KernelHalf::shared_address);
     let mut context =
         BlockContext::new(layout.clone(), Rc::new(lowered.tables), kernel.clone(), shared, limits);
-    context.state.target = i64::from(target_pid);
-    let name = options.name.clone().unwrap_or_else(|| std::process::id().to_string());
-    context.state.session_name = name;
-    context.state.warnings = Warnings::new(options.warnings);
-    if options.format.wants_values() {
-        context.state.recording = Some(Recording::default());
-    }
-    if options.hide_inlined {
-        context.state.symbols.hide_inlined();
-    }
+    prepare(&mut context.state, options, target_pid);
     let names_addresses = layout.calls(&script, RuntimeFunction::names_user_addresses);
     if options.format.wants_values() || folds || names_addresses {
         context.state.symbols.follow(target_pid);
@@ -266,28 +257,32 @@ pub fn run_with(
         passes.finish_run(session.outcome.failed);
     }
     if let Some(all) = saved {
-        for (id, global) in script.globals.iter() {
-            let storage = session.layout.storage[id];
-            let saved = session.context.saved(storage).map_err(SessionError::System)?;
-            // What could not be used for this session may be for a later one.
-            let keeps = saved.has_no_values() && all.contains_key(&global.name);
-            if !(keeps && unused.contains(&global.name)) {
-                all.insert(global.name.clone(), saved);
-            }
-        }
-        session.context.finish();
+        session.save(&script, &unused, all)?;
     }
     session.outcome.open_line = session.output.open_line();
-    if let Some(target) = &mut target {
-        session.outcome.command_status = target
-            .try_wait()
-            .ok()
-            .flatten()
-            .and_then(|status| status.code().or(Some(128)))
-            .filter(|&code| code != 0);
-    }
+    session.outcome.command_status = target.as_mut().and_then(failure);
     session.tell_summary();
     Ok(session.outcome)
+}
+
+/// What blocks are told by the options.
+fn prepare(state: &mut State, options: &SessionOptions, target: u32) {
+    state.target = i64::from(target);
+    let name = || std::process::id().to_string();
+    state.session_name = options.name.clone().unwrap_or_else(name);
+    state.warnings = Warnings::new(options.warnings);
+    if options.format.wants_values() {
+        state.recording = Some(Recording::default());
+    }
+    if options.hide_inlined {
+        state.symbols.hide_inlined();
+    }
+}
+
+/// The exit status of a command that has failed; 128 for one that a signal ended.
+fn failure(command: &mut TargetProcess) -> Option<i32> {
+    let status = command.try_wait().ok().flatten()?;
+    status.code().or(Some(128)).filter(|&code| code != 0)
 }
 
 /// Starts the target command. Where all that stands on standard output has a form, what the command prints goes
@@ -402,6 +397,26 @@ impl Session<'_> {
             }
         }
         Ok(unused)
+    }
+
+    /// Saves what each global holds, but for those whose saved values were unused: a later session may have a use for
+    /// them.
+    fn save(
+        &mut self,
+        script: &Script,
+        unused: &[String],
+        all: &mut SavedGlobals,
+    ) -> Result<(), SessionError> {
+        for (id, global) in script.globals.iter() {
+            let saved =
+                self.context.saved(self.layout.storage[id]).map_err(SessionError::System)?;
+            let keeps = saved.has_no_values() && all.contains_key(&global.name);
+            if !(keeps && unused.contains(&global.name)) {
+                all.insert(global.name.clone(), saved);
+            }
+        }
+        self.context.finish();
+        Ok(())
     }
 
     fn run_to_end(

@@ -154,7 +154,7 @@ impl Monitor {
     }
 
     /// How many lines there are for globals.
-    pub(super) fn lines_for_globals(&self) -> usize {
+    fn lines_for_globals(&self) -> usize {
         self.size().0 / 3
     }
 

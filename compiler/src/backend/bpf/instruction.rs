@@ -28,9 +28,6 @@ pub struct Instruction {
 
 /// Source field of a 64-bit load: the immediate is a map's file descriptor.
 pub const PSEUDO_MAP_FD: u8 = 1;
-/// Source field of a 64-bit load: the immediate is a map's file descriptor, the second immediate an
-/// offset into the map's value.
-pub const PSEUDO_MAP_VALUE: u8 = 2;
 /// Source field of a 64-bit load: the address of one of our own functions.
 pub const PSEUDO_FUNC: u8 = 4;
 /// Source field of a call to one of our own functions.
@@ -43,12 +40,12 @@ pub(crate) const CLASS_LDX: u8 = 0x01;
 pub(crate) const CLASS_ST: u8 = 0x02;
 pub(crate) const CLASS_STX: u8 = 0x03;
 pub(crate) const CLASS_ALU: u8 = 0x04;
-pub(crate) const CLASS_JMP: u8 = 0x05;
+const CLASS_JMP: u8 = 0x05;
 pub(crate) const CLASS_JMP32: u8 = 0x06;
 pub(crate) const CLASS_ALU64: u8 = 0x07;
 
-pub(crate) const MODE_IMM: u8 = 0x00;
-pub(crate) const MODE_MEM: u8 = 0x60;
+const MODE_IMM: u8 = 0x00;
+const MODE_MEM: u8 = 0x60;
 pub(crate) const MODE_MEM_SIGNED: u8 = 0x80;
 pub(crate) const MODE_ATOMIC: u8 = 0xc0;
 

@@ -19,7 +19,7 @@ pub(super) fn function(request: &Request<'_>, diagnostics: &mut Diagnostics) -> 
     let Some(inside) = find(request, number, span, diagnostics) else { return vec![] };
     let module = request.text_of("module").map(|(name, _)| name);
     let returns = request.position("return").is_some();
-    let wanted = Wanted { pattern: "", span, file: None, module, returns, exported: false };
+    let wanted = Wanted { module, returns, ..Wanted::default_at(span) };
     points(request, &wanted, vec![inside.function])
 }
 

@@ -1,6 +1,6 @@
 //! The forms of function probes.
 
-use super::{address, lines, missing, resolve};
+use super::{address, callees, copies, lines, missing, resolve};
 use crate::families::{Argument::*, Family};
 
 const ENTRY: &str = "When a function of the kernel is entered; its parameters are `$variables`. The name may \
@@ -22,10 +22,16 @@ const STATEMENT: &str = "When the kernel comes to the instruction at an address:
 const LINES: &str = "When the kernel comes to the code of a line of its sources: `FUNCTION@FILE:LINE`, `FILE:10-20`, \
                      `FILE:*`; `nearest` takes the line with code that is nearest. Where the kernel's debug \
                      information is installed.";
-const NO_INLINE: &str = "Refused: where a function was inlined only debug information tells.";
-const NO_LINES: &str =
-    "Refused: which code is of a line, or behind a label, only debug information tells.";
-const NO_CALLS: &str = "Refused: which functions a function calls only debug information tells.";
+const INLINE: &str = "Where a function of the kernel was inlined into others; its parameters are `$variables`, as far as \
+                      they have a place there. Where the kernel's debug information is installed.";
+const LABEL: &str = "When the kernel comes to a label of a function; the function's parameters and variables are \
+                     `$variables`. Where the kernel's debug information is installed.";
+const CALLEES: &str = "When a function of the kernel is called by another, or was inlined into it: `callee` with its \
+                       name, `callees` means all that debug information tells, with a number also those that these \
+                       call, so many levels deep. Where the kernel's debug information is installed.";
+const NO_FORM: &str = "Refused: take the return from everywhere, `kernel.function(\"NAME\").return`, or the instruction, \
+                       `kernel.statement(ADDRESS).absolute`.";
+const NO_MODULE_SOURCE: &str = "Refused: inlined copies, calls, labels and lines of modules only their debug information tells.";
 
 macro_rules! family {
     ($summary:expr, $resolve:path, $($form:expr => $example:literal),* $(,)?) => {
@@ -89,31 +95,39 @@ pub(in crate::families) const FAMILIES: &[&[Family]] = &[
         [("kernel", None), ("statement", Text), ("nearest?", None)]
             => "kernel.statement(\"vfs_read@fs/read_write.c:450\") ? {}",
     ),
-    family!(NO_INLINE, missing::refuse,
+    family!(INLINE, copies::inline,
         [("kernel", None), ("function", Text), ("inline", None)]
-            => "kernel.function(\"vfs_read\").inline ? {}",
-        [("module", Text), ("function", Text), ("inline", None)]
-            => "module(\"veth\").function(\"veth_xmit\").inline ? {}",
+            => "kernel.function(\"vfs_read\").inline ? { println($$parms) }",
+    ),
+    family!(LABEL, copies::labels,
+        [("kernel", None), ("function", Text), ("label", Text)]
+            => "kernel.function(\"vfs_read\").label(\"out\") ? { println(pp()) }",
+    ),
+    family!(CALLEES, callees::named,
+        [("kernel", None), ("function", Text), ("callee", Text)]
+            => "kernel.function(\"vfs_read\").callee(\"rw_verify_area\") ? { println(pp()) }",
+    ),
+    family!(CALLEES, callees::all,
+        [("kernel", None), ("function", Text), ("callees", None)]
+            => "kernel.function(\"vfs_read\").callees ? { println(pp()) }",
+        [("kernel", None), ("function", Text), ("callees", Number)]
+            => "kernel.function(\"vfs_read\").callees(2) ? { println(pp()) }",
+    ),
+    family!(NO_FORM, missing::refuse_form,
         [("kernel", None), ("function", Number), ("inline", None)]
             => "kernel.function(0xffffffff81000000).inline ? {}",
+        [("kernel", None), ("function", Text), ("callee", Text), ("return", None), ("maxactive?", Number)]
+            => "kernel.function(\"vfs_read\").callee(\"rw_verify_area\").return ? {}",
     ),
-    family!(NO_CALLS, missing::refuse,
-        [("kernel", None), ("function", Text), ("callee", Text), ("return?", None), ("maxactive?", Number)]
-            => "kernel.function(\"vfs_read\").callee(\"rw_verify_area\") ? {}",
-        [("kernel", None), ("function", Text), ("callees", None)]
-            => "kernel.function(\"vfs_read\").callees ? {}",
-        [("kernel", None), ("function", Text), ("callees", Number)]
-            => "kernel.function(\"vfs_read\").callees(2) ? {}",
+    family!(NO_MODULE_SOURCE, missing::refuse_module,
+        [("module", Text), ("function", Text), ("inline", None)]
+            => "module(\"veth\").function(\"veth_xmit\").inline ? {}",
         [("module", Text), ("function", Text), ("callee", Text), ("return?", None), ("maxactive?", Number)]
             => "module(\"veth\").function(\"veth_xmit\").callee(\"veth_poll\") ? {}",
         [("module", Text), ("function", Text), ("callees", None)]
             => "module(\"veth\").function(\"veth_xmit\").callees ? {}",
         [("module", Text), ("function", Text), ("callees", Number)]
             => "module(\"veth\").function(\"veth_xmit\").callees(2) ? {}",
-    ),
-    family!(NO_LINES, missing::refuse,
-        [("kernel", None), ("function", Text), ("label", Text)]
-            => "kernel.function(\"vfs_read\").label(\"out\") ? {}",
         [("module", Text), ("function", Text), ("label", Text)]
             => "module(\"veth\").function(\"veth_xmit\").label(\"out\") ? {}",
         [("module", Text), ("statement", Text), ("nearest?", None)]

@@ -105,7 +105,7 @@ pub(super) fn report_exports(span: Span, diagnostics: &mut Diagnostics) {
         .help("leave out `.exported`");
 }
 
-/// Points that would take debug information.
+/// Points that take debug information, where that is not installed.
 pub(super) fn refuse(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let release = request.facts.kernel_release();
     diagnostics
@@ -115,10 +115,38 @@ pub(super) fn refuse(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Ve
             format!("`{}` needs the kernel's debug information", request.spelling()),
         )
         .label("inlined copies, calls, lines and labels are known to nothing else")
-        .note(format!(
-            "on Debian it is in the package linux-image-{release}-dbg; ntap reads files and lines from it, no \
-             inlined copies, calls and labels yet"
-        ))
+        .note(format!("on Debian it is in the package linux-image-{release}-dbg"))
         .help("functions with code of their own can be probed: `kernel.function(\"NAME\")`");
+    vec![]
+}
+
+/// Points that take debug information of modules.
+pub(super) fn refuse_module(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    diagnostics
+        .error(
+            codes::NEEDS_DEBUG_INFO,
+            request.point.span,
+            format!("`{}` needs the module's debug information", request.spelling()),
+        )
+        .label("inlined copies, calls, lines and labels are known to nothing else")
+        .note("the debug information of the kernel proper is read where it is installed, that of modules is not")
+        .help(
+            "functions with code of their own can be probed: `module(\"MODULE\").function(\"NAME\")`",
+        );
+    vec![]
+}
+
+/// Points whose debug information is of no use.
+pub(super) fn refuse_form(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    diagnostics
+        .error(
+            codes::UNSUPPORTED,
+            request.point.span,
+            format!("`{}` is not supported", request.spelling()),
+        )
+        .help(match request.position("return") {
+            Some(_) => "probe the return from everywhere: `kernel.function(\"NAME\").return`",
+            None => "probe the instruction: `kernel.statement(ADDRESS).absolute`",
+        });
     vec![]
 }

@@ -14,7 +14,7 @@ use crate::hir::{Attach, Instruction, Point};
 use crate::program_file::{FunctionSymbol, FunctionVariables, Place, Within};
 
 /// More levels than this are not followed.
-const MOST_LEVELS: i64 = 64;
+pub(in crate::families) const MOST_LEVELS: i64 = 64;
 
 /// Those whose names match.
 pub(super) fn named(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {

@@ -5,10 +5,11 @@ use pest::iterators::Pair;
 use super::{Builder, parts, probe::alternatives};
 use crate::{
     diagnostic::codes,
+    source::Span,
     syntax::{
         ast::{
-            AliasDeclaration, DeclaredType, Expression, ExpressionKind, FunctionDeclaration,
-            GlobalDeclaration, Item, Literal, LiteralValue, Name, ProbeDeclaration, ProbePoint,
+            AliasDeclaration, DeclaredType, FunctionDeclaration, GlobalDeclaration, Item,
+            LiteralValue, Name, ProbeDeclaration, ProbePoint,
         },
         parser::Rule,
     },
@@ -54,29 +55,32 @@ impl Builder<'_, '_> {
                 Rule::global_size => {
                     size = parts(part).next().map(|literal| self.size(literal));
                 }
-                _ => initial = Some(expression(self.signed_literal(part))),
+                _ => initial = Some(self.signed_literal(part)),
             }
         }
-        if let (Some(size), Some(initial)) = (&size, &initial) {
-            self.error(codes::SYNTAX, initial.span, "only scalars can be initialised", |error| {
-                error.label("a value for an array").also(size.span, "the size makes it an array");
+        if let (Some((_, size)), Some(initial)) = (size, &initial) {
+            let message = "only scalars can be initialised";
+            self.error(codes::INITIAL_VALUE, initial.span, message, |error| {
+                error.label("a value for an array").also(size, "the size makes it an array");
             });
         }
         Some(GlobalDeclaration { private, name, size, wrap, initial, span })
     }
 
-    /// The size of an array, checked.
-    fn size(&self, pair: Pair<'_, Rule>) -> Expression {
+    /// The size of an array, with its place.
+    fn size(&self, pair: Pair<'_, Rule>) -> (u32, Span) {
         let size = self.signed_literal(pair);
         let (message, label) = match size.value {
-            LiteralValue::Number(number) if SIZES.contains(&number) => return expression(size),
+            LiteralValue::Number(number) if SIZES.contains(&number) => {
+                return (number as u32, size.span);
+            }
             LiteralValue::Number(_) => ("array size out of range", "must be from 1 to 1000000"),
             LiteralValue::String(_) => ("the size of an array is a number", "found a string"),
         };
-        self.error(codes::SYNTAX, size.span, message, |error| {
+        self.error(codes::ARRAY_SIZE, size.span, message, |error| {
             error.label(label);
         });
-        expression(Literal { value: LiteralValue::Number(1), span: size.span })
+        (1, size.span)
     }
 
     /// `function_declaration = { private_word? ~ function_word ~ identifier ~ type_mark? ~ "(" ~ parameters ~ ")" ~ priority? ~ body }`
@@ -194,10 +198,6 @@ impl Builder<'_, '_> {
             })
         }));
     }
-}
-
-fn expression(literal: Literal) -> Expression {
-    Expression { kind: ExpressionKind::Literal(literal.value), span: literal.span }
 }
 
 /// `type_mark = { ":" ~ declared_type }`

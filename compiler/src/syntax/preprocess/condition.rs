@@ -13,8 +13,6 @@ use crate::{
     syntax::{ParseOptions, build},
 };
 
-/// The version of SystemTap whose language this is.
-const SYSTEMTAP_VERSION: &str = "5.6";
 /// Names of the privilege a script has: all of them.
 const PRIVILEGES: &[&str] = &["root", "stapdev"];
 
@@ -63,11 +61,11 @@ fn disjunction(
 }
 
 /// A value in a comparison.
-enum Value {
+enum Value<'a> {
     /// A kernel release or the like, compared with `strverscmp` and wildcards.
     Version(String),
     /// A name out of a few, such as the architecture, compared with wildcards.
-    Name(Vec<&'static str>),
+    Name(Vec<&'a str>),
     /// A kernel configuration value; `None` when not set.
     Config(Option<String>),
     String(String),
@@ -180,7 +178,7 @@ fn config_number(value: Option<&str>) -> Option<i64> {
     }
 }
 
-fn value(token: &Token<'_>, options: &ParseOptions<'_>) -> Result<Value, Problem> {
+fn value<'a>(token: &Token<'_>, options: &ParseOptions<'a>) -> Result<Value<'a>, Problem> {
     const HELP: &str = "known are kernel_v, kernel_vr, arch, runtime, systemtap_v, systemtap_privilege, guru_mode, CONFIG_ names, strings and numbers";
     let problem = |message: String| Problem { span: token.span, message, help: HELP };
     Ok(match (token.kind, &*token.text) {
@@ -190,10 +188,10 @@ fn value(token: &Token<'_>, options: &ParseOptions<'_>) -> Result<Value, Problem
         }
         (TokenKind::Word, "kernel_vr") => Value::Version(options.facts.kernel_release()),
         (TokenKind::Word, "arch") => Value::Name(vec![options.facts.architecture().name()]),
-        (TokenKind::Word, "runtime") => Value::Name(vec!["bpf"]),
-        (TokenKind::Word, "systemtap_v") => Value::Version(SYSTEMTAP_VERSION.to_string()),
+        (TokenKind::Word, "runtime") => Value::Name(vec![options.dialect.runtime]),
+        (TokenKind::Word, "systemtap_v") => Value::Version(options.dialect.version.to_string()),
         (TokenKind::Word, "systemtap_privilege") => Value::Name(PRIVILEGES.to_vec()),
-        (TokenKind::Word, "guru_mode") => Value::Number(i64::from(options.guru)),
+        (TokenKind::Word, "guru_mode") => Value::Number(i64::from(options.dialect.guru)),
         (TokenKind::Word, name) if name.starts_with("CONFIG_") => {
             Value::Config(options.facts.kernel_config(name))
         }

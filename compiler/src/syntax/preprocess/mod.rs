@@ -8,6 +8,7 @@
 //! What is left and is not a token is reported now, not earlier: a branch that is left out may hold
 //! anything. Most scripts need none of this; their text is passed on as it is.
 
+mod arguments;
 mod condition;
 mod conditional;
 mod cursor;
@@ -28,7 +29,7 @@ use crate::{
     source::FileId,
 };
 
-pub use self::name::token_name;
+pub use self::{arguments::unused_arguments, name::token_name};
 pub(super) use self::{
     expanded::{Expanded, Piece},
     strings::unescape,

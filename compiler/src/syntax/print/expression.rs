@@ -191,14 +191,6 @@ pub(super) fn list<E: std::borrow::Borrow<Expression>>(out: &mut String, express
     }
 }
 
-/// A literal where the grammar takes a sign.
-pub(super) fn signed(out: &mut String, expression: &Expression) {
-    match &expression.kind {
-        ExpressionKind::Literal(value) => literal(out, value),
-        _ => top(out, expression),
-    }
-}
-
 fn literals(out: &mut String, first: &Literal, second: Option<&Literal>) {
     literal(out, &first.value);
     if let Some(second) = second {

@@ -5,14 +5,17 @@
 //! than the kernel runs at; all addresses here are those of the running one. Which unit has which code is read when
 //! the file is opened; functions and lines only of the units that are asked about.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::rc::Rc;
 
-use gimli::{AttributeValue, Dwarf, DwarfSections, EndianSlice, LittleEndian, Unit, UnitHeader};
+use gimli::{
+    AttributeValue, Dwarf, DwarfSections, EndianSlice, LittleEndian, Unit, UnitHeader,
+    UnitSectionOffset,
+};
 use object::{Object, ObjectSymbol};
 
 mod places;
@@ -41,8 +44,8 @@ pub(crate) struct KernelDebugInfo {
 
 struct KernelUnit {
     header: UnitHeader<Slice<'static>>,
-    /// The source file, from the top of the sources.
-    path: String,
+    /// The source file, from the top of the sources. Read when it is asked for.
+    path: OnceCell<String>,
 }
 
 impl fmt::Debug for KernelDebugInfo {
@@ -83,23 +86,48 @@ impl KernelDebugInfo {
         Some(info)
     }
 
+    /// Finds the units and the code of each: there is a table of it, in which few are missing.
     fn read_units(&mut self) {
+        let mut places = HashMap::new();
         let mut headers = self.dwarf.units();
         while let Ok(Some(header)) = headers.next() {
-            let Ok(unit) = self.dwarf.unit(header) else { continue };
-            let at = self.units.len();
-            if let Ok(mut ranges) = self.dwarf.unit_ranges(&unit) {
-                while let Ok(Some(range)) = ranges.next() {
-                    if range.begin < range.end {
-                        self.code.push((range.begin..range.end, at));
-                    }
+            if let UnitSectionOffset::DebugInfoOffset(offset) = header.offset() {
+                places.insert(offset, self.units.len());
+            }
+            self.units.push(KernelUnit { header, path: OnceCell::new() });
+        }
+        let mut listed = vec![false; self.units.len()];
+        let mut tables = self.dwarf.debug_aranges.headers();
+        while let Ok(Some(table)) = tables.next() {
+            let Some(&at) = places.get(&table.debug_info_offset()) else { continue };
+            let mut entries = table.entries();
+            while let Ok(Some(entry)) = entries.next() {
+                let range = entry.address()..entry.address().wrapping_add(entry.length());
+                if range.start < range.end {
+                    listed[at] = true;
+                    self.code.push((range, at));
                 }
             }
-            let name = unit.name.map(|name| name.to_string_lossy().into_owned());
-            let path = from_top(&unit, &name.unwrap_or_default()).to_string();
-            self.units.push(KernelUnit { header, path });
+        }
+        for (at, _) in listed.iter().enumerate().filter(|(_, listed)| !**listed) {
+            let Ok(unit) = self.dwarf.unit(self.units[at].header) else { continue };
+            let Ok(mut ranges) = self.dwarf.unit_ranges(&unit) else { continue };
+            while let Ok(Some(range)) = ranges.next() {
+                if range.begin < range.end {
+                    self.code.push((range.begin..range.end, at));
+                }
+            }
         }
         self.code.sort_unstable_by_key(|(range, _)| range.start);
+    }
+
+    /// The path of a unit's source file.
+    fn path(&self, at: usize) -> &str {
+        self.units[at].path.get_or_init(|| {
+            let Ok(unit) = self.dwarf.unit(self.units[at].header) else { return String::new() };
+            let name = unit.name.map(|name| name.to_string_lossy().into_owned());
+            from_top(&unit, &name.unwrap_or_default()).to_string()
+        })
     }
 
     /// The unit with the code at an address of the file.
@@ -112,20 +140,20 @@ impl KernelDebugInfo {
     /// The path of the source file that the code at an address was compiled from.
     pub(crate) fn file_of(&self, address: u64) -> Option<&str> {
         let at = self.unit_at(address.wrapping_sub(self.moved))?;
-        Some(self.units[at].path.as_str())
+        Some(self.path(at))
     }
 
     /// The addresses of the functions that are defined in files whose path is meant, ascending; `None` when no file
     /// that was compiled is.
     pub(crate) fn functions_of(&self, is_meant: impl Fn(&str) -> bool) -> Option<Vec<u64>> {
-        let meant: Vec<&KernelUnit> =
-            self.units.iter().filter(|unit| is_meant(&unit.path)).collect();
+        let meant: Vec<usize> =
+            (0..self.units.len()).filter(|&at| is_meant(self.path(at))).collect();
         if meant.is_empty() {
             return None;
         }
         let mut found = vec![];
-        for unit in meant {
-            if let Ok(unit) = self.dwarf.unit(unit.header) {
+        for at in meant {
+            if let Ok(unit) = self.dwarf.unit(self.units[at].header) {
                 let _ = self.functions_in(&unit, &is_meant, &mut found);
             }
         }

@@ -108,7 +108,7 @@ impl Selector<'_> {
     }
 
     /// A shift amount modulo the bits of the shifted type; 32- and 64-bit shifts wrap by themselves.
-    pub(super) fn shift_amount(&mut self, amount: Value, bits: u32) -> Source<VReg> {
+    fn shift_amount(&mut self, amount: Value, bits: u32) -> Source<VReg> {
         let mask = bits as i32 - 1;
         if let Some(constant) = self.constant(amount) {
             return Source::Immediate(constant as i32 & mask);

@@ -56,13 +56,13 @@ impl Selector<'_> {
     }
 
     /// A constant, sign-extended from its type.
-    pub(super) fn signed_constant(&self, value: Value) -> Option<i64> {
+    fn signed_constant(&self, value: Value) -> Option<i64> {
         let unused = 64 - self.bits(value);
         self.constant(value).map(|constant| constant << unused >> unused)
     }
 
     /// Whether the bits above the type are zero in the register that holds the value.
-    pub(super) fn is_zero_extended(&self, value: Value) -> bool {
+    fn is_zero_extended(&self, value: Value) -> bool {
         use Opcode::*;
         let bits = self.bits(value);
         if bits == 64 {

@@ -138,10 +138,14 @@ impl KernelDebugInfo {
         base: &Btf,
     ) -> Option<(ProgramVariable, Vec<u8>)> {
         let mut types = Types::of_kernel(kernel, base);
-        let units = self.units_mentioning(name);
-        let is_meant = |at: &&usize| file.is_none_or(|file| is_path(&self.units[**at].path, file));
+        let units: Vec<usize> = match file {
+            Some(file) => {
+                (0..self.units.len()).filter(|&at| is_path(self.path(at), file)).collect()
+            }
+            None => self.units_mentioning(name),
+        };
         let find = |types: &mut Types<'_>, of_file: bool| {
-            units.iter().filter(is_meant).find_map(|&at| {
+            units.iter().find_map(|&at| {
                 let unit = self.dwarf.unit(self.units[at].header).ok()?;
                 globals::in_unit(&self.dwarf, &unit, name, of_file, types).ok()?
             })

@@ -1,0 +1,162 @@
+//! `kernel.function("f").callee("g")`: functions of the kernel when they are called from a certain one.
+//!
+//! The handler is at the entry of the called function and looks where that returns to, or in the copy of it that was
+//! inlined into the caller.
+
+use super::copies::name_and_file;
+use super::inside::{Code, known_places, point};
+use super::{Found, Wanted, missing, only_of_file, points, search};
+use crate::diagnostic::{Diagnostics, codes};
+use crate::families::Request;
+use crate::families::process::{MOST_LEVELS, spelled};
+use crate::glob;
+use crate::hir::{Attach, Point};
+use crate::kernel_source::KernelSource;
+use crate::program_file::{FunctionVariables, Place, Within};
+use crate::source::Span;
+
+/// A function with what debug information says of it.
+type Known = (Found, Option<FunctionVariables>);
+
+/// Those whose names match.
+pub(super) fn named(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    let Some((text, span)) = request.text_of("callee") else { return vec![] };
+    let Some(source) = request.facts.kernel_source() else {
+        return missing::refuse(request, diagnostics);
+    };
+    let (name, _) = name_and_file(text);
+    let Some(callers) = callers(request, source, diagnostics) else { return vec![] };
+    let calls = Calls { request, source, span, code: Code::new(request) };
+    let points: Vec<Point> = callers.iter().flat_map(|caller| calls.of(caller, name)).collect();
+    if points.is_empty() {
+        let wanted = Wanted { pattern: name, span, ..Wanted::default_at(span) };
+        missing::report(request, &wanted, diagnostics);
+    }
+    points
+}
+
+/// All that debug information tells; with a number also those that these call, and so on.
+pub(super) fn all(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
+    let span = request.point.span;
+    let levels = request.number_of("callees").map_or(1, |(levels, _)| levels.clamp(1, MOST_LEVELS));
+    let Some(source) = request.facts.kernel_source() else {
+        return missing::refuse(request, diagnostics);
+    };
+    let Some(mut now) = callers(request, source, diagnostics) else { return vec![] };
+    let calls = Calls { request, source, span, code: Code::new(request) };
+    let mut done: Vec<u64> = vec![];
+    let mut points = vec![];
+    for _ in 0..levels {
+        let mut next = vec![];
+        for caller in now {
+            if done.contains(&caller.0.address) {
+                continue;
+            }
+            done.push(caller.0.address);
+            for name in source.calls(caller.0.address) {
+                points.extend(calls.of(&caller, &name));
+                next.extend(calls.functions(&name));
+            }
+        }
+        now = next;
+    }
+    if points.is_empty() {
+        let message = format!("no calls are known of `{}`", request.spelling());
+        diagnostics
+            .error(codes::UNKNOWN_FUNCTION_POINT, span, message)
+            .label("the kernel's debug information has none")
+            .help("name the functions: `.callee(\"NAME\")`");
+    }
+    points
+}
+
+/// The functions whose calls are meant; reports that there are none.
+fn callers(
+    request: &Request<'_>,
+    source: &dyn KernelSource,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Known>> {
+    let (text, span) = request.text_of("function")?;
+    let (pattern, file) = name_and_file(text);
+    let wanted = Wanted { pattern, file, ..Wanted::default_at(span) };
+    let mut found = search(request, &wanted).unwrap_or_default();
+    if let Some(file) = file {
+        only_of_file(request, &wanted, file, &mut found);
+    }
+    if found.is_empty() {
+        missing::report(request, &wanted, diagnostics);
+        return None;
+    }
+    Some(known(source, found))
+}
+
+fn known(source: &dyn KernelSource, found: Vec<Found>) -> Vec<Known> {
+    let places: Vec<Place<'_>> =
+        found.iter().map(|f| Place { address: f.address, within: Within::Entry }).collect();
+    let known = source.variables(&places);
+    found.into_iter().zip(known).collect()
+}
+
+/// What is looked for.
+struct Calls<'a> {
+    request: &'a Request<'a>,
+    source: &'a dyn KernelSource,
+    span: Span,
+    code: Code<'a>,
+}
+
+impl Calls<'_> {
+    /// The functions of a name.
+    fn functions(&self, name: &str) -> Vec<Known> {
+        let wanted = Wanted { pattern: name, ..Wanted::default_at(self.span) };
+        known(self.source, search(self.request, &wanted).unwrap_or_default())
+    }
+
+    /// The functions of a name where the caller calls them, and where they were inlined into it.
+    fn of(&self, caller: &Known, name: &str) -> Vec<Point> {
+        let (from, known_caller) = caller;
+        let shown = spelled(&from.name, known_caller.as_ref());
+        let prefix = format!("kernel.function(\"{shown}\")");
+        let code = self.source.code(from.address);
+        let mut found = vec![];
+        for (function, known) in self.functions(name) {
+            if self.request.facts.is_traceable(function.address) == Some(false) {
+                continue;
+            }
+            let name = format!("{prefix}.callee(\"{}\")", spelled(&function.name, known.as_ref()));
+            let wanted = Wanted { pattern: &name, ..Wanted::default_at(self.span) };
+            for point in points(self.request, &wanted, vec![function]) {
+                found.push(called_from(point, &name, &code));
+            }
+        }
+        let is_inside = |address: &u64| code.iter().any(|range| range.contains(address));
+        let places: Vec<(u64, String)> = self
+            .source
+            .inlined(name)
+            .into_iter()
+            .filter(|(copy, address)| is_inside(address) && glob::matches(name, copy))
+            .filter(|(_, address)| self.code.is_probeable(*address))
+            .map(|(copy, address)| (address, copy))
+            .collect();
+        for (address, known) in known_places(self.source, &places) {
+            let shown = spelled(&known.function, Some(&known));
+            found.push(point(format!("{prefix}.callee(\"{shown}\")"), address, &known));
+        }
+        found
+    }
+}
+
+/// The entry of a function, only when it is called from this code.
+fn called_from(point: Point, name: &str, code: &[std::ops::Range<u64>]) -> Point {
+    let attach = match point.attach {
+        Attach::Function(mut functions) => {
+            functions.called_from = code.to_vec();
+            for target in &mut functions.targets {
+                target.point = name.to_string();
+            }
+            Attach::Function(functions)
+        }
+        other => other,
+    };
+    Point { name: name.to_string(), attach, ..point }
+}
