@@ -14,6 +14,9 @@ pub trait KernelSource {
     /// Where functions were inlined whose names match a pattern: name and address, ascending by address.
     fn inlined(&self, pattern: &str) -> Vec<(String, u64)>;
 
+    /// What was inlined into the function that begins at an address, in the same way.
+    fn inlined_into(&self, function: u64) -> Vec<(String, u64)>;
+
     /// The labels in functions whose names match a pattern.
     fn labels(&self, function: &str) -> Vec<Label>;
 

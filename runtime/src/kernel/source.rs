@@ -44,6 +44,10 @@ impl KernelSource for LiveKernel {
         self.debug_info().map_or(vec![], |info| info.inlined(pattern))
     }
 
+    fn inlined_into(&self, function: u64) -> Vec<(String, u64)> {
+        self.debug_info().map_or(vec![], |info| info.inlined_into(function))
+    }
+
     fn labels(&self, function: &str) -> Vec<Label> {
         self.debug_info().map_or(vec![], |info| info.labels(function))
     }
