@@ -10,6 +10,8 @@ const NTAP: &str = env!("CARGO_BIN_EXE_ntap");
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/variables.c");
 const COPIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/copies.c");
 
+const PLACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/places.c");
+
 fn program(name: &str, options: &[&str]) -> Option<PathBuf> {
     build(SOURCE, name, options)
 }
@@ -398,4 +400,46 @@ fn functions_called_from_others() {
           foreach (f+ in m) println(f, " ", m[f])
         }"#;
     assert_eq!(printed(&program, script), "outer 3\nouter 3\nwork 3\n");
+}
+
+#[test]
+fn own_variables_at_the_entry() {
+    for (name, options) in BUILDS {
+        let Some(program) = build(PLACES, &format!("own-{name}"), options) else { return };
+        let script = r#"
+            probe PROGRAM.function("next") { printf("%d %s\n", $calls, $$locals) }
+            probe PROGRAM.function("next").return { printf("%d %d %s\n", $calls, $return, $$vars) }"#;
+        assert_eq!(
+            printed(&program, script),
+            "5 calls=0x5\n5 8 by=0x2 calls=0x5\n6 calls=0x6\n6 10 by=0x3 calls=0x6\n",
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn addresses_of_variables_and_arrays_of_arrays() {
+    let Some(program) = build(PLACES, "places", &["-g", "-O0"]) else { return };
+    let line = line_of(PLACES, "fill(&sum)");
+    // The file by a pattern.
+    let script = r#"
+        probe PROGRAM.statement("work@*/places.c:LINE") {
+          printf("%d %d\n", &$sum == $pointer, user_int(&$sum))
+          printf("%d %s %s %d\n", $table[1][2], $table$, $table[0]$, &$table[1][1] - &$table[0][0])
+        }"#;
+    let script = script.replace("LINE", &line.to_string());
+    assert_eq!(printed(&program, &script), "1 42\n6 [[...], [...]] [1, 2, 3] 16\n");
+}
+
+#[test]
+fn parameters_on_the_stack_with_a_frame_pointer() {
+    if !Path::new("/usr/bin/clang").exists() {
+        println!("skipped: no clang");
+        return;
+    }
+    let Some(path) = program("stack", &["-g", "-O0"]) else { return };
+    let built = Command::new("clang").args(["-g", "-O0", SOURCE, "-o"]).arg(&path).status();
+    assert!(built.expect("clang starts").success());
+    let script = r#"probe PROGRAM.function("add") { println($seventh, " ", $c) }"#;
+    assert_eq!(printed(&path, script), "77 120\n77 120\n");
 }

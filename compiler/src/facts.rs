@@ -157,6 +157,13 @@ pub trait Facts {
         vec![]
     }
 
+    /// Which of a program's functions a name or pattern means as its source has them, where the symbols say more:
+    /// their positions.
+    fn functions_of_source(&self, program: &ProgramFile, pattern: &str) -> Vec<usize> {
+        let _ = (program, pattern);
+        vec![]
+    }
+
     /// The names of the functions that the function of a program calls which begins at an address, as far as they are
     /// known, without those called by their address.
     fn calls(&self, path: &str, function: u64) -> Vec<String> {

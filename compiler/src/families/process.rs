@@ -152,7 +152,11 @@ fn functions(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
         let path = &looked.file.path;
         let functions = match suffix {
             "inline" => vec![],
-            _ => matching(&looked.file, name, suffix == "exported"),
+            _ => {
+                let mut found = matching(request, looked, name, file.is_some());
+                found.retain(|function| suffix != "exported" || function.exported);
+                found
+            }
         };
         let places: Vec<Place<'_>> =
             functions.iter().map(|f| Place { address: f.address, within: Within::Entry }).collect();
@@ -201,20 +205,22 @@ fn function_point(
     let suffix = suffix(request);
     let returns = suffix == "return";
     let dot = if suffix.is_empty() { "" } else { "." };
-    let shown = spelled(&function.name, known.as_ref());
+    let of_source = source_name(function, known.as_ref()).to_string();
+    let shown = spelled(&of_source, known.as_ref());
     let name = format!("{}.function(\"{shown}\"){dot}{suffix}", looked.prefix);
-    let (parameters, result) = match known {
-        Some(known) => (variables(&known.parameters), known.result),
-        Option::None => (vec![], Option::None),
+    let (at_entry, first_entry_local) = known.as_ref().map_or((vec![], Option::None), inside);
+    let (context, first_local, entry, first_entry_local) = match returns {
+        true => {
+            let result = known.and_then(|known| known.result);
+            let context = returned(request.facts.architecture(), result);
+            (context, Option::None, at_entry, first_entry_local)
+        }
+        false => (at_entry, first_entry_local, vec![], Option::None),
     };
-    let (context, entry) = match returns {
-        true => (returned(request.facts.architecture(), result), parameters),
-        false => (parameters, vec![]),
-    };
-    let attach =
-        Attach::Instruction(Instruction { returns, entry, ..instruction(looked, function.offset) });
-    let identity = Identity { function: function.name.clone(), ..Identity::default() };
-    Point { context, identity, ..Point::new(name, attach) }
+    let place = instruction(looked, function.offset);
+    let attach = Attach::Instruction(Instruction { returns, entry, first_entry_local, ..place });
+    let identity = Identity { function: of_source, ..Identity::default() };
+    Point { context, first_local, identity, ..Point::new(name, attach) }
 }
 
 /// A place in a file, without more.
@@ -227,6 +233,7 @@ fn instruction(looked: &Looked, offset: u64) -> Instruction {
         only_in: looked.only_in,
         mark: Option::None,
         entry: vec![],
+        first_entry_local: Option::None,
         called_from: Option::None,
     }
 }
@@ -274,7 +281,7 @@ pub(crate) fn variable(known: &ProgramVariable) -> ContextVariable {
     }
 }
 
-/// The variables at a place inside of a function: parameters, then its own.
+/// The variables at a place in a function: parameters, then its own.
 pub(super) fn inside(known: &FunctionVariables) -> (Vec<ContextVariable>, Option<usize>) {
     let mut context = variables(&known.parameters);
     let first_local = context.len();
@@ -282,18 +289,38 @@ pub(super) fn inside(known: &FunctionVariables) -> (Vec<ContextVariable>, Option
     (context, Some(first_local))
 }
 
-/// The functions that are meant: all of a name, for a pattern one of each address.
-fn matching<'a>(file: &'a ProgramFile, pattern: &str, exported: bool) -> Vec<&'a FunctionSymbol> {
+/// The functions that are meant: all of a name, for a pattern one of each address. Names are those of symbols; where
+/// there is none of the name, or those `of_file` are meant, also those that sources have.
+fn matching<'a>(
+    request: &Request<'_>,
+    looked: &'a Looked,
+    pattern: &str,
+    of_file: bool,
+) -> Vec<&'a FunctionSymbol> {
     let is_pattern = glob::is_pattern(pattern);
+    let file = &looked.file;
     let mut found: Vec<&FunctionSymbol> = file
         .functions
         .iter()
-        .filter(|f| !exported || f.exported)
         .filter(|f| if is_pattern { glob::matches(pattern, &f.name) } else { f.name == pattern })
         .collect();
+    if found.is_empty() || of_file {
+        let of_source = request.facts.functions_of_source(file, pattern);
+        found.extend(of_source.into_iter().map(|at| &file.functions[at]));
+    }
     found.sort_by_key(|f| f.offset);
     found.dedup_by_key(|f| f.offset);
     found
+}
+
+/// What a function is called in its source, where debug information has that; else its symbol.
+fn source_name<'a>(function: &'a FunctionSymbol, known: Option<&'a FunctionVariables>) -> &'a str {
+    let symbol = &function.name;
+    let is_changed = symbol.starts_with("_Z") || symbol.starts_with("_R") || symbol.contains('.');
+    match known {
+        Some(known) if is_changed && !known.function.is_empty() => &known.function,
+        _ => symbol,
+    }
 }
 
 fn unknown_function(diagnostics: &mut Diagnostics, files: &[Looked], pattern: &str, span: Span) {

@@ -96,6 +96,8 @@ pub struct Instruction {
     pub mark: Option<MarkNames>,
     /// For returns: the context at the entry. Its values are kept from there by a probe of its own.
     pub entry: Vec<ContextVariable>,
+    /// From where on these are the function's own variables.
+    pub first_entry_local: Option<usize>,
     /// For entries of functions: how far behind the instruction, from and up to, the address has to be that the
     /// function returns to.
     pub called_from: Option<(i64, i64)>,

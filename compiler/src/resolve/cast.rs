@@ -62,8 +62,14 @@ impl Resolver<'_> {
                 );
             }
         }
+        let found = found?;
+        // Without modules these are types of the program, and so are numbers.
+        let is_of_process = in_process
+            && module.is_none()
+            && (of_program.is_some() || btf.kind(btf.strip(found)) == Some(Kind::Integer));
+        let into = if is_of_process { Space::Process } else { into };
         let what = What::Value { expr, into };
-        Some(Reached { what, ty: Ty::PointerTo(found?), span })
+        Some(Reached { what, ty: Ty::PointerTo(found), span })
     }
 
     /// The type of a program of this name.

@@ -222,6 +222,9 @@ impl Resolver<'_> {
         operand: &Expression,
         span: Span,
     ) -> Option<Expr> {
+        if let Some(expr) = self.address_of_variable(scope, operand) {
+            return Some(expr);
+        }
         let reached = self.reach(scope, operand)?;
         match reached.what {
             What::Memory { address, offset, bits: None, .. } => {

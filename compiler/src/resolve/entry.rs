@@ -50,7 +50,7 @@ pub(super) fn entry_point(point: &Point) -> Option<Point> {
             name: point.name.clone(),
             attach: Attach::Instruction(at_entry),
             context: instruction.entry.clone(),
-            first_local: None,
+            first_local: instruction.first_entry_local,
             identity: point.identity.clone(),
             optional: point.optional,
         });
@@ -126,7 +126,7 @@ impl Resolver<'_> {
         };
         let root = root(expression)?;
         let name = root.trim_start_matches('$');
-        let is_all = matches!(root, "$$parms" | "$$vars");
+        let is_all = matches!(root, "$$parms" | "$$vars" | "$$locals");
         let here = point.context.iter().any(|v| v.name == name);
         // What belongs to no function is kept from the entry, too: a handler sees the program as it was there.
         let there = entry.iter().any(|v| v.name == name) || self.has_variable(point, name);

@@ -106,6 +106,10 @@ impl<'a> Resolver<'a> {
                         context.extend(functions.entry.iter().cloned());
                         functions.targets.first().map_or(resolved.name, |t| t.point.clone())
                     }
+                    (None, Attach::Instruction(instruction)) => {
+                        context.extend(instruction.entry.iter().cloned());
+                        resolved.name
+                    }
                     (None, Attach::Tracepoint { name, .. }) => {
                         match self.facts.tracepoint_systems().get(name) {
                             Some(system) => format!("kernel.trace(\"{system}:{name}\")"),

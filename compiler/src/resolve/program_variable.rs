@@ -5,8 +5,8 @@ use super::{Resolver, Scope};
 use crate::btf::{Kind, TypeId};
 use crate::families;
 use crate::hir::{
-    Attach, ContextSource, ContextVariable, ExprKind, FunctionPoints, Instruction, MarkArgument,
-    Point,
+    Attach, ContextSource, ContextVariable, Expr, ExprKind, FunctionPoints, Instruction,
+    MarkArgument, Point, Scalar,
 };
 use crate::source::Span;
 use crate::syntax::ast::{Expression, ExpressionKind, Literal, LiteralValue};
@@ -31,13 +31,56 @@ impl Resolver<'_> {
         };
         let found = self.facts.program_variable(path, *offset, name, file)?;
         let variable = families::program_variable(&found);
+        let ty = TypeId(variable.ty);
+        let address = self.more(point, variable, span);
+        Some(Reached::memory(address, Ty::Kernel(ty), span))
+    }
+
+    /// A variable that the context of a point gets besides its own.
+    fn more(&mut self, point: &Point, variable: ContextVariable, span: Span) -> Expr {
         let known = self.more_context.iter().position(|other| *other == variable);
         let at = known.unwrap_or_else(|| {
-            self.more_context.push(variable.clone());
+            self.more_context.push(variable);
             self.more_context.len() - 1
         });
-        let address = self.expr(span, ExprKind::Context(point.context.len() + at));
-        Some(Reached::memory(address, Ty::Kernel(TypeId(variable.ty)), span))
+        self.expr(span, ExprKind::Context(point.context.len() + at))
+    }
+
+    /// `&$name` of a number or pointer that a process has in memory.
+    pub(super) fn address_of_variable(
+        &mut self,
+        scope: &Scope<'_>,
+        operand: &Expression,
+    ) -> Option<Expr> {
+        let ExpressionKind::Context(name) = &operand.kind else { return None };
+        let point = scope.point.filter(|_| scope.takes_more)?;
+        let name = name.trim_start_matches('$');
+        let variable = point.context.iter().find(|variable| variable.name == name)?;
+        let ContextSource::Argument(MarkArgument::Memory {
+            base: Some(register),
+            index: None,
+            offset,
+            ..
+        }) = variable.source
+        else {
+            return None;
+        };
+        if self.is_in_memory(variable) {
+            return None;
+        }
+        let ty = TypeId(variable.ty);
+        let address = ContextVariable {
+            name: format!("&{name}"),
+            ty: 0,
+            source: ContextSource::Argument(MarkArgument::Sum { register, offset }),
+            value: Scalar { bytes: 8, signed: false },
+            trusted: false,
+        };
+        let address = self.more(point, address, operand.span);
+        if ty != TypeId::VOID {
+            self.points_to(&address, ty);
+        }
+        Some(address)
     }
 
     /// `$name` of a variable of the source file that a function of the kernel is in.

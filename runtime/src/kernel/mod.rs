@@ -262,6 +262,10 @@ impl Facts for LiveKernel {
         self.programs().inlined(Path::new(path), pattern)
     }
 
+    fn functions_of_source(&self, program: &ProgramFile, pattern: &str) -> Vec<usize> {
+        program_file::functions_of_source(program, pattern)
+    }
+
     fn calls(&self, path: &str, function: u64) -> Vec<String> {
         program_file::calls(Path::new(path), function)
     }

@@ -26,6 +26,7 @@ use gimli::{
     Unit,
 };
 use ntap_compiler::btf::Btf;
+use ntap_compiler::glob;
 use ntap_compiler::hir::{MarkArgument, Scalar};
 use ntap_compiler::program_file::{FunctionVariables, Place, ProgramVariable, Within};
 use object::read::elf::ElfSection64;
@@ -74,6 +75,9 @@ pub(super) fn variables(
 /// Whether a path of the debug information is the file a script names: the same, or one of them the end of the
 /// other.
 pub(super) fn is_path(path: &str, file: &str) -> bool {
+    if glob::is_pattern(file) {
+        return glob::matches(file, path) || glob::matches(&format!("*/{file}"), path);
+    }
     let ends = |long: &str, short: &str| {
         long == short || long.strip_suffix(short).is_some_and(|rest| rest.ends_with('/'))
     };
@@ -156,6 +160,8 @@ struct Function {
     convention: Option<place::Convention>,
     /// `DW_AT_frame_base`.
     frame: place::Frame,
+    /// The first instruction of one with code of its own.
+    begin: Option<u64>,
 }
 
 impl<'d> Reader<'_, 'd, '_> {
@@ -245,7 +251,8 @@ impl<'d> Reader<'_, 'd, '_> {
         };
         let places: Vec<usize> = here.iter().filter(is_in).copied().collect();
         if places.is_empty() {
-            return Ok(Function { depth, places, convention: None, frame: place::Frame::Unknown });
+            let (convention, frame, begin) = (None, place::Frame::Unknown, None);
+            return Ok(Function { depth, places, convention, frame, begin });
         }
         let result = match self.attribute(entry, gimli::DW_AT_type)? {
             Some(target) => Some(self.types.of(self.dwarf, self.unit, target)),
@@ -259,7 +266,8 @@ impl<'d> Reader<'_, 'd, '_> {
         for &at in &places {
             found[at] = Some(known.clone());
         }
-        let by_memory = result.is_some_and(|ty| self.types.is_returned_in_memory(ty));
+        let by_memory =
+            result.is_some_and(|ty| self.types.is_returned_in_memory(ty, is_rust(self.unit)));
         let frame = match entry.attr_value(gimli::DW_AT_frame_base)? {
             Some(AttributeValue::Exprloc(expression)) => {
                 place::frame(expression, self.unit.encoding())
@@ -267,7 +275,8 @@ impl<'d> Reader<'_, 'd, '_> {
             _ => place::Frame::Unknown,
         };
         let convention = Some(place::Convention::new(by_memory));
-        Ok(Function { depth, places, convention, frame })
+        let begin = ranges.first().map(|range| range.start);
+        Ok(Function { depth, places, convention, frame, begin })
     }
 
     /// A function that was inlined into another: it takes over the places that are in it.
@@ -280,6 +289,12 @@ impl<'d> Reader<'_, 'd, '_> {
         found: &mut [Option<FunctionVariables>],
     ) -> gimli::Result<Function> {
         let ranges = self.ranges(entry)?;
+        // Optimizing compilers may enter it where none of its code is.
+        let (begin, name) = (copies::begin(self.dwarf, self.unit, entry)?, self.name(entry)?);
+        let is_entry = |address, within| {
+            begin == Some(address)
+                && matches!(within, Within::Function(of) if Some(of) == name.as_deref())
+        };
         let mut places = vec![];
         outer.places.retain(|&at| {
             let Place { address, within } = asked[at];
@@ -290,7 +305,9 @@ impl<'d> Reader<'_, 'd, '_> {
                     found[at].as_ref().is_some_and(|known| known.function == name)
                 }
             };
-            let moves = !is_found && ranges.iter().any(|range| range.contains(&address));
+            let moves = !is_found
+                && (ranges.iter().any(|range| range.contains(&address))
+                    || is_entry(address, within));
             if moves {
                 places.push(at);
             }
@@ -300,7 +317,7 @@ impl<'d> Reader<'_, 'd, '_> {
             let known = self.declared(entry)?;
             places.iter().for_each(|&at| found[at] = Some(known.clone()));
         }
-        Ok(Function { depth, places, convention: None, frame: outer.frame })
+        Ok(Function { depth, places, convention: None, frame: outer.frame, begin: None })
     }
 
     /// What a function is called, and where it is declared.
@@ -331,9 +348,21 @@ impl<'d> Reader<'_, 'd, '_> {
     ) -> gimli::Result<()> {
         let Some(target) = self.attribute(entry, gimli::DW_AT_type)? else { return Ok(()) };
         let ty = self.types.of(self.dwarf, self.unit, target);
+        let location = entry.attr_value(gimli::DW_AT_location)?;
+        let encoding = self.unit.encoding();
+        let class = match (location, self.types.class(ty, is_rust(self.unit))) {
+            // What has a constructor of its own for copies.
+            (
+                Some(AttributeValue::Exprloc(of)),
+                place::Class::Integers(_) | place::Class::Memory,
+            ) if self.types.is_in_memory(ty) && place::is_by_reference(of, encoding) => {
+                place::Class::ByReference
+            }
+            (_, class) => class,
+        };
         // Every parameter takes its registers, also one without a name.
         let by_convention = match (is_parameter, &mut function.convention) {
-            (true, Some(convention)) => convention.next(self.types.class(ty)),
+            (true, Some(convention)) => convention.next(class),
             _ => None,
         };
         let Some(name) = self.name(entry)? else { return Ok(()) };
@@ -341,21 +370,32 @@ impl<'d> Reader<'_, 'd, '_> {
         let in_memory = self.types.is_in_memory(ty);
         let scalar = self.types.scalar(ty);
         let value = scalar.unwrap_or(Scalar { bytes: 8, signed: false });
-        let location = entry.attr_value(gimli::DW_AT_location)?;
         let constant = match (location, entry.attr_value(gimli::DW_AT_const_value)?) {
             (None, Some(value)) => value.sdata_value().or(value.udata_value().map(|v| v as i64)),
             _ => None,
         };
         for &at in &function.places {
             let address = asked[at].address;
-            let inside = asked[at].within != Within::Entry;
+            let inside = asked[at].within != Within::Entry && function.begin != Some(address);
             let found_place = match constant {
                 Some(value) => place::Found::At(MarkArgument::Constant(value)),
                 None => self.place(location, address, inside, &function.frame)?,
             };
             let place = match found_place {
+                _ if class == place::Class::ByReference && !inside => by_convention,
                 place::Found::At(place) => Some(place),
-                place::Found::InMemoryLater | place::Found::Unsaid if !inside => by_convention,
+                place::Found::AddressAt(place) if in_memory => {
+                    let (name, place) = (name.clone(), Some(place));
+                    let variable = ProgramVariable { name, ty: ty.0, value, place };
+                    add(found, at, is_parameter, variable);
+                    continue;
+                }
+                place::Found::InMemoryLater(_) | place::Found::Unsaid
+                    if is_parameter && !inside =>
+                {
+                    by_convention
+                }
+                place::Found::InMemoryLater(later) if !inside => later,
                 _ => None,
             };
             let place = match (place, scalar.is_some()) {
@@ -368,15 +408,12 @@ impl<'d> Reader<'_, 'd, '_> {
                 ) if in_memory => Some(MarkArgument::Sum { register, offset }),
                 _ => None,
             };
-            let Some(known) = &mut found[at] else { continue };
-            let list = match is_parameter {
-                true => &mut known.parameters,
-                false if inside => &mut known.locals,
-                false => continue,
-            };
-            // A block's own variable hides one of the same name around it.
-            list.retain(|variable| variable.name != name);
-            list.push(ProgramVariable { name: name.clone(), ty: ty.0, value, place });
+            add(
+                found,
+                at,
+                is_parameter,
+                ProgramVariable { name: name.clone(), ty: ty.0, value, place },
+            );
         }
         Ok(())
     }
@@ -406,7 +443,8 @@ impl<'d> Reader<'_, 'd, '_> {
             },
         };
         let Some(expression) = expression else { return Ok(place::Found::Nowhere) };
-        let at = place::At { code: self.code, address, inside, everywhere, frame };
+        let listed = |index| self.dwarf.address(self.unit, index).ok();
+        let at = place::At { code: self.code, address, inside, everywhere, frame, listed: &listed };
         place::find(expression, self.unit.encoding(), &at)
     }
 
@@ -438,6 +476,30 @@ impl<'d> Reader<'_, 'd, '_> {
     ) -> gimli::Result<Option<AttributeValue<Slice<'d>>>> {
         attribute(self.dwarf, self.unit, entry, name)
     }
+}
+
+/// Adds a variable to what is known of a place.
+fn add(
+    found: &mut [Option<FunctionVariables>],
+    at: usize,
+    is_parameter: bool,
+    variable: ProgramVariable,
+) {
+    let Some(known) = &mut found[at] else { return };
+    let list = match is_parameter {
+        true => &mut known.parameters,
+        false => &mut known.locals,
+    };
+    // A block's own variable hides one of the same name around it.
+    list.retain(|other| other.name != variable.name);
+    list.push(variable);
+}
+
+/// Whether a unit is of Rust, whose functions take what is no number or pointer in ways of their own.
+fn is_rust(unit: &Unit<Slice<'_>>) -> bool {
+    let entry = unit.entry(gimli::UnitOffset(unit.header.header_size()));
+    let language = entry.and_then(|entry| entry.attr_value(gimli::DW_AT_language));
+    matches!(language, Ok(Some(AttributeValue::Language(gimli::DW_LANG_Rust))))
 }
 
 /// An attribute of an entry, or of the one it is a further part of: a declaration, or what was inlined.

@@ -11,6 +11,7 @@ mod frame_rules;
 mod libraries;
 mod marks;
 mod plt;
+mod source_names;
 mod symbols;
 #[cfg(test)]
 mod tests;
@@ -179,6 +180,11 @@ pub(crate) fn lines(path: &Path, file: &str, lines: &RangeInclusive<u64>) -> Vec
 /// Which code is of which source line; empty without debug information.
 pub(crate) fn source_lines(path: &Path) -> SourceLines {
     debug_info::source_lines(path)
+}
+
+/// The functions of a program that a name of its source is of, by their positions.
+pub(crate) fn functions_of_source(program: &ProgramFile, pattern: &str) -> Vec<usize> {
+    source_names::functions(program, pattern)
 }
 
 /// The functions that a function calls.

@@ -4,8 +4,8 @@
 
 use super::copies::{known_places, point};
 use super::{
-    Looked, files, function_point, instruction, is_of_file, limited, matching, spelled,
-    unknown_function,
+    Looked, files, function_point, instruction, is_of_file, limited, matching, source_name,
+    spelled, unknown_function,
 };
 use crate::diagnostic::{Diagnostics, codes};
 use crate::families::Request;
@@ -72,7 +72,7 @@ type Known<'l> = (&'l FunctionSymbol, Option<FunctionVariables>);
 
 /// The functions of a name with what debug information says of them.
 fn known<'l>(request: &Request<'_>, looked: &'l Looked, name: &str) -> Vec<Known<'l>> {
-    let functions = matching(&looked.file, name, false);
+    let functions = matching(request, looked, name, false);
     let entry = |f: &&FunctionSymbol| Place { address: f.address, within: Within::Entry };
     let places: Vec<Place<'_>> = functions.iter().map(entry).collect();
     let known = match places.is_empty() {
@@ -101,11 +101,11 @@ fn callers<'l>(request: &Request<'_>, looked: &'l Looked) -> Vec<Known<'l>> {
 /// The functions of a name where the caller calls them, and where they were inlined into it.
 fn calls(request: &Request<'_>, looked: &Looked, caller: &Known<'_>, name: &str) -> Vec<Point> {
     let (from, known_caller) = caller;
-    let shown = spelled(&from.name, known_caller.as_ref());
+    let shown = spelled(source_name(from, known_caller.as_ref()), known_caller.as_ref());
     let prefix = format!("{}.function(\"{shown}\")", looked.prefix);
     let mut points = vec![];
     for (function, known) in known(request, looked, name) {
-        let shown = spelled(&function.name, known.as_ref());
+        let shown = spelled(source_name(function, known.as_ref()), known.as_ref());
         let distance = from.address.wrapping_sub(function.address) as i64;
         let point = Point {
             name: format!("{prefix}.callee(\"{shown}\")"),

@@ -3,7 +3,7 @@
 use super::copies::{known_places, point};
 use super::{
     Looked, files, function_point, instruction, is_of_file, limited, matching, no_debug_info,
-    spelled,
+    source_name, spelled,
 };
 use crate::diagnostic::{Diagnostics, codes};
 use crate::families::Request;
@@ -64,7 +64,7 @@ fn of_function(
     lines: Lines,
     file: Option<&str>,
 ) -> Vec<Point> {
-    let functions = matching(&looked.file, wanted.function, false);
+    let functions = matching(request, looked, wanted.function, file.is_some());
     let entry = |address| Place { address, within: Within::Entry };
     let places: Vec<Place<'_>> = functions.iter().map(|f| entry(f.address)).collect();
     let known = request.facts.function_variables(&looked.file.path, &places);
@@ -77,12 +77,12 @@ fn of_function(
         match (lines, &known) {
             (Lines::After(after), Some(known)) => {
                 let line = known.line + after;
-                let of = of_lines(request, looked, &function.name, &known.file, line, line);
+                let of = of_lines(request, looked, &known.function, &known.file, line, line);
                 points.extend(of);
             }
             (Lines::After(_), None) => {}
             (Lines::Entry | Lines::Range(..), _) => {
-                let shown = spelled(&function.name, known.as_ref());
+                let shown = spelled(source_name(function, known.as_ref()), known.as_ref());
                 let name = format!("{}.statement(\"{shown}\")", looked.prefix);
                 points.push(Point { name, ..function_point(request, looked, function, known) });
             }

@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use gimli::{Dwarf, Unit};
+use ntap_compiler::glob;
 
-use super::{Slice, each_unit, is_path, with_dwarf};
+use super::{Slice, each_unit, file_name, is_path, with_dwarf};
 
 /// More of them than this are not read.
 const MOST_LINES: usize = 16_384;
@@ -53,7 +54,8 @@ fn unit_lines(
             let name = header.file(index).and_then(|entry| {
                 dwarf.attr_string(unit, entry.path_name()).ok().map(|n| n.to_string_lossy())
             });
-            name.is_some_and(|name| is_path(&name, file))
+            let whole = || file_name(dwarf, unit, index).is_some_and(|path| is_path(&path, file));
+            name.is_some_and(|name| is_path(&name, file)) || (glob::is_pattern(file) && whole())
         });
         let at = row.line().map(std::num::NonZero::get);
         if let Some(line) = at

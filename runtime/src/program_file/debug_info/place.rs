@@ -1,6 +1,6 @@
 //! Where variables are: location expressions, the frame of a function, and the calling convention of x86-64.
 
-use gimli::{Encoding, Expression, Operation};
+use gimli::{DebugAddrIndex, Encoding, Expression, Operation};
 use ntap_compiler::facts::Architecture;
 use ntap_compiler::hir::MarkArgument;
 use ntap_compiler::registers::{self, Register};
@@ -12,8 +12,10 @@ use super::frames::CallFrames;
 pub(super) enum Found {
     /// Here.
     At(MarkArgument),
-    /// In the function's frame, once it has been made.
-    InMemoryLater,
+    /// Of a structure or array: its address is the value here.
+    AddressAt(MarkArgument),
+    /// In the function's frame, once it has been made; there, as seen from the entry.
+    InMemoryLater(Option<MarkArgument>),
     /// Nowhere: optimized away.
     Nowhere,
     /// The debug information does not say.
@@ -48,6 +50,8 @@ pub(super) struct At<'a> {
     /// been made.
     pub(super) everywhere: bool,
     pub(super) frame: &'a Frame,
+    /// The addresses that units have apart.
+    pub(super) listed: &'a dyn Fn(DebugAddrIndex<usize>) -> Option<u64>,
 }
 
 /// Understands a frame base.
@@ -72,9 +76,36 @@ pub(super) fn find(
     let Some(first) = operations.next()? else { return Ok(Found::Nowhere) };
     let second = operations.next()?;
     let is_value = matches!(second, Some(Operation::StackValue));
+    if matches!(second, Some(Operation::Deref { .. })) && operations.next()?.is_none() {
+        return Ok(match step(first, false, encoding, at)? {
+            Found::At(place @ MarkArgument::Memory { .. }) => Found::AddressAt(place),
+            Found::InMemoryLater(_) => Found::InMemoryLater(None),
+            _ => Found::Nowhere,
+        });
+    }
     if second.is_some() && !is_value {
         return Ok(Found::Nowhere);
     }
+    step(first, is_value, encoding, at)
+}
+
+/// Whether a location says that the address of what is meant is at a place.
+pub(super) fn is_by_reference(expression: Expression<Slice<'_>>, encoding: Encoding) -> bool {
+    let mut operations = expression.operations(encoding);
+    let mut last = None;
+    while let Ok(Some(operation)) = operations.next() {
+        last = Some(operation);
+    }
+    matches!(last, Some(Operation::Deref { .. }))
+}
+
+/// Understands the first step of a location, which may be the value itself.
+fn step(
+    first: Operation<Slice<'_>>,
+    is_value: bool,
+    encoding: Encoding,
+    at: &At<'_>,
+) -> gimli::Result<Found> {
     let memory = |base: Option<Register>, offset: i64| match base {
         Some(_) => Found::At(MarkArgument::Memory { base, index: None, scale: 1, offset }),
         None => Found::Nowhere,
@@ -97,31 +128,34 @@ pub(super) fn find(
         Operation::RegisterOffset { register, offset, .. } => memory(of_number(register), offset),
         Operation::FrameOffset { offset } if !is_value => match at.frame {
             // Below it are the function's own variables, above it what was given to it on the stack.
-            Frame::BeforeCall if !at.inside && at.everywhere && offset < 0 => Found::InMemoryLater,
             Frame::BeforeCall if !at.inside => {
-                memory(Some(registers::stack_pointer(HERE)), offset + 8)
+                match memory(Some(registers::stack_pointer(HERE)), offset + 8) {
+                    Found::At(later) if at.everywhere && offset < 0 => {
+                        Found::InMemoryLater(Some(later))
+                    }
+                    found => found,
+                }
             }
             Frame::BeforeCall => match at.code.frames.before_call(at.address) {
                 Some((base, from)) => memory(Some(base), offset + from),
                 None => Found::Nowhere,
             },
-            Frame::Register(_) if !at.inside => Found::InMemoryLater,
+            // The frame pointer is what the stack pointer will be when the caller's has been stored.
+            Frame::Register(register) if !at.inside && is_frame_pointer(*register) => {
+                match memory(Some(registers::stack_pointer(HERE)), offset - 8) {
+                    Found::At(later) if offset < 0 => Found::InMemoryLater(Some(later)),
+                    found => found,
+                }
+            }
+            Frame::Register(_) if !at.inside => Found::InMemoryLater(None),
             Frame::Register(register) => memory(of_number(*register), offset),
             Frame::Unknown => Found::Nowhere,
         },
         // Programs are loaded anywhere: what is told from the instruction holds there, too.
-        Operation::Address { address } if !is_value => match at.code.moved {
-            Some(moved) => Found::At(MarkArgument::Memory {
-                base: None,
-                index: None,
-                scale: 1,
-                offset: address.wrapping_add(moved) as i64,
-            }),
-            None => memory(
-                Some(registers::instruction_pointer(HERE)),
-                address.wrapping_sub(at.address) as i64,
-            ),
-        },
+        Operation::Address { address } if !is_value => linked(address, at),
+        Operation::AddressIndex { index } if !is_value => {
+            (at.listed)(index).map_or(Found::Nowhere, |address| linked(address, at))
+        }
         Operation::UnsignedConstant { value } if is_value => {
             Found::At(MarkArgument::Constant(value as i64))
         }
@@ -135,6 +169,21 @@ pub(super) fn find(
         }
         _ => Found::Nowhere,
     })
+}
+
+/// Memory at an address as it was linked.
+fn linked(address: u64, at: &At<'_>) -> Found {
+    let (base, offset) = match at.code.moved {
+        Some(moved) => (None, address.wrapping_add(moved)),
+        None => (Some(registers::instruction_pointer(HERE)), address.wrapping_sub(at.address)),
+    };
+    Found::At(MarkArgument::Memory { base, index: None, scale: 1, offset: offset as i64 })
+}
+
+/// Whether functions store the caller's value of this register first, and then keep their frame's place in it.
+fn is_frame_pointer(register: gimli::Register) -> bool {
+    const RBP: u16 = 6;
+    HERE == Architecture::X86_64 && register.0 == RBP
 }
 
 /// The architecture of the programs that are read.
@@ -176,6 +225,8 @@ pub(crate) fn register_of_number(number: u16) -> Option<Register> {
 pub(super) enum Class {
     /// In so many registers for integers.
     Integers(u8),
+    /// Its address is in a register for integers.
+    ByReference,
     /// In a vector register.
     Float,
     /// On the stack.
@@ -212,11 +263,16 @@ impl Convention {
                     _ => None,
                 }
             }
+            Class::ByReference if !self.lost => {
+                let base = all.get(self.used).copied();
+                self.used += 1;
+                base.map(|_| MarkArgument::Memory { base, index: None, scale: 1, offset: 0 })
+            }
             Class::Unknown => {
                 self.lost = true;
                 None
             }
-            Class::Integers(_) | Class::Float | Class::Memory => None,
+            Class::Integers(_) | Class::ByReference | Class::Float | Class::Memory => None,
         }
     }
 }

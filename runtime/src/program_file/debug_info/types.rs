@@ -19,16 +19,29 @@ const MOST_TYPES: usize = 200_000;
 /// How deep types are followed at once.
 const DEPTH: u32 = 200;
 
+/// Pointers to types, and types with qualifiers, of the kernel's: what was made of which type.
+pub(super) type Derived = HashMap<(Kind, TypeId), TypeId>;
+
 /// The types made so far.
 pub(super) struct Types<'b> {
     builder: Builder,
     known: HashMap<usize, TypeId>,
     /// The kernel's types, where those read are the same.
     kernel: Option<&'b Btf>,
-    /// Pointers to types, and types with qualifiers, of the kernel's.
-    derived: HashMap<(Kind, TypeId), TypeId>,
+    derived: Derived,
     shapes: HashMap<TypeId, Shape>,
     depth: u32,
+}
+
+/// What a structure consists of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    /// So many numbers and pointers, and nothing else.
+    Words(u8),
+    /// What is given to functions by its address, as the compiler says.
+    ByReference,
+    /// Anything.
+    Other,
 }
 
 /// What of a type decides how its values are handled.
@@ -37,7 +50,7 @@ enum Shape {
     Integer { bytes: u64, signed: bool },
     Float,
     Pointer,
-    Aggregate { bytes: u64, floats: bool },
+    Aggregate { bytes: u64, floats: bool, is: Parts },
     Array { bytes: u64, floats: bool },
     Same(TypeId),
     Other,
@@ -58,9 +71,14 @@ impl<'b> Types<'b> {
     }
 
     /// For the kernel's debug information: what `kernel`, with whose types those of `base` begin, has under the same
-    /// name is taken from there.
-    pub(super) fn of_kernel(kernel: &'b Btf, base: &Btf) -> Types<'b> {
-        Types { kernel: Some(kernel), ..Types::new(base) }
+    /// name is taken from there; `derived` are among those of `base`.
+    pub(super) fn of_kernel(kernel: &'b Btf, base: &Btf, derived: Derived) -> Types<'b> {
+        Types { kernel: Some(kernel), derived, ..Types::new(base) }
+    }
+
+    /// What was derived of the kernel's types, with what is derived here: from now on nothing is.
+    pub(super) fn take_derived(&mut self) -> Derived {
+        std::mem::take(&mut self.derived)
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
@@ -84,20 +102,45 @@ impl<'b> Types<'b> {
     }
 
     /// How values of a type are given to functions.
-    pub(super) fn class(&self, ty: TypeId) -> Class {
+    pub(super) fn class(&self, ty: TypeId, is_rust: bool) -> Class {
         match self.shape(ty) {
+            Shape::Aggregate { is: Parts::ByReference, .. } => Class::ByReference,
+            // One or two words are given as they are, what is larger by its address.
+            Shape::Aggregate { bytes, floats, is } if is_rust => match (bytes, is) {
+                (0, _) => Class::Integers(0),
+                (17.., _) => Class::ByReference,
+                (_, Parts::Words(words @ (1 | 2))) if !floats => Class::Integers(words),
+                _ => Class::Unknown,
+            },
             Shape::Integer { bytes: 0..=8, .. } | Shape::Pointer => Class::Integers(1),
             Shape::Integer { bytes: 16, .. } => Class::Integers(2),
             Shape::Float => Class::Float,
             Shape::Aggregate { bytes: 17.., .. } => Class::Memory,
-            Shape::Aggregate { bytes, floats: false } => Class::Integers(bytes.div_ceil(8) as u8),
+            Shape::Aggregate { bytes, floats: false, .. } => {
+                Class::Integers(bytes.div_ceil(8) as u8)
+            }
             _ => Class::Unknown,
         }
     }
 
     /// Whether a function returns such a value where its caller says.
-    pub(super) fn is_returned_in_memory(&self, ty: TypeId) -> bool {
-        matches!(self.shape(ty), Shape::Aggregate { bytes: 17.., .. })
+    pub(super) fn is_returned_in_memory(&self, ty: TypeId, is_rust: bool) -> bool {
+        match self.shape(ty) {
+            Shape::Aggregate { is: Parts::ByReference, .. } => !is_rust,
+            Shape::Aggregate { bytes, .. } => bytes > 16,
+            _ => false,
+        }
+    }
+
+    /// How many numbers and pointers a member is.
+    fn parts(&self, ty: TypeId) -> Parts {
+        match self.shape(ty) {
+            Shape::Integer { bytes: 0, .. } => Parts::Words(0),
+            Shape::Integer { bytes: 1..=8, .. } | Shape::Pointer | Shape::Float => Parts::Words(1),
+            Shape::Aggregate { bytes: 0, .. } => Parts::Words(0),
+            Shape::Aggregate { is, .. } => is,
+            _ => Parts::Other,
+        }
     }
 
     fn shape(&self, mut ty: TypeId) -> Shape {
@@ -206,13 +249,16 @@ impl<'b> Types<'b> {
 
     /// A pointer to a type of the kernel's, or the type with a qualifier.
     fn derived(&mut self, kind: Kind, target: TypeId) -> TypeId {
-        if let Some(&known) = self.derived.get(&(kind, target)) {
-            return known;
-        }
-        let id = self.builder.reserve();
-        self.builder.derived(id, kind, "", target);
-        self.derived.insert((kind, target), id);
         let shape = if kind == Kind::Pointer { Shape::Pointer } else { Shape::Same(target) };
+        let id = match self.derived.get(&(kind, target)) {
+            Some(&known) => known,
+            None => {
+                let id = self.builder.reserve();
+                self.builder.derived(id, kind, "", target);
+                self.derived.insert((kind, target), id);
+                id
+            }
+        };
         self.shapes.insert(id, shape);
         id
     }
@@ -272,9 +318,17 @@ impl<'b> Types<'b> {
                     self.builder.declaration(id, kind, &name);
                     return Ok(Shape::Other);
                 }
-                let (members, floats) = self.members(dwarf, unit, entry)?;
+                let (members, floats, parts) = self.members(dwarf, unit, entry)?;
                 self.builder.aggregate(id, kind, &name, bytes as u32, &members);
-                Shape::Aggregate { bytes, floats }
+                let by_reference =
+                    AttributeValue::CallingConvention(gimli::DW_CC_pass_by_reference);
+                let convention = entry.attr_value(gimli::DW_AT_calling_convention)?;
+                let is = match kind {
+                    _ if convention == Some(by_reference) => Parts::ByReference,
+                    Kind::Union => Parts::Other,
+                    _ => parts,
+                };
+                Shape::Aggregate { bytes, floats, is }
             }
             gimli::DW_TAG_enumeration_type => {
                 let values = enumerators(dwarf, unit, entry)?;
@@ -284,17 +338,9 @@ impl<'b> Types<'b> {
             }
             gimli::DW_TAG_array_type => {
                 let target = target(self)?;
-                let length = array_length(unit, entry)?;
-                self.builder.array(id, target, length);
-                let (each, floats) = match self.shape(target) {
-                    Shape::Integer { bytes, .. } => (bytes, false),
-                    Shape::Pointer => (8, false),
-                    Shape::Aggregate { bytes, floats } | Shape::Array { bytes, floats } => {
-                        (bytes, floats)
-                    }
-                    Shape::Float | Shape::Same(_) | Shape::Other => (0, true),
-                };
-                Shape::Array { bytes: each * u64::from(length), floats }
+                let (length, element) = self.dimensions(unit, entry, target)?;
+                self.builder.array(id, element, length);
+                self.array_shape(element, length)
             }
             gimli::DW_TAG_subroutine_type => {
                 self.builder.function(id);
@@ -302,6 +348,38 @@ impl<'b> Types<'b> {
             }
             _ => Shape::Other,
         })
+    }
+
+    /// The first dimension of an array, and what its elements are: arrays where it has more.
+    fn dimensions(
+        &mut self,
+        unit: &Unit<Slice<'_>>,
+        entry: &Entry<'_, '_>,
+        target: TypeId,
+    ) -> gimli::Result<(u32, TypeId)> {
+        let lengths = array_lengths(unit, entry)?;
+        let Some((&first, inner)) = lengths.split_first() else { return Ok((0, target)) };
+        let mut element = target;
+        for &length in inner.iter().rev() {
+            let id = self.builder.reserve();
+            self.builder.array(id, element, length);
+            let shape = self.array_shape(element, length);
+            self.shapes.insert(id, shape);
+            element = id;
+        }
+        Ok((first, element))
+    }
+
+    fn array_shape(&self, element: TypeId, length: u32) -> Shape {
+        let (each, floats) = match self.shape(element) {
+            Shape::Integer { bytes, .. } => (bytes, false),
+            Shape::Pointer => (8, false),
+            Shape::Aggregate { bytes, floats, .. } | Shape::Array { bytes, floats } => {
+                (bytes, floats)
+            }
+            Shape::Float | Shape::Same(_) | Shape::Other => (0, true),
+        };
+        Shape::Array { bytes: each * u64::from(length), floats }
     }
 
     fn base(&mut self, id: TypeId, name: &str, bytes: u64, encoding: gimli::DwAte) -> Shape {
@@ -323,20 +401,24 @@ impl<'b> Types<'b> {
         Shape::Integer { bytes, signed }
     }
 
-    /// The members of a structure, and whether any is a floating point number.
+    /// The members of a structure, whether any is a floating point number, and what they are together.
     fn members<'d>(
         &mut self,
         dwarf: &Dwarf<Slice<'d>>,
         unit: &Unit<Slice<'d>>,
         entry: &Entry<'_, 'd>,
-    ) -> gimli::Result<(Vec<NewMember>, bool)> {
+    ) -> gimli::Result<(Vec<NewMember>, bool, Parts)> {
         let mut members = vec![];
+        let mut parts = Parts::Words(0);
         let mut floats = false;
         let mut tree = unit.entries_tree(Some(entry.offset()))?;
         let mut children = tree.root()?.children();
         while let Some(child) = children.next()? {
             let entry = child.entry();
             let inherited = entry.tag() == gimli::DW_TAG_inheritance;
+            if entry.tag() == gimli::DW_TAG_variant_part {
+                parts = Parts::Other;
+            }
             if entry.tag() != gimli::DW_TAG_member && !inherited
                 // A static member is a variable.
                 || entry.attr_value(gimli::DW_AT_external)?.is_some()
@@ -371,9 +453,15 @@ impl<'b> Types<'b> {
                     | Shape::Aggregate { floats: true, .. }
                     | Shape::Array { floats: true, .. }
             );
+            parts = match (parts, self.parts(ty)) {
+                (Parts::Words(before), Parts::Words(more)) if bit_size == 0 => {
+                    Parts::Words(before.saturating_add(more))
+                }
+                _ => Parts::Other,
+            };
             members.push(NewMember { name, ty, bit_offset, bit_size: bit_size as u32 });
         }
-        Ok((members, floats))
+        Ok((members, floats, parts))
     }
 }
 
@@ -402,7 +490,9 @@ fn shape_of(kernel: &Btf, ty: TypeId) -> Shape {
             Shape::Integer { bytes, signed: kernel.is_signed_enum(ty) == Some(true) }
         }
         Some(Kind::Pointer) => Shape::Pointer,
-        Some(Kind::Struct | Kind::Union) => Shape::Aggregate { bytes, floats: false },
+        Some(Kind::Struct | Kind::Union) => {
+            Shape::Aggregate { bytes, floats: false, is: Parts::Other }
+        }
         Some(Kind::Array) => Shape::Array { bytes, floats: false },
         _ => Shape::Other,
     }
@@ -434,9 +524,9 @@ fn enumerators(
     Ok(values)
 }
 
-/// The elements of an array, of all its dimensions.
-fn array_length(unit: &Unit<Slice<'_>>, entry: &Entry<'_, '_>) -> gimli::Result<u32> {
-    let mut length = 1u64;
+/// The lengths of an array's dimensions, the outermost first.
+fn array_lengths(unit: &Unit<Slice<'_>>, entry: &Entry<'_, '_>) -> gimli::Result<Vec<u32>> {
+    let mut lengths = vec![];
     let mut tree = unit.entries_tree(Some(entry.offset()))?;
     let mut children = tree.root()?.children();
     while let Some(child) = children.next()? {
@@ -446,8 +536,8 @@ fn array_length(unit: &Unit<Slice<'_>>, entry: &Entry<'_, '_>) -> gimli::Result<
                 Some(count) => count,
                 None => number(entry, gimli::DW_AT_upper_bound)?.map_or(0, |last| last + 1),
             };
-            length = length.saturating_mul(count);
+            lengths.push(u32::try_from(count).unwrap_or(0));
         }
     }
-    Ok(u32::try_from(length).unwrap_or(0))
+    Ok(lengths)
 }
