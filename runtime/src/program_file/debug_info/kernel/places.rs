@@ -61,9 +61,23 @@ impl KernelDebugInfo {
         (found, types.finish())
     }
 
-    /// Where functions were inlined whose names match a pattern: name and address, ascending by address.
-    pub(crate) fn inlined(&self, pattern: &str) -> Vec<(String, u64)> {
-        self.inlined_in(self.units_mentioning(pattern), pattern)
+    /// Where functions were inlined whose names match a pattern: name and address, ascending by address. Those of
+    /// certain files are inlined in these only, unless they are headers.
+    pub(crate) fn inlined(
+        &self,
+        pattern: &str,
+        of_files: bool,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Vec<(String, u64)> {
+        let mut units = self.units_mentioning(pattern);
+        if of_files {
+            let meant: Vec<usize> =
+                (0..self.units.len()).filter(|&at| is_meant(self.path(at))).collect();
+            if !meant.is_empty() {
+                units.retain(|at| meant.binary_search(at).is_ok());
+            }
+        }
+        self.inlined_in(units, pattern)
     }
 
     /// What was inlined into the function that begins at an address, in the same way.
