@@ -10,6 +10,7 @@ use ntap_compiler::source::SourceMap;
 use ntap_compiler::syntax;
 use ntap_runtime::kernel::LiveKernel;
 use ntap_runtime::passes::{PassClock, counted};
+use ntap_runtime::sys::with_large_stack;
 
 use crate::errors::Failure;
 use crate::library;
@@ -103,14 +104,16 @@ impl<'a> Compilation<'a> {
         &mut self,
     ) -> Result<(ntap_compiler::hir::Script, ntap_compiler::types::Types), Failure> {
         let options = self.pipeline_options();
-        let resolved = self.parse()?.resolve(&options, &mut self.diagnostics);
+        let parsed = self.parse()?;
+        let resolved = with_large_stack(|| parsed.resolve(&options, &mut self.diagnostics));
         self.show(resolved)
     }
 
     /// Parses, resolves, types and splits.
     pub(crate) fn analyze(&mut self) -> Result<Analyzed, Failure> {
         let options = self.pipeline_options();
-        let analyzed = self.parse()?.analyze(&options, &mut self.diagnostics);
+        let parsed = self.parse()?;
+        let analyzed = with_large_stack(|| parsed.analyze(&options, &mut self.diagnostics));
         let analyzed = self.show(analyzed);
         self.end_pass(2, "analysis", &analyzed, |analyzed| {
             let script = &analyzed.script;
@@ -128,7 +131,8 @@ impl<'a> Compilation<'a> {
     pub(crate) fn compile(&mut self) -> Result<Compiled, Failure> {
         let options = self.pipeline_options();
         let analyzed = self.analyze()?;
-        let compiled = analyzed.compile(&self.sources, &options, &mut self.diagnostics);
+        let (sources, diagnostics) = (&self.sources, &mut self.diagnostics);
+        let compiled = with_large_stack(|| analyzed.compile(sources, &options, diagnostics));
         let compiled = self.show(compiled);
         self.end_pass(3, "translation", &compiled, |compiled| {
             let programs = compiled.object.as_ref().map_or(0, |object| object.programs.len());
@@ -139,7 +143,7 @@ impl<'a> Compilation<'a> {
 
     /// Compiles once more, with less of the handler of a program in the kernel.
     pub(crate) fn compile_without(&self, fallback: &Fallback, program: &str) -> Option<Compiled> {
-        fallback.without(program, &self.sources, &self.pipeline_options())
+        with_large_stack(|| fallback.without(program, &self.sources, &self.pipeline_options()))
     }
 
     /// `-v`: says what a pass did.

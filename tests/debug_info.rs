@@ -402,6 +402,48 @@ fn functions_called_from_others() {
     assert_eq!(printed(&program, script), "outer 3\nouter 3\nwork 3\n");
 }
 
+/// A pattern finds the functions of the source; without debug information, all symbols.
+#[test]
+fn patterns_find_functions_of_the_source() {
+    let Some(plain) = program("patterns-plain", &["-g", "-O0"]) else { return };
+    let script = r#"
+        global n
+        probe PROGRAM.function("*").call { n[ppfunc()]++ }
+        probe end { foreach (f+ in n) println(f, " ", n[f]) }"#;
+    let names = "add 2\ncount_up 2\nhalf 1\nmain 1\nmake 1\nwalk 1\n";
+    assert_eq!(printed(&plain, script), names);
+    let Some(bare) = program("patterns-bare", &["-O0"]) else { return };
+    let found = printed(&bare, script);
+    assert!(found.contains("_start 1\n") && found.contains("\nadd 2\n"), "{found}");
+}
+
+/// `@cast` with a program's file: also in functions, which belong to no probe.
+#[test]
+fn casts_to_types_of_a_program() {
+    for (name, options) in BUILDS {
+        let Some(program) = program(&format!("casts-{name}"), options) else { return };
+        let script = r#"
+            function names:string(at:long) {
+              while (at) {
+                text .= user_string(@cast(at, "struct node", "FILE")->name) . " "
+                at = @cast(at, "node_t", "FILE")->next
+              }
+              return text
+            }
+            probe PROGRAM.function("walk") {
+              println(names($n), @cast($n, "node")->at->x, " ", @cast($n, "node", "FILE")->color == 5)
+              println(@cast(&$n->at, "point", "FILE")$)
+            }"#;
+        let script = script.replace("FILE", program.to_str().expect("a path of text"));
+        let expected = "first second 1 1\n{.x=1, .y=2, .flags=7, .small=3}\n";
+        assert_eq!(printed(&program, &script), expected, "{name}");
+    }
+    let Some(program) = program("casts-unknown", &["-g", "-O0"]) else { return };
+    let script = r#"probe PROGRAM.function("walk") { println(@cast($n, "no_such_type", "/no/such/file")->x) }"#;
+    let message = refused(&program, script);
+    assert!(message.contains("unknown type `no_such_type`"), "{message}");
+}
+
 #[test]
 fn own_variables_at_the_entry() {
     for (name, options) in BUILDS {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use crate::btf::{Btf, ModuleTypes};
+use crate::btf::{Btf, Kind, ModuleTypes, TypeId};
 use crate::kernel_source::KernelSource;
 use crate::program_file::{
     FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable,
@@ -141,6 +141,12 @@ pub trait Facts {
         file: Option<&str>,
     ) -> Option<ProgramVariable> {
         let _ = (path, offset, name, file);
+        None
+    }
+
+    /// The type of a program of one of these kinds with this name, among [`Facts::all_types`] from then on.
+    fn program_type(&self, path: &str, kinds: &[Kind], name: &str) -> Option<TypeId> {
+        let _ = (path, kinds, name);
         None
     }
 

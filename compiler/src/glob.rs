@@ -91,23 +91,29 @@ pub fn alternatives(name: &str) -> Option<Vec<String>> {
 
 /// Whether a dotted name matches a pattern in which `*` stays inside of a component and `**` does not.
 pub(crate) fn matches_path(pattern: &str, name: &str) -> bool {
-    if let Some(rest) = pattern.strip_prefix("**") {
-        return name.char_indices().any(|(at, _)| matches_path(rest, &name[at..]))
-            || matches_path(rest, "");
-    }
-    if let Some(rest) = pattern.strip_prefix('*') {
-        let end = name.find('.').unwrap_or(name.len());
-        return (0..=end)
-            .filter(|&at| name.is_char_boundary(at))
-            .any(|at| matches_path(rest, &name[at..]));
-    }
-    match (pattern.chars().next(), name.chars().next()) {
-        (None, None) => true,
-        (Some(p), Some(n)) if p == n || p == '?' => {
-            matches_path(&pattern[p.len_utf8()..], &name[n.len_utf8()..])
+    let name: Vec<char> = name.chars().collect();
+    // Whether what has been read of the pattern matches the name up to each place.
+    let mut reached = vec![false; name.len() + 1];
+    reached[0] = true;
+    let mut pattern = pattern.chars().peekable();
+    while let Some(letter) = pattern.next() {
+        let mut next = vec![false; name.len() + 1];
+        if letter == '*' {
+            let crosses_dots = pattern.next_if_eq(&'*').is_some();
+            let mut matches = false;
+            for at in 0..=name.len() {
+                matches |= reached[at];
+                next[at] = matches;
+                matches &= crosses_dots || name.get(at) != Some(&'.');
+            }
+        } else {
+            for (at, &other) in name.iter().enumerate() {
+                next[at + 1] = reached[at] && (letter == '?' || letter == other);
+            }
         }
-        _ => false,
+        reached = next;
     }
+    reached[name.len()]
 }
 
 #[cfg(test)]

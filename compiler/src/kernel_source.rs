@@ -11,8 +11,12 @@ pub trait KernelSource {
     /// The code of lines of the source files whose path, or end of the path, is `file`: line and address, ascending.
     fn lines(&self, file: &str, lines: RangeInclusive<u64>) -> Vec<(u64, u64)>;
 
-    /// Where functions were inlined whose names match a pattern: name and address, ascending by address.
-    fn inlined(&self, pattern: &str) -> Vec<(String, u64)>;
+    /// Where functions were inlined whose names match a pattern: name and address, ascending by address. With a source
+    /// file, or a pattern for several, only those that can be of it.
+    fn inlined(&self, pattern: &str, file: Option<&str>) -> Vec<(String, u64)>;
+
+    /// What was inlined into the function that begins at an address, in the same way.
+    fn inlined_into(&self, function: u64) -> Vec<(String, u64)>;
 
     /// The labels in functions whose names match a pattern.
     fn labels(&self, function: &str) -> Vec<Label>;

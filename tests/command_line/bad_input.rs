@@ -54,6 +54,75 @@ fn what_is_no_script_is_refused() {
     assert!(stderr(&ntap(&["/no/such/file"])).contains("No such file"));
 }
 
+/// Scripts that would take for ever, or more stack than there is, are refused at once, or run.
+#[test]
+fn what_grows_without_bound_is_bounded() {
+    let chain = |length: usize| {
+        let calls =
+            (1..length).map(|n| format!("function f{n}(a) {{ return f{}(a + 1) }}\n", n - 1));
+        let calls: String = calls.collect();
+        let last = length - 1;
+        format!(
+            "function f0(a) {{ return a }}\n{calls}probe begin {{ println(f{last}(1)); exit() }}"
+        )
+    };
+    let doubled = (1..60).map(|n| {
+        let before = n - 1;
+        let further = if n > 1 { n - 2 } else { 0 };
+        format!("function f{n}(a) {{ if (a > 0) return f{before}(a - 1); return f{further}(a) }}\n")
+    });
+    let doubled: String = doubled.collect();
+    let doubled = format!(
+        "function f0(a) {{ return 7 }}\n{doubled}probe begin {{ println(f59(1)); exit() }}"
+    );
+    let aliases = (1..30).map(|n| format!("probe a{n} = a{0}, a{0} {{ }}\n", n - 1));
+    let aliases: String = aliases.collect();
+    let aliases = format!("probe a0 = begin {{ }}\n{aliases}probe a29 {{ println(1) }}");
+    let braces = "{a,b}".repeat(40);
+    let dotted = vec!["{a,b}"; 30].join(".");
+    let stars = "**a".repeat(20);
+    let rows: &[(String, Result<&str, &str>)] = &[
+        (chain(900), Ok("900\n")),
+        (chain(3000), Err("functions call each other too deeply")),
+        (doubled, Ok("7\n")),
+        (aliases, Err("more than 20000 probe points")),
+        (format!("probe kernel.trace(\"{braces}\") {{ }}"), Err("more than 20000 probe points")),
+        (format!("probe syscall.{dotted} {{ println(1) }}"), Err("more than 20000 probe points")),
+        (format!("probe {stars} {{ println(1) }}"), Err("unknown probe point")),
+    ];
+    for (script, expected) in rows {
+        let shown: String = script.chars().take(60).collect();
+        let begun = std::time::Instant::now();
+        let output = ntap_reads(script.as_bytes());
+        let said = stderr(&output);
+        match expected {
+            Ok(text) => assert_eq!((stdout(&output), said), (text.to_string(), String::new())),
+            Err(message) => {
+                assert_eq!(status(&output), Some(1), "{shown}: {said}");
+                assert!(said.contains(message), "{shown}: {said}");
+            }
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{shown}: {:?}", begun.elapsed());
+    }
+}
+
+/// What is no file in a directory of `-I` is not read: a pipe would be waited for, links may lead back.
+#[test]
+fn a_library_is_made_of_files() {
+    let folder = Folder::new("odd-library");
+    fs::write(folder.0.join("own.stp"), "function seven() { return 7 }").expect("written");
+    for name in ["a", "b"] {
+        std::os::unix::fs::symlink(".", folder.0.join(name)).expect("a link");
+    }
+    let pipe = std::ffi::CString::new(folder.0.join("pipe.stp").display().to_string());
+    // SAFETY: the path ends with a zero.
+    let made = unsafe { libc::mkfifo(pipe.expect("a path").as_ptr(), 0o600) };
+    assert_eq!(made, 0);
+    let path = folder.0.display().to_string();
+    let output = ntap(&["-I", &path, "-e", "probe begin { println(seven()); exit() }"]);
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("7\n", ""));
+}
+
 /// Other line ends, a byte order mark, and bytes that are no UTF-8 text change nothing.
 #[test]
 fn texts_of_other_systems_are_scripts() {

@@ -180,6 +180,61 @@ fn killing_leaves_nothing_behind() {
     }
 }
 
+/// The folder that a killed session had for its files goes when another session makes its own.
+#[test]
+fn folders_of_killed_sessions_go() {
+    if hindrance() {
+        return;
+    }
+    let start = |script: &str| {
+        let mut command = Command::new(NTAP);
+        command.args(["-e", script]).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.spawn().expect("ntap starts")
+    };
+    let file = "probe procfs(\"answer\").read { $value = \"42\" }";
+    let mut killed = start(&format!("{file} probe timer.s(60) {{ }}"));
+    let folder = Path::new("/run/ntap").join(killed.id().to_string());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !folder.join("answer").exists() {
+        assert!(Instant::now() < deadline, "{} is not made", folder.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    let next = start(&format!("{file} probe begin {{ exit() }}"));
+    assert!(next.wait_with_output().expect("it ends").status.success());
+    assert!(!folder.exists(), "{} is left", folder.display());
+}
+
+/// Where there is no room for what the process maps, that is said, whatever it is.
+#[test]
+fn address_space_is_limited() {
+    if hindrance() {
+        return;
+    }
+    let script = "global n[1000] probe kernel.trace(\"sys_enter\") { n[pid()]++; exit() } \
+                  probe end { foreach (p in n) if (n[p] < 1) println(p) }";
+    for mebibytes in (20..100).step_by(4) {
+        let mut command = Command::new(NTAP);
+        command.args(["-e", script]);
+        let limit = move || {
+            let most = mebibytes << 20;
+            let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+            // SAFETY: the limit is valid for the call.
+            match unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) } {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        };
+        // SAFETY: only a system call that is allowed between fork and exec.
+        unsafe { command.pre_exec(limit) };
+        let Ok(output) = command.stdin(Stdio::null()).output() else { continue };
+        let messages = String::from_utf8_lossy(&output.stderr);
+        let is_bug = ["bug in ntap", "panicked"].iter().any(|words| messages.contains(words));
+        assert!(!is_bug, "{mebibytes} MiB: {messages}");
+    }
+}
+
 fn run(command: &mut Command) -> (String, String, Option<i32>) {
     let Output { status, stdout, stderr } =
         command.stdin(Stdio::null()).output().expect("ntap starts");

@@ -108,7 +108,8 @@ fn resolve(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     // One that was inlined has code there, too.
     let copies = match request.facts.kernel_source() {
         Some(source) if wanted.takes_copies => {
-            copies::inlined(request, source, wanted.pattern, wanted.file, "")
+            let file = wanted.file;
+            copies::inlined(request, source, wanted.pattern, file, "", &mut Diagnostics::default())
         }
         _ => vec![],
     };

@@ -30,6 +30,21 @@ use crate::registers;
 use crate::source::Span;
 use std::rc::Rc;
 
+/// Functions that the C library and the linker add to a program. None of them is called as functions are: a return
+/// probe of `_start` would overwrite the number of arguments, which is where others have the address to return to.
+const OF_THE_LINKER: &[&str] = &[
+    "_start",
+    "_init",
+    "_fini",
+    "_dl_relocate_static_pie",
+    "__do_global_dtors_aux",
+    "__libc_csu_fini",
+    "__libc_csu_init",
+    "deregister_tm_clones",
+    "frame_dummy",
+    "register_tm_clones",
+];
+
 /// More points than this for one glob are refused: each has a program of its own in the kernel.
 const MOST_POINTS: usize = 8000;
 
@@ -166,7 +181,12 @@ fn functions(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point>
         };
         lacks_debug_info |= known.is_none();
         let known = known.unwrap_or_else(|| vec![Option::None; functions.len()]);
+        // What a pattern finds are functions of the source, where these are known.
+        let of_source = glob::is_pattern(name) && known.iter().any(Option::is_some);
         for (function, known) in functions.into_iter().zip(known) {
+            if of_source && known.is_none() && OF_THE_LINKER.contains(&function.name.as_str()) {
+                continue;
+            }
             if file.is_some_and(|file| !known.as_ref().is_some_and(|k| is_of_file(k, file))) {
                 continue;
             }

@@ -160,11 +160,15 @@ impl Library {
     }
 }
 
+/// How many components of a point may have braces: no alias has so many, and their choices would take long to follow.
+const MOST_BRACES: usize = 6;
+
 /// Whether the names of an alias's components match those of a point, as far as both go; `**` of the point may
 /// stand for anything.
 fn may_begin(alias: &[String], point: &[Component]) -> bool {
     let names: Vec<&str> = point.iter().map(|c| c.name.text.as_str()).collect();
-    may_begin_names(alias, &names)
+    let braces = names.iter().filter(|name| name.contains('{')).count();
+    braces <= MOST_BRACES && may_begin_names(alias, &names)
 }
 
 fn may_begin_names(alias: &[String], point: &[&str]) -> bool {

@@ -322,7 +322,7 @@ impl KernelCode<'_, '_> {
     /// array, the map has the elements of all CPUs.
     fn scratch_index(&mut self, slot: u32) -> Value {
         let slot = self.emitter.constant(i64::from(slot));
-        if !self.features.has_large_scratch() {
+        if !self.features.large_scratch {
             return slot;
         }
         let cpu = self.emitter.helper(Helper::GetSmpProcessorId, &[]);

@@ -53,6 +53,8 @@ pub struct Lowered {
     pub user: Vec<UserFunction>,
     /// What the code refers to by index.
     pub tables: Tables,
+    /// As in the [`KernelFeatures`] it was made for.
+    pub large_scratch: bool,
 }
 
 /// What kernel code may make use of.
@@ -70,17 +72,14 @@ pub struct KernelFeatures {
     pub string_bytes: u32,
     /// MAXNESTING: how deep functions may call each other.
     pub nesting: usize,
+    /// Whether the memory of a handler may be more than an element of a per-CPU array has.
+    pub large_scratch: bool,
 }
 
 impl KernelFeatures {
     /// Bytes of memory that the longest strings take.
     pub fn longest(&self) -> u32 {
         longest(self.string_bytes)
-    }
-
-    /// Whether the memory of a handler may be more than an element of a per-CPU array has.
-    pub fn has_large_scratch(&self) -> bool {
-        self.string_bytes > MAX_STRING
     }
 
     /// Bytes of memory for a string under construction: a piece is added only below the longest string's length,
@@ -200,7 +199,8 @@ pub fn lower(script: &Script, types: &Types, layout: &Layout, features: KernelFe
     let adders = arrays_with_adders(layout);
     let adders = adders.map(|(id, map)| (id, kernel::adder::function(layout, id, map))).collect();
     let (kernel, user) = (kernel_functions, user_functions);
-    Lowered { kernel, routines, loops: vec![], adders, user, tables }
+    let large_scratch = features.large_scratch;
+    Lowered { kernel, routines, loops: vec![], adders, user, tables, large_scratch }
 }
 
 /// The lowering of code for one half.

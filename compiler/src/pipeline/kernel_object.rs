@@ -71,7 +71,7 @@ impl Analyzed {
         lowered: &Lowered,
         diagnostics: &mut Diagnostics,
     ) -> Option<()> {
-        let most = if self.features.has_large_scratch() { MOST_LARGE } else { MOST_SCRATCH };
+        let most = if lowered.large_scratch { MOST_LARGE } else { MOST_SCRATCH };
         for kernel in lowered.kernel.iter().filter(|k| k.scratch_bytes > most) {
             let span = self.script.probes[kernel.probe].span;
             report_scratch(span, kernel.scratch_bytes, most, diagnostics);
@@ -295,7 +295,7 @@ impl Analyzed {
             });
         }
         let scratch = lowered.kernel.iter().map(|k| k.scratch_bytes).max().unwrap_or(0);
-        let (name, kind) = match self.features.has_large_scratch() {
+        let (name, kind) = match lowered.large_scratch {
             true => (LARGE_SCRATCH, map_kind::ARRAY),
             false => ("ntap_scratch", map_kind::PERCPU_ARRAY),
         };
@@ -336,7 +336,7 @@ fn compile_kernel_function(
 }
 
 /// The most bytes of an element of a per-CPU array: `PCPU_MIN_UNIT_SIZE` of the kernel.
-const MOST_SCRATCH: u32 = 32 << 10;
+pub(super) const MOST_SCRATCH: u32 = 32 << 10;
 
 /// The most bytes of an element of an array of all CPUs that are worth it.
 const MOST_LARGE: u32 = 1 << 20;

@@ -22,7 +22,7 @@ use crate::runtime_functions::RuntimeFunction;
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, Dialect, ParseOptions, ast};
 use crate::syscalls;
-use crate::types::{KeptOfAggregates, Types};
+use crate::types::{KeptOfAggregates, MAX_STRING, Types};
 use crate::{partition, resolve, types};
 
 use kernel_object::report_backend;
@@ -271,15 +271,28 @@ impl Analyzed {
         let architecture = options.facts.architecture();
         let string_bytes = options.limits.string_bytes;
         let nesting = options.limits.nesting.unwrap_or_else(|| max_nesting(&script)) as usize;
-        let features =
-            KernelFeatures { loops, actions, architecture, tasks, string_bytes, nesting };
+        let large_scratch = string_bytes > MAX_STRING;
+        let features = KernelFeatures {
+            loops,
+            actions,
+            architecture,
+            tasks,
+            string_bytes,
+            nesting,
+            large_scratch,
+        };
         Some(Analyzed { whole, script, types, layout, features })
     }
 
     /// The CLIF of both halves. The loops of kernel handlers are still in them: see
     /// [`Analyzed::take_out_loops`].
     pub fn lower(&self) -> Lowered {
-        lower::lower(&self.script, &self.types, &self.layout, self.features)
+        let lower = |features| lower::lower(&self.script, &self.types, &self.layout, features);
+        let lowered = lower(self.features);
+        if lowered.kernel.iter().all(|k| k.scratch_bytes <= kernel_object::MOST_SCRATCH) {
+            return lowered;
+        }
+        lower(KernelFeatures { large_scratch: true, ..self.features })
     }
 
     /// Makes functions of the loops in kernel handlers, where the kernel's verifier would walk them.

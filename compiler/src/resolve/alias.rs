@@ -11,6 +11,9 @@ use crate::syntax::ast::{AliasDeclaration, Component, ProbePoint, Statement};
 /// How deep aliases of aliases may go.
 const MAX_DEPTH: usize = 32;
 
+/// How many points one that a script names may stand for by aliases and braces; the machine has fewer.
+const MOST_POINTS: u32 = 20_000;
+
 /// A probe point that is no alias, with the code aliases put around the handler.
 #[derive(Clone)]
 pub(super) struct Expanded<'a> {
@@ -62,6 +65,7 @@ impl<'a> Resolver<'a> {
     /// Replaces braces, aliases, and wildcards in the names of other points by what they stand for.
     pub(super) fn expand_names(&mut self, point: &ProbePoint) -> Vec<Expanded<'a>> {
         let mut all = vec![];
+        self.expansions = 0;
         for expanded in self.expand(point, 0) {
             let named = families::named(&expanded.point);
             if named.is_empty() {
@@ -69,6 +73,9 @@ impl<'a> Resolver<'a> {
             } else {
                 all.extend(named.into_iter().map(|point| Expanded { point, ..expanded.clone() }));
             }
+        }
+        if self.expansions > MOST_POINTS {
+            return vec![];
         }
         // Aliases are not all that a wildcard finds.
         if all.iter().all(|expanded| expanded.written.is_some()) {
@@ -80,6 +87,16 @@ impl<'a> Resolver<'a> {
 
     /// Replaces braces and aliases by what they stand for.
     pub(super) fn expand(&mut self, point: &ProbePoint, depth: usize) -> Vec<Expanded<'a>> {
+        self.expansions += 1;
+        if self.expansions > MOST_POINTS {
+            if self.expansions == MOST_POINTS + 1 {
+                let message = format!("more than {MOST_POINTS} probe points");
+                self.diagnostics
+                    .error(codes::UNKNOWN_PROBE, point.span, message)
+                    .label("stands for too many");
+            }
+            return vec![];
+        }
         if let Some(points) = braces::expand(point) {
             return points.iter().flat_map(|point| self.expand(point, depth)).collect();
         }

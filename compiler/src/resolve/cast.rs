@@ -5,6 +5,8 @@ use super::{Resolver, Scope};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::c_integer::c_integer;
 use crate::diagnostic::codes;
+use crate::hir::Attach;
+use crate::program_file::ProgramName;
 use crate::source::Span;
 use crate::syntax::ast::{Expression, Literal, LiteralValue};
 
@@ -42,6 +44,7 @@ impl Resolver<'_> {
         // Probes of programs mean their types first.
         let in_process = scope.point.is_some_and(|point| point.attach.in_process());
         let of_program = in_process.then(|| self.program_type(btf, name)).flatten();
+        let of_program = of_program.or_else(|| self.type_of_file(scope, name, module));
         let of_modules = match module {
             Some(Literal { value: LiteralValue::String(modules), .. }) => Some(modules.as_str()),
             _ => None,
@@ -72,6 +75,24 @@ impl Resolver<'_> {
         Some(Reached { what, ty: Ty::PointerTo(found), span })
     }
 
+    /// The type of the first of the files that the modules name; without modules, of the program that is probed.
+    fn type_of_file(
+        &self,
+        scope: &Scope<'_>,
+        name: &str,
+        module: Option<&Literal>,
+    ) -> Option<TypeId> {
+        let (kinds, plain) = kinds_of(name);
+        let Some(Literal { value: LiteralValue::String(modules), .. }) = module else {
+            let Attach::Instruction(instruction) = &scope.point?.attach else { return None };
+            return self.facts.program_type(&instruction.path, kinds, plain);
+        };
+        modules.split(':').filter(|module| is_file(module)).find_map(|module| {
+            let file = self.facts.program_file(ProgramName::File(module)).ok()?;
+            self.facts.program_type(&file.path, kinds, plain)
+        })
+    }
+
     /// The type of a program of this name.
     fn program_type(&self, btf: &Btf, name: &str) -> Option<TypeId> {
         let (kinds, plain) = kinds_of(name);
@@ -82,7 +103,12 @@ impl Resolver<'_> {
 
 /// Whether a module of `@cast` is a header of programs, `<header.h>`, or a file.
 fn is_of_programs(module: &str) -> bool {
-    module.starts_with('<') || module.contains('/') && !module.contains('<')
+    module.starts_with('<') || is_file(module)
+}
+
+/// Whether a module of `@cast` is the path of a program or library.
+fn is_file(module: &str) -> bool {
+    module.contains('/') && !module.contains('<')
 }
 
 /// Whether a part of `@cast`'s third argument means the kernel: `kernel`, or a header of it.

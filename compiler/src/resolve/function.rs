@@ -13,6 +13,9 @@ use crate::hir::{
 use crate::source::{FileId, Span};
 use crate::syntax::ast::{self, Expression, FunctionDeclaration, Name};
 
+/// How many functions may call one another, each the next one: passes over the script follow them.
+const MOST_CALLS: usize = 1000;
+
 /// The functions that are declared, by file, which is `None` for public ones, and name; and those that
 /// were called.
 #[derive(Default)]
@@ -151,6 +154,14 @@ impl<'a> Resolver<'a> {
         });
         // Known before its body is resolved: it may call itself.
         self.functions.called.insert(first, id);
+        self.calls += 1;
+        if self.calls > MOST_CALLS {
+            self.calls -= 1;
+            self.diagnostics
+                .error(codes::TOO_DEEP, span, "functions call each other too deeply")
+                .label(format!("more than {MOST_CALLS} calls inside of each other"));
+            return id;
+        }
         for declaration in overloads {
             let reported = self.diagnostics.len();
             let overload = self.overload(declaration, first);
@@ -178,6 +189,7 @@ impl<'a> Resolver<'a> {
                 function.overloads.push(last);
             }
         }
+        self.calls -= 1;
         id
     }
 

@@ -164,6 +164,10 @@ struct Resolver<'a> {
     more_context: Vec<ContextVariable>,
     /// How many uses of aliases there were so far.
     lists: usize,
+    /// How many points braces and aliases have made of the one that is being expanded.
+    expansions: u32,
+    /// How many functions are being resolved, each called by the one before.
+    calls: usize,
     /// Whether the handler being resolved asks for fields of a tracepoint's record.
     wants_record: record::Wanted,
     counters: counter::Counters,
@@ -261,6 +265,8 @@ impl<'a> Resolver<'a> {
             arrays_of_entries: HashMap::new(),
             more_context: vec![],
             lists: 0,
+            expansions: 0,
+            calls: 0,
             wants_record: record::Wanted::default(),
             counters: counter::Counters::default(),
             names_only: false,

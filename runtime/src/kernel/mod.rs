@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use ntap_compiler::btf::{Btf, ModuleTypes, TypeId};
+use ntap_compiler::btf::{Btf, Kind, ModuleTypes, TypeId};
 use ntap_compiler::facts::{Architecture, CpuVersion, Facts, KernelFunction, NoBtf, NoFunctions};
 use ntap_compiler::kernel_source::KernelSource;
 use ntap_compiler::program_file::{
@@ -70,6 +70,7 @@ pub struct LiveKernel {
     traceable: OnceLock<Traceable>,
     exported: OnceLock<HashSet<String>>,
     program_variables: RefCell<HashMap<VariableKey, Option<ProgramVariable>>>,
+    program_types: RefCell<HashMap<TypeKey, Option<TypeId>>>,
     possible_cpus: OnceLock<usize>,
     reader: OnceLock<Option<memory::Reader>>,
     programs: Programs,
@@ -82,6 +83,9 @@ pub struct LiveKernel {
 
 /// Path, place, name and source file of a variable that was asked about.
 type VariableKey = (String, u64, String, Option<String>);
+
+/// Path, kinds and name of a type that was asked about.
+type TypeKey = (String, Vec<Kind>, String);
 
 /// The types known so far with those of a program, and what came after them.
 #[derive(Debug)]
@@ -251,6 +255,23 @@ impl Facts for LiveKernel {
         };
         let found = find();
         self.program_variables.borrow_mut().insert(key, found.clone());
+        found
+    }
+
+    fn program_type(&self, path: &str, kinds: &[Kind], name: &str) -> Option<TypeId> {
+        let key = (path.to_string(), kinds.to_vec(), name.to_string());
+        if let Some(known) = self.program_types.borrow().get(&key) {
+            return *known;
+        }
+        let find = || {
+            let none = Btf::none();
+            let base = self.all_types().unwrap_or(&none);
+            let (found, types) = program_file::named_type(Path::new(path), kinds, name, base)?;
+            self.add_types(base.with_more(&types).ok()?)?;
+            Some(found)
+        };
+        let found = find();
+        self.program_types.borrow_mut().insert(key, found);
         found
     }
 

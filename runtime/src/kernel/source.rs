@@ -8,7 +8,7 @@ use ntap_compiler::facts::Facts;
 use ntap_compiler::kernel_source::KernelSource;
 use ntap_compiler::program_file::{FunctionVariables, Label, Place, ProgramVariable};
 
-use super::LiveKernel;
+use super::{LiveKernel, function_files};
 use crate::program_file::KernelDebugInfo;
 
 /// Name and source file of a variable that was asked about.
@@ -40,8 +40,13 @@ impl KernelSource for LiveKernel {
         self.debug_info().map_or(vec![], |info| info.lines(file, &lines))
     }
 
-    fn inlined(&self, pattern: &str) -> Vec<(String, u64)> {
-        self.debug_info().map_or(vec![], |info| info.inlined(pattern))
+    fn inlined(&self, pattern: &str, file: Option<&str>) -> Vec<(String, u64)> {
+        let is_meant = |path: &str| file.is_none_or(|file| function_files::is_meant(file, path));
+        self.debug_info().map_or(vec![], |info| info.inlined(pattern, file.is_some(), is_meant))
+    }
+
+    fn inlined_into(&self, function: u64) -> Vec<(String, u64)> {
+        self.debug_info().map_or(vec![], |info| info.inlined_into(function))
     }
 
     fn labels(&self, function: &str) -> Vec<Label> {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aya::maps::MapError;
+use aya::sys::SyscallError;
 
 use super::verifier_log::{LogLocation, last_lines, last_location};
 use crate::sys::{LoadRefused, SysError};
@@ -83,6 +84,16 @@ impl LoadError {
             cause = inner.source();
         }
         LoadError::Object { operation, reason }
+    }
+
+    /// aya could not make something of a map: the kernel had no room for it, or aya does not know what it is.
+    pub(super) fn map(name: &str, error: MapError) -> LoadError {
+        match error {
+            MapError::SyscallError(SyscallError { call, io_error }) => {
+                SysError::new(call, name, io_error).into()
+            }
+            error => LoadError::Map { name: name.to_string(), error },
+        }
     }
 
     /// Whether this is our fault and should be reported to us.

@@ -64,8 +64,7 @@ pub(super) fn create_all(
             | EbpfSectionKind::License
             | EbpfSectionKind::Version => {}
         }
-        let map =
-            MapData::from_fd(map).map_err(|error| LoadError::Map { name: name.clone(), error })?;
+        let map = MapData::from_fd(map).map_err(|error| LoadError::map(&name, error))?;
         created.by_name.insert(name.clone(), map);
         created.definitions.insert(name, definition);
     }

@@ -144,7 +144,7 @@ impl Loaded {
     pub fn take_ring_buffer(&mut self, name: &str) -> Result<RingBuf<MapData>, LoadError> {
         let missing = || LoadError::MissingMap { name: name.to_owned() };
         let map = self.take_map(name).ok_or_else(missing)?;
-        RingBuf::try_from(map).map_err(|error| LoadError::Map { name: name.to_owned(), error })
+        RingBuf::try_from(map).map_err(|error| LoadError::map(name, error))
     }
 
     /// The object's `.bss` as the programs see it; `None` when it has none.

@@ -43,6 +43,7 @@ impl Directory {
                 _ => failed(error),
             });
         }
+        remove_left(&parent);
         let directory = Directory { path, _locked: locked };
         directory.empty();
         Ok(directory)
@@ -68,6 +69,27 @@ impl Drop for Directory {
     fn drop(&mut self) {
         self.empty();
         let _ = fs::remove_dir(&self.path);
+    }
+}
+
+/// Removes the folders of sessions that were killed: those named after processes that are no more, and that nobody has
+/// locked. Whoever opens a pipe there would wait for ever.
+fn remove_left(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        // SAFETY: takes numbers only; without a signal it only says whether the process is there.
+        let is_gone = pid > 0
+            && unsafe { libc::kill(pid, 0) } != 0
+            && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+        let Some(folder) = is_gone.then(|| File::open(entry.path()).ok()).flatten() else {
+            continue;
+        };
+        // SAFETY: takes numbers only.
+        if unsafe { libc::flock(folder.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            drop(Directory { path: entry.path(), _locked: folder });
+        }
     }
 }
 

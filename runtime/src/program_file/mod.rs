@@ -25,7 +25,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ntap_compiler::btf::Btf;
+use ntap_compiler::btf::{Btf, Kind, TypeId};
 use ntap_compiler::program_file::{
     FunctionVariables, Label, NoProgram, Place, ProgramFile, ProgramName, ProgramVariable, Segment,
 };
@@ -170,6 +170,16 @@ pub(crate) fn variable(
     base: &Btf,
 ) -> Option<(ProgramVariable, Vec<u8>)> {
     debug_info::variable(path, address, name, file, base)
+}
+
+/// A type of a program by its name.
+pub(crate) fn named_type(
+    path: &Path,
+    kinds: &[Kind],
+    name: &str,
+    base: &Btf,
+) -> Option<(TypeId, Vec<u8>)> {
+    debug_info::named_type(path, kinds, name, base)
 }
 
 /// The addresses of the code of lines, each with its line.

@@ -101,3 +101,23 @@ pub(crate) fn lift_open_files_limit() {
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
     }
 }
+
+/// Calls a function with room for 96 MiB of stack, if this is the first thread, whose stack grows as it is used, and
+/// the machine allows so much. The kernel leaves at least 128 MiB of addresses free below that stack. Processes that
+/// are started afterwards have the limit that was there before.
+pub fn with_large_stack<T>(call: impl FnOnce() -> T) -> T {
+    const BYTES: libc::rlim_t = 96 << 20;
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours to be written to.
+    let is_known = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut before) } == 0;
+    if !is_known || before.rlim_cur >= BYTES {
+        return call();
+    }
+    let more = libc::rlimit { rlim_cur: BYTES.min(before.rlim_max), rlim_max: before.rlim_max };
+    // SAFETY: the structure is only read. A refusal leaves the limit that was.
+    unsafe { libc::setrlimit(libc::RLIMIT_STACK, &raw const more) };
+    let result = call();
+    // SAFETY: the structure is only read.
+    unsafe { libc::setrlimit(libc::RLIMIT_STACK, &raw const before) };
+    result
+}

@@ -34,7 +34,7 @@ pub use map::{
     MapSpec, create_map, delete_element, freeze_map, lookup_element, next_key, update_element,
     value_stride,
 };
-pub use memory::Mapping;
+pub use memory::{Mapping, with_large_stack};
 pub(crate) use memory::{lift_locked_memory_limit, lift_open_files_limit};
 pub use module_events::ModuleEvents;
 pub use module_types::module_types;

@@ -3,6 +3,7 @@
 //! A program ends soon, raises no error that it does not catch, and says at its end what all its
 //! variables are.
 
+mod edges;
 mod more;
 mod texts;
 mod walks;
@@ -81,6 +82,7 @@ pub(crate) fn generate(seed: u64) -> Parts {
         may_fail: 0,
         has_functions: false,
         has_more_functions: false,
+        has_edge_functions: false,
         walking: 0,
     };
     for _ in 0..8 {
@@ -103,6 +105,8 @@ struct Generator {
     has_functions: bool,
     /// Whether there are those of `more`, too.
     has_more_functions: bool,
+    /// Whether there are those of `edges`.
+    has_edge_functions: bool,
     /// Loops over arrays around the statement: what these walk over must not change.
     walking: usize,
 }
@@ -132,9 +136,15 @@ impl Generator {
         if has_more {
             self.more_functions();
         }
+        let has_edges = self.below(3) == 0;
+        if has_edges {
+            self.edge_functions();
+        }
         self.in_function = false;
         self.has_functions = true;
+        self.has_edge_functions = has_edges;
         self.has_more_functions = has_more;
+        parts.declarations.push_str(&self.edge_globals());
         parts.declarations.push_str(&std::mem::take(&mut self.out));
 
         let (a, b) = (self.constant(), self.constant());
@@ -142,6 +152,8 @@ impl Generator {
         parts.input = format!(
             "g{n} = {a}\nh{n} = {b}\nt{n} = {t}\nu{n} = {u}\nm{n}[1] = {b}\nm{n}[g{n}] = 5\nw{n}[{u}] = {a}\nx{n}[2, {t}] = {u}\nq{n} <<< {b}\ny{n}[1] <<< {a}\nz{n}[{b}, {t}] = {a}\nlin{n} <<< 7; ring{n}[1] = {a}\n"
         );
+
+        parts.input.push_str(&self.edge_input());
 
         self.line(&format!("println(\"program {n}\")"));
         self.line(&format!("a = g{n}; b = h{n}; c = 5; s = t{n}; v = u{n}"));
@@ -161,6 +173,7 @@ impl Generator {
              foreach (k{n} in w{n}) println(k{n}, \" \", w{n}[k{n}])\n\
              foreach ([i, j] in x{n}) println(i, \" \", j, \" \", x{n}[i, j])\n"
         );
+        parts.end.push_str(&self.edge_end());
         parts
     }
 
@@ -243,7 +256,8 @@ impl Generator {
             };
         }
         let n = self.seed;
-        match self.below(24) {
+        match self.below(25) {
+            24 => self.edge_number(depth),
             0..=3 => self.number_place(depth),
             22 | 23 => self.rare_number(depth),
             20 => self.number_of_text(depth),
@@ -343,7 +357,8 @@ impl Generator {
             return if self.below(3) == 0 { self.literal() } else { self.text_place(0) };
         }
         let n = self.seed;
-        match self.below(15) {
+        match self.below(16) {
+            15 => self.edge_text(depth),
             0..=2 => self.text_place(depth),
             14 => self.rare_text(depth),
             12 | 13 => self.made_text(depth),
@@ -388,8 +403,10 @@ impl Generator {
 
     fn statement(&mut self, depth: u32) {
         let n = self.seed;
-        if self.below(8) == 0 {
-            return self.rare_statement();
+        match self.below(16) {
+            0 | 1 => return self.rare_statement(),
+            2 => return self.edge_statement(),
+            _ => {}
         }
         match self.below(if depth == 0 { 12 } else { 18 }) {
             0 | 1 => {

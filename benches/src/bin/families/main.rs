@@ -2,7 +2,7 @@
 //!
 //! `cargo measure families` measures, taking turns: nothing attached, ntap and bpftrace. The load is one thread on one
 //! CPU that does without end what the probe is about: getppid(2), a call of a function of this program, a mark in it, a
-//! page that is touched for the first time. Probes of kernel functions are measured in a guest (`tests/vm/figures`).
+//! page that is touched for the first time. Words behind the command choose families whose probe point has them. Probes of kernel functions are measured in a guest (`tests/vm/figures`).
 //! Needs root; installs bpftrace by apt.
 
 mod operations;
@@ -91,7 +91,11 @@ fn main() {
         "added by bpftrace, ns",
         "ratio",
     ]);
-    for family in FAMILIES {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let is_meant = |family: &&Family| {
+        words.is_empty() || words.iter().any(|word| family.ntap.contains(word.as_str()))
+    };
+    for family in FAMILIES.iter().filter(is_meant) {
         eprintln!("benchmark: {}", family.ntap);
         compare(family, ntap, rounds);
     }

@@ -27,7 +27,8 @@ pub(super) fn named(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec
     let (name, _) = name_and_file(text);
     let Some(callers) = callers(request, source, diagnostics) else { return vec![] };
     let calls = Calls { request, source, span, code: Code::new(request) };
-    let points: Vec<Point> = callers.iter().flat_map(|caller| calls.of(caller, name)).collect();
+    let names = [name.to_string()];
+    let points: Vec<Point> = callers.iter().flat_map(|caller| calls.of(caller, &names)).collect();
     if points.is_empty() {
         let wanted = Wanted { pattern: name, span, ..Wanted::default_at(span) };
         missing::report(request, &wanted, diagnostics);
@@ -53,11 +54,13 @@ pub(super) fn all(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<P
                 continue;
             }
             done.push(caller.0.address);
-            for name in source.calls(caller.0.address) {
-                points.extend(calls.of(&caller, &name));
-                next.extend(calls.functions(&name));
-            }
+            let names = source.calls(caller.0.address);
+            points.extend(calls.of(&caller, &names));
+            next.extend(calls.functions(&names));
         }
+        // Several call the same ones.
+        next.sort_by_key(|(function, _)| function.address);
+        next.dedup_by_key(|(function, _)| function.address);
         now = next;
     }
     if points.is_empty() {
@@ -106,38 +109,52 @@ struct Calls<'a> {
 }
 
 impl Calls<'_> {
-    /// The functions of a name.
-    fn functions(&self, name: &str) -> Vec<Known> {
-        let wanted = Wanted { pattern: name, ..Wanted::default_at(self.span) };
-        known(self.source, search(self.request, &wanted).unwrap_or_default())
+    /// The functions with some names.
+    fn functions(&self, names: &[String]) -> Vec<Known> {
+        let mut found = vec![];
+        for name in names {
+            if glob::is_pattern(name) {
+                let wanted = Wanted { pattern: name, ..Wanted::default_at(self.span) };
+                found.extend(search(self.request, &wanted).unwrap_or_default());
+                continue;
+            }
+            let function = |&address: &u64| Found { name: name.to_string(), address, module: None };
+            found.extend(self.code.of_name(name).iter().map(function));
+        }
+        known(self.source, found)
     }
 
-    /// The functions of a name where the caller calls them, and where they were inlined into it.
-    fn of(&self, caller: &Known, name: &str) -> Vec<Point> {
+    /// The functions with some names where the caller calls them, and where they were inlined into it.
+    fn of(&self, caller: &Known, names: &[String]) -> Vec<Point> {
         let (from, known_caller) = caller;
         let shown = spelled(&from.name, known_caller.as_ref());
         let prefix = format!("kernel.function(\"{shown}\")");
         let code = self.source.code(from.address);
-        let mut found = vec![];
-        for (function, known) in self.functions(name) {
-            if self.request.facts.is_traceable(function.address) == Some(false) {
-                continue;
-            }
-            let name = format!("{prefix}.callee(\"{}\")", spelled(&function.name, known.as_ref()));
-            let wanted = Wanted { pattern: &name, ..Wanted::default_at(self.span) };
-            for point in points(self.request, &wanted, vec![function]) {
-                found.push(called_from(point, &name, &code));
+        let mut called = self.functions(names);
+        called.retain(|(function, _)| {
+            self.request.facts.is_traceable(function.address) != Some(false)
+        });
+        let (functions, known): (Vec<Found>, Vec<_>) = called.into_iter().unzip();
+        let shown: Vec<String> = functions
+            .iter()
+            .zip(&known)
+            .map(|(f, known)| spelled(&f.name, known.as_ref()))
+            .collect();
+        let wanted = Wanted::default_at(self.span);
+        let mut found: Vec<Point> = points(self.request, &wanted, functions)
+            .into_iter()
+            .zip(shown)
+            .map(|(point, shown)| {
+                called_from(point, &format!("{prefix}.callee(\"{shown}\")"), &code)
+            })
+            .collect();
+        let mut places: Vec<(u64, String)> = vec![];
+        for (copy, address) in self.source.inlined_into(from.address) {
+            let is_meant = names.iter().any(|name| glob::matches(name, &copy));
+            if is_meant && self.code.is_probeable(address) {
+                places.push((address, copy));
             }
         }
-        let is_inside = |address: &u64| code.iter().any(|range| range.contains(address));
-        let places: Vec<(u64, String)> = self
-            .source
-            .inlined(name)
-            .into_iter()
-            .filter(|(copy, address)| is_inside(address) && glob::matches(name, copy))
-            .filter(|(_, address)| self.code.is_probeable(*address))
-            .map(|(copy, address)| (address, copy))
-            .collect();
         for (address, known) in known_places(self.source, &places) {
             let shown = spelled(&known.function, Some(&known));
             found.push(point(format!("{prefix}.callee(\"{shown}\")"), address, &known));

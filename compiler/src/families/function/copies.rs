@@ -17,8 +17,11 @@ pub(super) fn inline(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Ve
         return missing::refuse(request, diagnostics);
     };
     let (pattern, file) = name_and_file(text);
-    let points = inlined(request, source, pattern, file, ".inline");
-    if points.is_empty() {
+    let mut reported = Diagnostics::default();
+    let points = inlined(request, source, pattern, file, ".inline", &mut reported);
+    if reported.has_errors() {
+        diagnostics.append(reported);
+    } else if points.is_empty() {
         diagnostics
             .error(
                 codes::UNKNOWN_FUNCTION_POINT,
@@ -31,20 +34,32 @@ pub(super) fn inline(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Ve
     points
 }
 
-/// The places where functions of a name were inlined.
+/// More places than this are not probed: each has a program of its own in the kernel.
+const MOST_PLACES: usize = 8000;
+
+/// The places where functions of a name were inlined; reports that they are too many.
 pub(super) fn inlined(
     request: &Request<'_>,
     source: &dyn KernelSource,
     pattern: &str,
     file: Option<&str>,
     suffix: &str,
+    diagnostics: &mut Diagnostics,
 ) -> Vec<Point> {
     let mut places = vec![];
     for pattern in glob::without_braces(pattern) {
-        let copies = source.inlined(&pattern);
+        let copies = source.inlined(&pattern, file);
         places.extend(copies.into_iter().map(|(name, address)| (address, name)));
     }
     if places.is_empty() {
+        return vec![];
+    }
+    if places.len() > MOST_PLACES {
+        let message = format!("what `{pattern}` means was inlined in {} places", places.len());
+        diagnostics
+            .error(codes::UNKNOWN_FUNCTION_POINT, request.point.span, message)
+            .label(format!("at most {MOST_PLACES} are probed at a time"))
+            .help("narrow the pattern, or leave inlined copies out: `.call`");
         return vec![];
     }
     let code = Code::new(request);

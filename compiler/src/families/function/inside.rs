@@ -69,7 +69,12 @@ impl<'a> Code<'a> {
         let mut names = self.symbols[first..after]
             .iter()
             .filter_map(|(_, name)| name.split_once('.').map(|(whole, _)| whole));
-        names.any(|name| self.functions().get(name).is_some_and(|at| at.iter().any(is_traceable)))
+        names.any(|name| self.of_name(name).iter().any(is_traceable))
+    }
+
+    /// Where the functions of a name begin.
+    pub(super) fn of_name(&self, name: &str) -> &[u64] {
+        self.functions().get(name).map_or(&[], Vec::as_slice)
     }
 
     fn functions(&self) -> &HashMap<String, Vec<u64>> {

@@ -53,7 +53,7 @@ fn declared(
     let mut places: Vec<(u64, String)> =
         found.into_iter().map(|function| (function.address, function.name)).collect();
     // Of one that was inlined everywhere any copy tells the line.
-    let copies = source.inlined(place.function).into_iter();
+    let copies = source.inlined(place.function, place.file).into_iter();
     places.extend(copies.map(|(name, address)| (address, name)).take(1));
     if places.is_empty() {
         missing::report(request, &wanted, diagnostics);

@@ -22,6 +22,7 @@ mod places;
 
 use super::frames::DebugFrames;
 use super::source_lines::{self, SourceLines};
+use super::types::Derived;
 use super::{Slice, attribute, contents, file_name};
 use crate::program_file::debug_file::build_id;
 use crate::program_file::{map, parse};
@@ -38,6 +39,8 @@ pub(crate) struct KernelDebugInfo {
     code: Vec<(Range<u64>, usize)>,
     /// How far the running kernel is from where it was linked for.
     moved: u64,
+    /// The pointers and the like that are among the types known so far.
+    derived: RefCell<Derived>,
     /// The lines of the units that were asked about.
     lines: RefCell<HashMap<usize, Rc<SourceLines>>>,
 }
@@ -80,6 +83,7 @@ impl KernelDebugInfo {
             units: vec![],
             code: vec![],
             moved: text.wrapping_sub(linked),
+            derived: RefCell::default(),
             lines: RefCell::default(),
         };
         info.read_units();

@@ -19,14 +19,16 @@ const MOST_TYPES: usize = 200_000;
 /// How deep types are followed at once.
 const DEPTH: u32 = 200;
 
+/// Pointers to types, and types with qualifiers, of the kernel's: what was made of which type.
+pub(super) type Derived = HashMap<(Kind, TypeId), TypeId>;
+
 /// The types made so far.
 pub(super) struct Types<'b> {
     builder: Builder,
     known: HashMap<usize, TypeId>,
     /// The kernel's types, where those read are the same.
     kernel: Option<&'b Btf>,
-    /// Pointers to types, and types with qualifiers, of the kernel's.
-    derived: HashMap<(Kind, TypeId), TypeId>,
+    derived: Derived,
     shapes: HashMap<TypeId, Shape>,
     depth: u32,
 }
@@ -69,9 +71,14 @@ impl<'b> Types<'b> {
     }
 
     /// For the kernel's debug information: what `kernel`, with whose types those of `base` begin, has under the same
-    /// name is taken from there.
-    pub(super) fn of_kernel(kernel: &'b Btf, base: &Btf) -> Types<'b> {
-        Types { kernel: Some(kernel), ..Types::new(base) }
+    /// name is taken from there; `derived` are among those of `base`.
+    pub(super) fn of_kernel(kernel: &'b Btf, base: &Btf, derived: Derived) -> Types<'b> {
+        Types { kernel: Some(kernel), derived, ..Types::new(base) }
+    }
+
+    /// What was derived of the kernel's types, with what is derived here: from now on nothing is.
+    pub(super) fn take_derived(&mut self) -> Derived {
+        std::mem::take(&mut self.derived)
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
@@ -242,13 +249,16 @@ impl<'b> Types<'b> {
 
     /// A pointer to a type of the kernel's, or the type with a qualifier.
     fn derived(&mut self, kind: Kind, target: TypeId) -> TypeId {
-        if let Some(&known) = self.derived.get(&(kind, target)) {
-            return known;
-        }
-        let id = self.builder.reserve();
-        self.builder.derived(id, kind, "", target);
-        self.derived.insert((kind, target), id);
         let shape = if kind == Kind::Pointer { Shape::Pointer } else { Shape::Same(target) };
+        let id = match self.derived.get(&(kind, target)) {
+            Some(&known) => known,
+            None => {
+                let id = self.builder.reserve();
+                self.builder.derived(id, kind, "", target);
+                self.derived.insert((kind, target), id);
+                id
+            }
+        };
         self.shapes.insert(id, shape);
         id
     }

@@ -43,7 +43,7 @@ impl KernelDebugInfo {
         }
         let code =
             place::Code { frames: CallFrames::Kernel(&self.frames), moved: Some(self.moved) };
-        let mut types = Types::of_kernel(kernel, base);
+        let mut types = Types::of_kernel(kernel, base, self.derived.take());
         let mut found: Vec<Option<FunctionVariables>> = vec![None; asked.len()];
         for (unit, here) in units {
             let Ok(unit) = self.dwarf.unit(self.units[unit].header) else { continue };
@@ -57,14 +57,42 @@ impl KernelDebugInfo {
                 }
             }
         }
+        self.derived.replace(types.take_derived());
         (found, types.finish())
     }
 
-    /// Where functions were inlined whose names match a pattern: name and address, ascending by address.
-    pub(crate) fn inlined(&self, pattern: &str) -> Vec<(String, u64)> {
+    /// Where functions were inlined whose names match a pattern: name and address, ascending by address. Those of
+    /// certain files are inlined in these only, unless they are headers.
+    pub(crate) fn inlined(
+        &self,
+        pattern: &str,
+        of_files: bool,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Vec<(String, u64)> {
+        let mut units = self.units_mentioning(pattern);
+        if of_files {
+            let meant: Vec<usize> =
+                (0..self.units.len()).filter(|&at| is_meant(self.path(at))).collect();
+            if !meant.is_empty() {
+                units.retain(|at| meant.binary_search(at).is_ok());
+            }
+        }
+        self.inlined_in(units, pattern)
+    }
+
+    /// What was inlined into the function that begins at an address, in the same way.
+    pub(crate) fn inlined_into(&self, function: u64) -> Vec<(String, u64)> {
+        let unit = self.unit_at(function.wrapping_sub(self.moved));
+        let mut found = self.inlined_in(unit.into_iter().collect(), "*");
+        let code = self.code(function);
+        found.retain(|(_, address)| code.iter().any(|range| range.contains(address)));
+        found
+    }
+
+    fn inlined_in(&self, units: Vec<usize>, pattern: &str) -> Vec<(String, u64)> {
         let mut found = Inlined::default();
         let mut numbers = HashMap::new();
-        for at in self.units_mentioning(pattern) {
+        for at in units {
             if let Ok(unit) = self.dwarf.unit(self.units[at].header) {
                 let _ = found.read_unit(&self.dwarf, &unit, &mut numbers);
             }
@@ -137,7 +165,7 @@ impl KernelDebugInfo {
         kernel: &Btf,
         base: &Btf,
     ) -> Option<(ProgramVariable, Vec<u8>)> {
-        let mut types = Types::of_kernel(kernel, base);
+        let mut types = Types::of_kernel(kernel, base, self.derived.take());
         let units: Vec<usize> = match file {
             Some(file) => {
                 (0..self.units.len()).filter(|&at| is_path(self.path(at), file)).collect()
@@ -151,10 +179,9 @@ impl KernelDebugInfo {
             })
         };
         let external = if file.is_none() { find(&mut types, false) } else { None };
-        let (linked, ty) = match external {
-            Some(found) => found,
-            None => find(&mut types, true)?,
-        };
+        let found = external.or_else(|| find(&mut types, true));
+        self.derived.replace(types.take_derived());
+        let (linked, ty) = found?;
         let address = linked.wrapping_add(self.moved) as i64;
         let found = globals::of_place(name, ty, MarkArgument::Constant(address));
         Some((found, types.finish()))
