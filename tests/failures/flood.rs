@@ -39,6 +39,42 @@ fn printed_and_lost_are_exactly_all() {
     }
 }
 
+/// More stacks of processes than there is room for: a hit whose stack is lost is lost, once, and none is counted under
+/// another stack.
+#[test]
+fn hits_whose_stacks_are_lost_are_counted_once() {
+    if crate::hindrance() {
+        return;
+    }
+    for statement in [
+        r#"stacks[ubacktrace()]++; printf("event\n")"#,
+        r#"printf("event\n%s\n", sprint_ubacktrace())"#,
+    ] {
+        let mut hammer = Hammer::new(0, cpus(), 30_000);
+        let script = format!(
+            "global n, stacks probe kernel.trace(\"sys_enter\") {{ \
+             if (pid() == target() && $id == $1) {{ n++; {statement} }} }} \
+             probe end {{ foreach (stack in stacks) printf(\"stack %d %d\\n\", strlen(stack) > 0, stacks[stack]) \
+             printf(\"%d\\n\", n) }}"
+        );
+        let session = Session::start(&hammer, &["-s", "1"], &script);
+        hammer.go();
+        let (text, messages, status) = session.end();
+        let generated: u64 = text.lines().last().and_then(|n| n.parse().ok()).expect("a number");
+        let printed = text.lines().filter(|line| *line == "event").count() as u64;
+        let lost = number_before(&messages, " records lost: the ring buffer was full");
+        assert!(lost > 0, "{printed} of {generated}: {messages}");
+        assert_eq!(printed + lost, generated, "{statement}: {messages}");
+        assert_eq!(status, Some(0), "{messages}");
+        if statement.starts_with("stacks") {
+            let counted = text.lines().filter_map(|line| line.strip_prefix("stack 1 "));
+            let counted: u64 = counted.filter_map(|n| n.parse::<u64>().ok()).sum();
+            assert_eq!(counted, printed, "{messages}");
+            assert!(!text.contains("stack 0 "), "{text}");
+        }
+    }
+}
+
 /// A handler calls `exit()` in the middle of a flood on all CPUs: those that run then come to their end, no other
 /// begins, and nothing is lost unsaid.
 #[test]

@@ -148,6 +148,8 @@ pub struct KernelCode<'a, 'f> {
     statements: Option<Room>,
     /// The loops around the code, innermost last, where the verifier has to follow their rounds.
     loops: Vec<LoopRounds>,
+    /// Whether a copy of a stack found no room in this hit, which is 0 at its start; declared with the first copy.
+    missing_stacks: Option<Variable>,
 }
 
 /// How many rounds of a loop the verifier knows there to have been.
@@ -211,6 +213,7 @@ pub(super) fn function(
         handlers: vec![],
         caught_sites: vec![],
         statements: None,
+        missing_stacks: None,
         loops: vec![],
         message: None,
         features,

@@ -53,11 +53,17 @@ impl KernelCode<'_, '_> {
         self.emitter.switch_to(done);
     }
 
-    /// Sends the captured values of an event; when there is no room, counts a lost record.
+    /// Sends the captured values of an event; when there is no room, or was none for a stack, counts a lost record.
     pub(super) fn send(&mut self, event: EventId, captures: &[Operand], parked: Option<Room>) {
         let layout = self.layout;
         let event_layout = &layout.events[event];
         let (full, done) = (self.emitter.block(), self.emitter.block());
+        if let Some(missing) = self.missing_stacks {
+            let missing = self.emitter.builder.use_var(missing);
+            let complete = self.emitter.block();
+            self.emitter.builder.ins().brif(missing, full, &[], complete, &[]);
+            self.emitter.switch_to(complete);
+        }
         let reserved = self.reserve(event_layout.bytes, full);
         self.header(reserved, event.as_u32());
         let parked = parked.map(|room| {

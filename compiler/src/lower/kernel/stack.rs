@@ -2,7 +2,8 @@
 //! the kernel; those of processes are copied, and walked in userspace.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{InstBuilder, Value, types::I64};
+use cranelift_frontend::Variable;
 
 use super::KernelCode;
 use super::routine::{Argument, COPY_USER_STACK, STACK_TEXT};
@@ -70,17 +71,22 @@ impl KernelCode<'_, '_> {
         self.room_address(room, 0)
     }
 
-    /// Sends a copy of the process's stack to userspace; gives its number. One that finds no room is counted: its number
-    /// is 0.
+    /// Sends a copy of the process's stack to userspace; gives its number. The number of one that finds no room is 0,
+    /// and the records the hit sends afterwards are lost with it.
     pub fn copied_user_stack(&mut self) -> Value {
         let number = self.call_routine(COPY_USER_STACK, &[], 0);
-        let (lost, done) = (self.emitter.block(), self.emitter.block());
-        self.emitter.builder.ins().brif(number, done, &[], lost, &[]);
-        self.emitter.switch_to(lost);
-        self.count(counters::LOST_RECORDS);
-        self.emitter.jump(done);
-        self.emitter.switch_to(done);
+        let missing = self.missing_stacks();
+        let before = self.emitter.builder.use_var(missing);
+        let is_missing = self.emitter.builder.ins().icmp_imm_s(IntCC::Equal, number, 0);
+        let is_missing = self.emitter.builder.ins().uextend(I64, is_missing);
+        let after = self.emitter.builder.ins().bor(before, is_missing);
+        self.emitter.builder.def_var(missing, after);
         number
+    }
+
+    /// Whether a stack found no room: a number that is not 0.
+    fn missing_stacks(&mut self) -> Variable {
+        *self.missing_stacks.get_or_insert_with(|| self.emitter.builder.declare_var(I64))
     }
 
     /// How many frames at the top of a kernel stack are those of the handler and of what calls it.
