@@ -75,6 +75,8 @@ pub(crate) struct Options {
     runtime: Option<String>,
     /// `--compatible`.
     compatible: Option<String>,
+    /// `--skip-badvars`.
+    bad_variables_are_zero: bool,
 }
 
 /// What is to be done with the script.
@@ -217,6 +219,7 @@ impl Options {
             guru: line.systemtap.guru,
             runtime: line.systemtap.runtime().map(str::to_string),
             compatible: line.systemtap.compatible.clone(),
+            bad_variables_are_zero: line.systemtap.skip_badvars,
         };
         line.systemtap.check(options.verbose > 0);
         let with_variables = line.run.list_variables.is_some();
@@ -307,6 +310,7 @@ impl Options {
             },
             timing: self.timing || self.monitor.is_some(),
             dialect: self.dialect(),
+            bad_variables_are_zero: self.bad_variables_are_zero,
         }
     }
 

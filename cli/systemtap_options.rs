@@ -39,7 +39,7 @@ pub(crate) struct SystemTapOptions {
     #[arg(long, hide = true)]
     check_version: bool,
     #[arg(long, hide = true)]
-    skip_badvars: bool,
+    pub(crate) skip_badvars: bool,
     #[arg(long, hide = true)]
     modinfo: Vec<String>,
     #[arg(long, hide = true, value_name = "VERSION")]
@@ -186,7 +186,6 @@ impl SystemTapOptions {
             ("--poison-cache", self.poison_cache, "there is no cache"),
             ("--clean-cache", self.clean_cache, "there is no cache"),
             ("--check-version", self.check_version, "there is one version of the language"),
-            ("--skip-badvars", self.skip_badvars, "variables that cannot be found are errors"),
             ("--modinfo", !self.modinfo.is_empty(), "there is no kernel module"),
             (
                 "--runtime",

@@ -55,6 +55,8 @@ pub struct Options<'a> {
     pub timing: bool,
     /// What the command line says about the language.
     pub dialect: Dialect<'a>,
+    /// `--skip-badvars`: context variables that cannot be had are 0.
+    pub bad_variables_are_zero: bool,
 }
 
 impl<'a> Options<'a> {
@@ -72,6 +74,7 @@ impl<'a> Options<'a> {
             kept_of_aggregates: KeptOfAggregates::default(),
             timing: false,
             dialect: Dialect::default(),
+            bad_variables_are_zero: false,
         }
     }
 }
@@ -186,6 +189,7 @@ impl Parsed {
             self.user_files,
             options.library,
             options.facts,
+            options.bad_variables_are_zero,
             diagnostics,
         );
         resolve::set_globals(&mut script, options.globals, diagnostics);

@@ -78,9 +78,15 @@ impl Resolver<'_> {
             | ExpressionKind::Member { .. }
             | ExpressionKind::Var { .. }
             | ExpressionKind::Cast { .. } => {
-                return self.context_expression(scope, expression);
+                let reported = self.diagnostics.len();
+                let value = self.context_expression(scope, expression);
+                return self.zero_if_bad(value, reported, span);
             }
-            ExpressionKind::AddressOf(operand) => return self.address_of(scope, operand, span),
+            ExpressionKind::AddressOf(operand) => {
+                let reported = self.diagnostics.len();
+                let value = self.address_of(scope, operand, span);
+                return self.zero_if_bad(value, reported, span);
+            }
             ExpressionKind::Call { function, arguments } => {
                 return self.call(scope, function, arguments, span);
             }
@@ -157,7 +163,11 @@ impl Resolver<'_> {
             ExpressionKind::Constant(literal) => {
                 return self.enumerator(literal, span);
             }
-            ExpressionKind::Entry(inner) => return self.entry_value(scope, inner, span),
+            ExpressionKind::Entry(inner) => {
+                let reported = self.diagnostics.len();
+                let value = self.entry_value(scope, inner, span);
+                return self.zero_if_bad(value, reported, span);
+            }
             // Nothing of the probe's context can be written.
             ExpressionKind::ProbeWrite(_) => ExprKind::Number(0),
             ExpressionKind::Raw { word, arguments } => {
@@ -171,6 +181,15 @@ impl Resolver<'_> {
         let expr = self.expr(span, kind);
         self.derive_pointee(scope, &expr);
         Some(expr)
+    }
+
+    /// A variable that cannot be had: 0 in place of what was reported, where the user wants that.
+    fn zero_if_bad(&mut self, value: Option<Expr>, reported: usize, span: Span) -> Option<Expr> {
+        if value.is_some() || !self.bad_variables_are_zero {
+            return value;
+        }
+        self.diagnostics.truncate(reported);
+        Some(self.expr(span, ExprKind::Number(0)))
     }
 
     /// The value of a condition that can be known now: what it rules out is not resolved.

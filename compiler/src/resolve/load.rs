@@ -85,7 +85,8 @@ impl Resolver<'_> {
         // A pointer that comes of a trusted one is one to the verifier, which prohibits most arithmetic with it; what
         // a helper has read is a number.
         let trusted = space == Space::Trusted && btf.pointee(stripped).is_none();
-        let load = Load { address, offset, value, bits, trusted, or_zero: false };
+        let or_zero = self.bad_variables_are_zero;
+        let load = Load { address, offset, value, bits, trusted, or_zero };
         Some(self.expr(span, ExprKind::Load(Box::new(load))))
     }
 

@@ -64,12 +64,14 @@ use crate::source::{FileId, Span};
 use crate::syntax::ast;
 
 /// Resolves the declarations of all files, of which the first `user_files` are the user's and the
-/// others parts of the library.
+/// others parts of the library. With `bad_variables_are_zero` context variables that cannot be found, or be read in
+/// the kernel's memory, are 0 and no errors.
 pub fn resolve<'a>(
     scripts: &'a [ast::Script],
     user_files: usize,
     library: &'a Library,
     facts: &'a dyn Facts,
+    bad_variables_are_zero: bool,
     diagnostics: &mut Diagnostics,
 ) -> Script {
     let mut pointees = Pointees::default();
@@ -77,6 +79,7 @@ pub fn resolve<'a>(
     for _ in 0..MOST_ROUNDS {
         let known = std::mem::take(&mut pointees);
         let mut resolver = Resolver::new(facts, library, user_files, &mut *diagnostics, known);
+        resolver.bad_variables_are_zero = bad_variables_are_zero;
         resolver.declarations(scripts);
         let Resolver { mut script, pointees: learned, functions, .. } = resolver;
         let called = functions.called();
@@ -173,6 +176,8 @@ struct Resolver<'a> {
     counters: counter::Counters,
     /// Whether only names of points are asked for.
     names_only: bool,
+    /// Whether context variables that cannot be had are 0.
+    bad_variables_are_zero: bool,
 }
 
 /// How often everything is resolved to learn the types of pointers: once more than a pointer is passed
@@ -270,6 +275,7 @@ impl<'a> Resolver<'a> {
             wants_record: record::Wanted::default(),
             counters: counter::Counters::default(),
             names_only: false,
+            bad_variables_are_zero: false,
         }
     }
 
