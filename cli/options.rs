@@ -121,7 +121,8 @@ pub(crate) enum Script {
 
 /// The limits of `-D`; says which of the names have no effect.
 fn limits(run: &Run) -> Limits {
-    let mut limits = Limits::default();
+    let folds = run.flamegraph.is_some() || matches!(run.format, Format::Folded);
+    let mut limits = if folds { Limits::for_stacks() } else { Limits::default() };
     for (name, value) in &run.limits {
         match limits.set(name, value) {
             Ok(Setting::Unknown) if !run.no_warnings => {

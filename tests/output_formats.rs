@@ -231,6 +231,28 @@ fn folded_stacks_hold_every_event() {
 }
 
 #[test]
+fn stacks_up_to_an_error_are_folded() {
+    if !is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let script = r#"
+        global calls, n
+        probe kernel.trace("sys_enter") {
+            if (pid() != target()) next
+            calls[backtrace()] <<< 1
+            if (++n == 5) error("enough")
+        }
+    "#;
+    let output = ntap(&["-f", "folded", "-e", script, "-c", "true"]);
+    let folded = String::from_utf8_lossy(&output.stdout);
+    let weights = folded.lines().filter_map(|line| line.rsplit_once(' ')?.1.parse::<i64>().ok());
+    assert_eq!(weights.sum::<i64>(), 5, "{folded}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("ERROR: enough"));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn a_flame_graph_is_drawn() {
     if !is_root() {
         println!("skipped: needs root");

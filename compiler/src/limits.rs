@@ -3,11 +3,21 @@
 //! SystemTap has more names than there are limits here: those of its memory management, locks and
 //! overload protection have no meaning for eBPF programs and are only recognised.
 
+use crate::layout::DEFAULT_CAPACITY;
+
+/// Elements of an array of a script whose stacks are folded: most stacks are there once.
+const STACKS: u32 = 16 << 10;
+
+/// The same of an array that only userspace has.
+const USER_STACKS: u32 = 128 << 10;
+
 /// The limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// MAXMAPENTRIES: elements of an array that states no size.
     pub array_entries: u32,
+    /// The same of an array that only userspace has, whose room is taken as it is needed.
+    pub user_array_entries: u32,
     /// MAXACTION: statements one hit of a kernel probe may run.
     pub actions: u64,
     /// MAXACTION_INTERRUPTIBLE: statements a block may run that starts in userspace.
@@ -33,7 +43,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            array_entries: crate::layout::DEFAULT_CAPACITY,
+            array_entries: DEFAULT_CAPACITY,
+            user_array_entries: DEFAULT_CAPACITY,
             actions: 1000,
             actions_interruptible: 10_000,
             errors: 0,
@@ -89,6 +100,11 @@ const MEANINGLESS: &[&str] = &[
 ];
 
 impl Limits {
+    /// The limits of a session whose stacks are folded, unless the user sets others.
+    pub fn for_stacks() -> Limits {
+        Limits { array_entries: STACKS, user_array_entries: USER_STACKS, ..Limits::default() }
+    }
+
     /// Sets a limit by its name; a name without a value counts as 1.
     ///
     /// # Errors
@@ -100,7 +116,10 @@ impl Limits {
             _ => Err(format!("{name} must be a number from {least} to {most}")),
         };
         match name {
-            "MAXMAPENTRIES" => self.array_entries = number(1, 1 << 24)? as u32,
+            "MAXMAPENTRIES" => {
+                self.array_entries = number(1, 1 << 24)? as u32;
+                self.user_array_entries = self.array_entries;
+            }
             "MAXACTION" => {
                 // Ten times as many, unless MAXACTION_INTERRUPTIBLE was set before.
                 let follows = self.actions_interruptible == self.actions.saturating_mul(10);

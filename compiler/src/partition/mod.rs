@@ -35,16 +35,17 @@ use crate::hir::{
     Body, BodyId, ExprKind, FunctionId, Global, GlobalId, ProbeId, Script, Stmt, each_expression,
 };
 use crate::layout::Layout;
+use crate::limits::Limits;
 use crate::regex::Automaton;
 use crate::syscalls;
 use crate::types::Types;
 
-/// Splits a script; reports what kernel code cannot do. Arrays that state no capacity get the one given. Of the
+/// Splits a script; reports what kernel code cannot do. Arrays that state no capacity get that of the limits. Of the
 /// handlers in `deferred` the kernel does no more than to decide whether they run: they are too much for it.
 pub fn partition(
     script: &mut Script,
     types: &mut Types,
-    capacity: u32,
+    limits: &Limits,
     deferred: &BTreeSet<ProbeId>,
     diagnostics: &mut Diagnostics,
 ) -> Layout {
@@ -77,7 +78,7 @@ pub fn partition(
     warn_of_conflicts(&stays, script, diagnostics);
     arming::plan(script, types, &mut layout);
     race::warn(script, &layout, diagnostics);
-    place::place(script, types, capacity, &mut layout);
+    place::place(script, types, limits, &mut layout);
     layout
 }
 

@@ -10,6 +10,7 @@ use crate::layout::{
     initial_number,
 };
 use crate::layout::{DEFAULT_CAPACITY, DEFAULT_CAPACITY_WITH_PERCENTILES, ENDED_CELLS};
+use crate::limits::Limits;
 use crate::types::{GlobalType, Type, Types};
 
 /// How the code of a script uses a global.
@@ -133,7 +134,7 @@ pub(super) fn lossy_deletes(script: &Script, types: &Types, layout: &Layout) -> 
 }
 
 /// Fills the layout's storage and arrays.
-pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut Layout) {
+pub(super) fn place(script: &Script, types: &Types, limits: &Limits, layout: &mut Layout) {
     let uses = all_uses_of(script, layout);
     // Map 0 is the ring buffer, whether or not it is used: indices do not depend on the script.
     let mut next_map = 1;
@@ -160,7 +161,7 @@ pub(super) fn place(script: &Script, types: &Types, capacity: u32, layout: &mut 
             let in_process = |id: &&ProbeId| script.probes[**id].point.attach.in_process();
             let writers =
                 uses.kernel_writers.len() + uses.kernel_writers.iter().filter(in_process).count();
-            let mut array = array(global, ty, uses, capacity);
+            let mut array = array(global, ty, uses, limits);
             if let ArrayValue::Stats(stats) = &mut array.value
                 && writers > 1
             {
@@ -317,7 +318,7 @@ fn may_leave(statement: &Stmt) -> bool {
     found
 }
 
-fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array {
+fn array(global: &Global, ty: &GlobalType, uses: &Uses, limits: &Limits) -> Array {
     let shown: &[Aggregate] = if uses.displayed() && !global.library { &DISPLAYED } else { &[] };
     let value = match ty.value {
         Type::Long => ArrayValue::Long,
@@ -330,6 +331,10 @@ fn array(global: &Global, ty: &GlobalType, uses: &Uses, capacity: u32) -> Array 
     };
     let scalar = ty.keys.is_empty();
     let has_quantiles = matches!(value, ArrayValue::Stats(StatsLayout { quantiles: Some(_), .. }));
+    let capacity = match uses.kernel {
+        true => limits.array_entries,
+        false => limits.user_array_entries,
+    };
     let capacity = match capacity {
         DEFAULT_CAPACITY if has_quantiles => DEFAULT_CAPACITY_WITH_PERCENTILES,
         other => other,

@@ -229,9 +229,9 @@ impl Analyzed {
         diagnostics: &mut Diagnostics,
     ) -> Option<Analyzed> {
         let (mut script, mut types) = (whole.script.clone(), whole.types.clone());
-        let capacity = options.limits.array_entries;
+        let limits = &options.limits;
         let mut layout =
-            partition::partition(&mut script, &mut types, capacity, &whole.deferred, diagnostics);
+            partition::partition(&mut script, &mut types, limits, &whole.deferred, diagnostics);
         if diagnostics.has_errors() {
             return None;
         }

@@ -526,8 +526,10 @@ impl Session<'_> {
             Attach::Error(sequence) if failed => Some(*sequence),
             _ => None,
         });
-        if (self.shows_globals || self.folded.is_some()) && !failed {
-            self.tell_globals();
+        // Stacks are worth a picture whatever came in between.
+        let shows = self.shows_globals && !failed;
+        if shows || self.folded.is_some() {
+            self.tell_globals(shows);
             self.context.finish();
         }
         self.tell_stacks();

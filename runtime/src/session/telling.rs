@@ -149,10 +149,10 @@ impl Session<'_> {
         write_message(&mut self.context.state.output, &message);
     }
 
-    /// Shows the globals that nothing reads.
-    pub(super) fn tell_globals(&mut self) {
+    /// Collects the stacks among the globals that nothing reads; with `shows`, shows the others.
+    pub(super) fn tell_globals(&mut self, shows: bool) {
         let told = match self.fold_globals() {
-            Ok(_) if !self.shows_globals => Ok(()),
+            Ok(_) if !shows => Ok(()),
             Ok(folded) => match self.format {
                 OutputFormat::Text => self.context.display_globals(&folded),
                 OutputFormat::Folded => Ok(()),
