@@ -8,6 +8,7 @@ mod begin_end;
 mod data;
 mod form;
 mod function;
+mod levels;
 mod lifetime;
 mod mark;
 mod netfilter;

@@ -13,8 +13,6 @@ mod statement;
 
 pub(super) use forms::FAMILIES as PLACES;
 
-pub(super) use callees::MOST_LEVELS;
-
 use super::Request;
 use crate::diagnostic::{Diagnostics, codes, suggest};
 use crate::facts::Architecture;

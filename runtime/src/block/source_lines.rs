@@ -1,8 +1,8 @@
 //! Source files and lines of addresses of processes, where debug information has them; elsewhere the address.
 
 use super::stack::{
-    Context, addresses, file_name, inlined_at, kernel_addresses, owner, record_kernel_stack,
-    record_user_stack, stack_owner, text_of,
+    Context, addresses, file_name, inlined_at, kernel_addresses, line_of_text, owner,
+    record_kernel_stack, record_user_stack, stack_owner, text_of,
 };
 use crate::symbols::{SourceLine, UserSymbol};
 
@@ -87,16 +87,7 @@ pub(super) extern "C" fn stack_text(context: Context<'_>, stack: i64) -> i64 {
         kernel_addresses(&context.state.kernel, &stack).map(|(_, address)| address).collect();
     for (at, address) in addresses.into_iter().enumerate() {
         let source = at_kernel_source(context, at, address);
-        let line = match context.state.kernel.kallsyms().lookup(address) {
-            Some(symbol) => format!(
-                "{}+{:#x}{source} [{}]\n",
-                symbol.name,
-                address.wrapping_sub(symbol.start),
-                symbol.module.unwrap_or("kernel")
-            ),
-            None => format!("{address:#x}\n"),
-        };
-        text.push_str(&line);
+        text.push_str(&line_of_text(&context.state.kernel, address, &source));
     }
     context.state.keep_bytes(text.as_bytes())
 }

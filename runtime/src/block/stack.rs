@@ -108,18 +108,22 @@ pub(super) extern "C" fn stack_text(context: Context<'_>, stack: i64) -> i64 {
     let mut text = String::new();
     let stack = text_of(stack);
     for (_, address) in kernel_addresses(&context.state.kernel, &stack) {
-        let line = match context.state.kernel.kallsyms().lookup(address) {
-            Some(symbol) => format!(
-                "{}+{:#x} [{}]\n",
-                symbol.name,
-                address.wrapping_sub(symbol.start),
-                symbol.module.unwrap_or("kernel")
-            ),
-            None => format!("{address:#x}\n"),
-        };
-        text.push_str(&line);
+        text.push_str(&line_of_text(&context.state.kernel, address, ""));
     }
     context.state.keep_bytes(text.as_bytes())
+}
+
+/// The line of an address in the text of a stack, with the place in the source, if there is one, behind the name.
+pub(super) fn line_of_text(kernel: &LiveKernel, address: u64, source: &str) -> String {
+    match kernel.kallsyms().lookup(address) {
+        Some(symbol) => format!(
+            "{}+{:#x}{source} [{}]\n",
+            symbol.name,
+            address.wrapping_sub(symbol.start),
+            symbol.module.unwrap_or("kernel")
+        ),
+        None => format!("{address:#x}\n"),
+    }
 }
 
 /// The addresses of a kernel stack without those of what runs handlers of tracepoints, which stand first.

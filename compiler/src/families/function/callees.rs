@@ -8,7 +8,8 @@ use super::inside::{Code, known_places, point};
 use super::{Found, Wanted, missing, only_of_file, points, search};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::families::Request;
-use crate::families::process::{MOST_LEVELS, spelled};
+use crate::families::levels::each_caller;
+use crate::families::process::spelled;
 use crate::glob;
 use crate::hir::{Attach, Point};
 use crate::kernel_source::KernelSource;
@@ -39,30 +40,18 @@ pub(super) fn named(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec
 /// All that debug information tells; with a number also those that these call, and so on.
 pub(super) fn all(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let span = request.point.span;
-    let levels = request.number_of("callees").map_or(1, |(levels, _)| levels.clamp(1, MOST_LEVELS));
     let Some(source) = request.facts.kernel_source() else {
         return missing::refuse(request, diagnostics);
     };
-    let Some(mut now) = callers(request, source, diagnostics) else { return vec![] };
+    let Some(first) = callers(request, source, diagnostics) else { return vec![] };
     let calls = Calls { request, source, span, code: Code::new(request) };
-    let mut done: Vec<u64> = vec![];
     let mut points = vec![];
-    for _ in 0..levels {
-        let mut next = vec![];
-        for caller in now {
-            if done.contains(&caller.0.address) {
-                continue;
-            }
-            done.push(caller.0.address);
-            let names = source.calls(caller.0.address);
-            points.extend(calls.of(&caller, &names));
-            next.extend(calls.functions(&names));
-        }
-        // Several call the same ones.
-        next.sort_by_key(|(function, _)| function.address);
-        next.dedup_by_key(|(function, _)| function.address);
-        now = next;
-    }
+    let address = |caller: &Known| caller.0.address;
+    each_caller(request, first, address, |caller| {
+        let names = source.calls(caller.0.address);
+        points.extend(calls.of(caller, &names));
+        calls.functions(&names)
+    });
     if points.is_empty() {
         let message = format!("no calls are known of `{}`", request.spelling());
         diagnostics

@@ -9,12 +9,10 @@ use super::{
 };
 use crate::diagnostic::{Diagnostics, codes};
 use crate::families::Request;
+use crate::families::levels::each_caller;
 use crate::glob;
 use crate::hir::{Attach, Instruction, Point};
 use crate::program_file::{FunctionSymbol, FunctionVariables, Place, Within};
-
-/// More levels than this are not followed.
-pub(in crate::families) const MOST_LEVELS: i64 = 64;
 
 /// Those whose names match.
 pub(super) fn named(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
@@ -36,26 +34,18 @@ pub(super) fn named(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec
 /// All that debug information tells; with a number also those that these call, and so on.
 pub(super) fn all(request: &Request<'_>, diagnostics: &mut Diagnostics) -> Vec<Point> {
     let span = request.point.span;
-    let levels = request.number_of("callees").map_or(1, |(levels, _)| levels.clamp(1, MOST_LEVELS));
     let files = files(request, diagnostics);
     let mut points = vec![];
     for looked in &files {
-        let mut done: Vec<u64> = vec![];
-        let mut now = callers(request, looked);
-        for _ in 0..levels {
+        let address = |caller: &Known<'_>| caller.0.address;
+        each_caller(request, callers(request, looked), address, |caller| {
             let mut next = vec![];
-            for caller in now {
-                if done.contains(&caller.0.address) {
-                    continue;
-                }
-                done.push(caller.0.address);
-                for name in request.facts.calls(&looked.file.path, caller.0.address) {
-                    points.extend(calls(request, looked, &caller, &name));
-                    next.extend(known(request, looked, &name));
-                }
+            for name in request.facts.calls(&looked.file.path, caller.0.address) {
+                points.extend(calls(request, looked, caller, &name));
+                next.extend(known(request, looked, &name));
             }
-            now = next;
-        }
+            next
+        });
     }
     if let (true, Some(first)) = (points.is_empty(), files.first()) {
         let message = format!("no calls are known of `{}`", request.spelling());
